@@ -110,6 +110,7 @@ TRAIN_PARAMETERS = {
     "learning_rate_decay": {"type": float, "metavar": "DECAY", "help": "rates / (1 + DECAY · epoch)"},
     "embedding_dropout": {"type": float, "metavar": "P", "help": "of the word vectors"},
     "dropout": {"type": float, "metavar": "P", "help": "of the last hidden state"},
+    "n_threads": {"type": int, "metavar": "N", "help": "threads that share a minibatch (default: all cores)"},
 }
 
 

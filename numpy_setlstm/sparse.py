@@ -76,6 +76,16 @@ class Topology:
         return np.argsort(self.cols, kind="stable").astype(np.int32 if len(self.cols) < 2**31 else np.int64)
 
     @cached_property
+    def incoming(self):
+        """PaddedLists: for each column the connections that lead to it, for ``Wᵀ x``."""
+        return kernels.PaddedLists(self.rows, self.cols, self.shape[1])
+
+    @cached_property
+    def outgoing(self):
+        """PaddedLists: for each row the connections that lead from it, for ``W dy``."""
+        return kernels.PaddedLists(self.cols, self.rows, self.shape[0])
+
+    @cached_property
     def transposed(self):
         """The topology with rows and columns exchanged."""
         return Topology(self.shape[::-1], self.cols[self.by_column], self.rows[self.by_column])
@@ -229,14 +239,17 @@ class SparseMatrix:
             raise ValueError(
                 f"x has shape {x.shape}, W has shape {self.shape}; x @ W needs x's last size to be {self.shape[0]}"
             )
-        by_column = self.topology.by_column
-        y = kernels.product_gather(
-            x.reshape(math.prod(x.shape[:-1]), self.shape[0]),
-            self.rows[by_column],
-            self.cols[by_column],
-            self.values[by_column],
-            self.shape[1],
-        )
+        dtype = np.result_type(x, self.values)
+        flat = x.reshape(math.prod(x.shape[:-1]), self.shape[0])  # (M, n_rows)
+        y = np.empty((len(flat), self.shape[1]), dtype)
+        lists = self.topology.incoming
+        weights = lists.arrange(self.values.astype(dtype, copy=False))
+        for first in range(0, len(flat), kernels.COLUMNS):
+            part = np.ascontiguousarray(flat[first : first + kernels.COLUMNS].T, dtype)  # (n_rows, up to COLUMNS)
+            product = np.empty((self.shape[1], part.shape[1]), dtype)
+            buffers = kernels.GatherBuffers(lists, part.shape[1], dtype)
+            kernels.product_gather(lists, weights, part, product, buffers)
+            y[first : first + kernels.COLUMNS] = product.T
         return y.reshape(*x.shape[:-1], self.shape[1])
 
     def connections_of_rows(self, rows):
@@ -351,7 +364,7 @@ def weight_gradient(x, dy, W, kernel="auto"):
         return x.T @ dy
     if kernels.choose_kernel(W.shape, W.nnz, kernel) == "scratch":
         return kernels.gradient_blocks(x, dy, W.rows, W.cols)
-    return kernels.gradient_gather(x, dy, W.rows, W.cols)
+    return kernels.gradient_pairs(x, dy, W.rows, W.cols)
 
 
 def check_shape(shape):

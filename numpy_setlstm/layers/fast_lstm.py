@@ -1,0 +1,165 @@
+r"""The LSTM of :mod:`numpy_setlstm.layers.lstm` once more, made fast; the equations and their order are the same.
+
+What is different, and why:
+
+- Time comes first, then units, then texts: x is (T, D, N), the gates (4H, N). So the rows that a sparse product gathers
+  lie in one piece, and so does each gate's block.
+- The products know their matrix and keep what can be kept between steps: see :mod:`numpy_setlstm.products`.
+- Results are written to arrays that exist already (``out=``): making new ones takes as long as filling them.
+- Nothing is kept for the backward pass that is not needed, and nothing at all when only predicting.
+- A step without padding takes no notice of padding.
+
+Only the state after the last step is returned, and only its gradient flows back: what a classifier needs.
+"""
+
+import numpy as np
+
+from numpy_setlstm.layers.lstm import GATES
+
+
+def fast_lstm_forward(x, product_x, product_h, b, mask=None, *, keep=True):
+    """Run an LSTM over N sequences of T steps; a fast twin of :func:`numpy_setlstm.layers.lstm.lstm_forward`.
+
+    Parameters
+    ----------
+    x : ndarray of shape (T, D, N)
+    product_x, product_h : GatherProduct, ScratchProduct or DenseProduct
+        Products with W_x (D, 4H) and W_h (H, 4H): see :func:`numpy_setlstm.products.make_products`.
+    b : ndarray of shape (4H,)
+    mask : ndarray of shape (N, T), bool, optional
+        True where there is a word, False where there is padding, which is stepped over.
+    keep : bool, default True
+        Whether to keep what :func:`fast_lstm_backward` needs.
+
+    Returns
+    -------
+    h : ndarray of shape (H, N)
+        Hidden state after the last step.
+    cache : tuple
+
+    Examples
+    --------
+    >>> from numpy_setlstm.products import DenseProduct
+    >>> rng = np.random.default_rng(0)
+    >>> W_x, W_h = (DenseProduct(rng.normal(size=shape)) for shape in ((3, 16), (4, 16)))
+    >>> h, cache = fast_lstm_forward(rng.normal(size=(5, 3, 2)), W_x, W_h, np.zeros(16))
+    >>> h.shape
+    (4, 2)
+    """
+    T, D, N = x.shape
+    H = len(b) // len(GATES)
+    padded = _padded_steps(mask, T)
+    steps = T if keep else 1  # without a backward pass each step writes over the one before
+    gates = np.empty((steps, 4 * H, N), x.dtype)
+    h, c = (
+        np.zeros((steps + 1, H, N), x.dtype),
+        np.zeros((steps + 1, H, N), x.dtype),
+    )  # before each step, after the last
+    z_h, ig = np.empty((4 * H, N), x.dtype), np.empty((H, N), x.dtype)
+    for t in range(T):
+        k = t if keep else 0
+        z = gates[k]  # (4H, N)
+        product_x.forward(x[t], z)  # z = W_xᵀ x + W_hᵀ h_prev + b
+        product_h.forward(h[k], z_h)
+        z += z_h
+        z += b[:, None]
+        _activate(z, H)
+        i, f, o, g = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]  # (H, N) each
+        c_t, h_t = c[k + 1], h[k + 1]
+        np.multiply(f, c[k], out=c_t)  # c = f * c_prev + i * g
+        np.multiply(i, g, out=ig)
+        c_t += ig
+        np.tanh(c_t, out=h_t)  # h = o * tanh(c)
+        h_t *= o
+        if padded[t]:  # a padded step is stepped over
+            np.copyto(c_t, c[k], where=~mask[:, t])
+            np.copyto(h_t, h[k], where=~mask[:, t])
+        if not keep:
+            c[0], h[0] = c_t, h_t
+    return h[-1], (x, product_x, product_h, mask, gates, h, c)
+
+
+def fast_lstm_backward(dh, cache):
+    """Backpropagation through time; undoes :func:`fast_lstm_forward`, last step first.
+
+    Parameters
+    ----------
+    dh : ndarray of shape (H, N)
+        Gradient of the loss with respect to the hidden state after the last step.
+    cache : tuple
+
+    Returns
+    -------
+    dx : ndarray of shape (T, D, N)
+    db : ndarray of shape (4H,)
+        The gradients of W_x and W_h are in the products: ``product_x.gradient()``.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.products import DenseProduct
+    >>> rng = np.random.default_rng(0)
+    >>> W_x, W_h = (DenseProduct(rng.normal(size=shape)) for shape in ((3, 16), (4, 16)))
+    >>> h, cache = fast_lstm_forward(rng.normal(size=(5, 3, 2)), W_x, W_h, np.zeros(16))
+    >>> dx, db = fast_lstm_backward(np.ones_like(h), cache)
+    >>> dx.shape, db.shape, W_h.gradient().shape
+    ((5, 3, 2), (16,), (4, 16))
+    """
+    x, product_x, product_h, mask, gates, h, c = cache
+    T, D, N = x.shape
+    H = h.shape[1]
+    padded = _padded_steps(mask, T)
+    dx = np.empty(x.shape, np.result_type(x, dh))
+    dh, dc = dh.astype(dx.dtype), np.zeros((H, N), dx.dtype)
+    dz, slope, tanh_c, part = (np.empty((rows, N), dx.dtype) for rows in (4 * H, 4 * H, H, H))
+    db = np.zeros(4 * H, dx.dtype)
+    product_x.begin_backward()
+    product_h.begin_backward()
+    for t in reversed(range(T)):
+        if padded[t]:  # what belongs to a padded step passes it by
+            word = mask[:, t]
+            dh_past, dc_past = np.where(word, 0, dh), np.where(word, 0, dc)
+            dh, dc = np.where(word, dh, 0), np.where(word, dc, 0)
+        i, f, o, g = gates[t, :H], gates[t, H : 2 * H], gates[t, 2 * H : 3 * H], gates[t, 3 * H :]
+        np.tanh(c[t + 1], out=tanh_c)
+        np.multiply(dh, tanh_c, out=dz[2 * H : 3 * H])  # do = dh * tanh_c
+        np.multiply(tanh_c, tanh_c, out=part)  # dc += dh * o * (1 - tanh_c²)
+        np.subtract(1, part, out=part)
+        part *= o
+        part *= dh
+        dc += part
+        np.multiply(dc, g, out=dz[:H])  # di = dc * g
+        np.multiply(dc, c[t], out=dz[H : 2 * H])  # df = dc * c_prev
+        np.multiply(dc, i, out=dz[3 * H :])  # dg = dc * i
+        dc *= f  # dc_prev = dc * f
+        _slopes(gates[t], H, slope)
+        dz *= slope
+        db += dz.sum(axis=1)
+        product_x.backward(dz, x[t], dx[t])  # z = W_xᵀ x + ...
+        product_h.backward(dz, h[t], dh)  # z = ... + W_hᵀ h_prev
+        if padded[t]:
+            dh += dh_past
+            dc += dc_past
+    return dx, db
+
+
+def _activate(z, H):
+    """Turn the gates' inputs into the gates, in place: one tanh for all, as sigmoid(z) = (1 + tanh(z/2)) / 2."""
+    sigmoids = z[: 3 * H]
+    sigmoids *= 0.5
+    np.tanh(z, out=z)
+    sigmoids += 1
+    sigmoids *= 0.5
+
+
+def _slopes(gates, H, out):
+    """Write the derivative of each gate to `out`, from the gates: s (1 - s) of a sigmoid, 1 - g² of a tanh."""
+    sigmoids, g = gates[: 3 * H], gates[3 * H :]
+    np.subtract(1, sigmoids, out=out[: 3 * H])
+    out[: 3 * H] *= sigmoids
+    np.multiply(g, g, out=out[3 * H :])
+    np.subtract(1, out[3 * H :], out=out[3 * H :])
+
+
+def _padded_steps(mask, T):
+    """Whether any sequence is padded in each of the T steps, list of bool."""
+    return [False] * T if mask is None else (~mask).any(axis=0).tolist()

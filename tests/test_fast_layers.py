@@ -1,0 +1,158 @@
+"""The fast LSTM and embedding equal their plain twins, for every kernel, type and kind of padding."""
+
+import numpy as np
+import pytest
+
+from numpy_setlstm.gradcheck import check_gradients
+from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
+from numpy_setlstm.layers.fast_embedding import fast_embedding_backward, fast_embedding_forward
+from numpy_setlstm.layers.fast_lstm import fast_lstm_backward, fast_lstm_forward
+from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
+from numpy_setlstm.products import DenseProduct, GatherProduct, ScratchProduct, make_products
+from numpy_setlstm.sparse import SparseMatrix
+
+N, T, D, H = 5, 6, 7, 4
+MASKS = {
+    "no mask": None,
+    "no padding": np.ones((N, T), bool),
+    "padding before": np.arange(T) >= np.array([0, 2, 5, 1, 3])[:, None],
+    "padding after": np.arange(T) < np.array([6, 2, 5, 1, 3])[:, None],
+    "padding in between": np.random.default_rng(0).random((N, T)) < 0.6,
+    "one text of padding only": np.arange(N)[:, None] * np.ones(T) > 0,
+}
+WAYS = ["dense", "gather", "scratch", "auto"]
+# Sums are taken in another order, so the last digits may differ: a few hundred roundings of numbers up to about 10.
+TOLERANCES = {np.float32: 1e-5, np.float64: 2e-14}
+
+
+def matrix(rng, shape, way, dtype=np.float64, density=0.3):
+    A = rng.normal(size=shape)
+    if way != "dense":
+        A *= rng.random(shape) < density
+        A[:, 3], A[2] = 0, 0  # a column and a row without connections
+    return A.astype(dtype) if way == "dense" else SparseMatrix.from_array(A.astype(dtype))
+
+
+def products_of(W_x, W_h, way, dtype=np.float64):
+    return [make_products(W, "auto" if way == "dense" else way, dtype, [N])[0] for W in (W_x, W_h)]
+
+
+def by_time(x):
+    return np.ascontiguousarray(x.transpose(1, 2, 0))  # (N, T, D) -> (T, D, N)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("way", WAYS)
+def test_the_fast_lstm_equals_the_plain_one(way, mask, dtype):
+    rng = np.random.default_rng(1)
+    W_x, W_h = matrix(rng, (D, 4 * H), way, dtype), matrix(rng, (H, 4 * H), way, dtype)
+    x, b, dh_last = (rng.normal(size=shape).astype(dtype) for shape in ((N, T, D), 4 * H, (N, H)))
+    h, cache = lstm_forward(x, W_x, W_h, b, mask)
+    dh = np.zeros_like(h)
+    dh[:, -1] = dh_last
+    plain = lstm_backward(dh, cache)
+
+    product_x, product_h = products_of(W_x, W_h, way, dtype)
+    fast_h, fast_cache = fast_lstm_forward(by_time(x), product_x, product_h, b, mask)
+    dx, db = fast_lstm_backward(dh_last.T, fast_cache)
+    pairs = {
+        "h": (fast_h.T, h[:, -1]),
+        "dx": (dx.transpose(2, 0, 1), plain.dx),
+        "db": (db, plain.db),
+        "dW_x": (product_x.gradient(), plain.dW_x),
+        "dW_h": (product_h.gradient(), plain.dW_h),
+    }
+    for name, (fast, expected) in pairs.items():
+        np.testing.assert_allclose(fast, expected, rtol=0, atol=TOLERANCES[dtype], err_msg=name)
+        assert fast.dtype == dtype, f"{name} is {fast.dtype}"
+
+
+@pytest.mark.parametrize("mask", [MASKS["no mask"], MASKS["padding in between"]], ids=["no mask", "padding"])
+@pytest.mark.parametrize("way", WAYS)
+def test_predicting_without_a_cache_gives_the_same_bits(way, mask):
+    rng = np.random.default_rng(2)
+    W_x, W_h, x, b = (
+        matrix(rng, (D, 4 * H), way),
+        matrix(rng, (H, 4 * H), way),
+        rng.normal(size=(T, D, N)),
+        rng.normal(size=4 * H),
+    )
+    kept, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way), b, mask)
+    fleeting, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way), b, mask, keep=False)
+    np.testing.assert_array_equal(fleeting, kept)
+
+
+@pytest.mark.parametrize("mask", [MASKS["no mask"], MASKS["padding in between"]], ids=["no mask", "padding"])
+@pytest.mark.parametrize("way", ["dense", "gather", "scratch"])
+def test_gradients_of_the_fast_lstm_by_complex_step(way, mask):
+    rng = np.random.default_rng(3)
+    p = {
+        "x": rng.normal(size=(T, D, N)),
+        "W_x": matrix(rng, (D, 4 * H), way),
+        "W_h": matrix(rng, (H, 4 * H), way),
+        "b": rng.normal(size=4 * H),
+    }
+    dh = rng.normal(size=(H, N))
+
+    def run(p):
+        dtype = np.result_type(*(getattr(a, "values", a) for a in p.values()))
+        products = products_of(p["W_x"], p["W_h"], way, dtype)
+        return products, *fast_lstm_forward(p["x"].astype(dtype), *products, p["b"], mask)
+
+    (product_x, product_h), _, cache = run(p)
+    dx, db = fast_lstm_backward(dh, cache)
+    gradients = {"x": dx, "W_x": product_x.gradient(), "W_h": product_h.gradient(), "b": db}
+    check_gradients(lambda p: np.sum(dh * run(p)[1]), p, gradients, method="complex", limit=1e-12)
+
+
+@pytest.mark.parametrize("way", ["dense", "gather", "scratch"])
+def test_two_backward_passes_give_the_same_gradients_and_leave_their_input_alone(way):
+    rng = np.random.default_rng(4)
+    products = products_of(matrix(rng, (D, 4 * H), way), matrix(rng, (H, 4 * H), way), way)
+    x, dh = rng.normal(size=(T, D, N)), rng.normal(size=(H, N))
+    x_before, dh_before = x.copy(), dh.copy()
+    _, cache = fast_lstm_forward(x, *products, rng.normal(size=4 * H), MASKS["padding before"])
+    passes = []
+    for _ in range(2):
+        dx, db = fast_lstm_backward(dh, cache)
+        passes.append([dx, db, *(product.gradient() for product in products)])
+    for first, second in zip(*passes, strict=True):
+        np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(x, x_before)
+    np.testing.assert_array_equal(dh, dh_before)
+
+
+def test_which_product_is_made():
+    rng = np.random.default_rng(5)
+    sparse, dense = matrix(rng, (D, 4 * H), "gather"), matrix(rng, (D, 4 * H), "dense")
+    for W, kernel, kind in [
+        (dense, "gather", DenseProduct),
+        (sparse, "gather", GatherProduct),
+        (sparse, "scratch", ScratchProduct),
+        (sparse, "auto", ScratchProduct),  # a density of 0.3
+    ]:
+        products = make_products(W, kernel, np.float64, [2, 3])
+        assert [type(product) for product in products] == [kind, kind]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("way", ["dense", "sparse"])
+def test_the_fast_embedding_equals_the_plain_one(way, dtype):
+    """Small whole numbers, so that every order of summation gives the same bits; words repeat."""
+    rng = np.random.default_rng(6)
+    E = rng.integers(-4, 5, (9, D)).astype(dtype)
+    E[[0, 5]] = 0  # rows without connections: the padding, and a word that owns none
+    if way == "sparse":
+        E = SparseMatrix.from_array(E)
+    tokens = np.array([[3, 3, 0, 8, 3, 5], [8, 8, 1, 2, 2, 0]])
+    x, cache = embedding_forward(tokens, E)
+    fast_x, fast_cache = fast_embedding_forward(tokens, E)
+    np.testing.assert_array_equal(fast_x, by_time(x))
+    assert fast_x.dtype == dtype
+    dx = rng.integers(-4, 5, x.shape).astype(np.float64)
+    whole = fast_embedding_backward([by_time(dx)], [fast_cache], E)
+    np.testing.assert_array_equal(whole, embedding_backward(dx, cache))
+    parts = [fast_embedding_forward(tokens[n : n + 1], E)[1] for n in range(2)]
+    in_parts = fast_embedding_backward([by_time(dx[n : n + 1]) for n in range(2)], parts, E)
+    np.testing.assert_array_equal(in_parts, whole)
