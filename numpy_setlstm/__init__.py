@@ -3,6 +3,7 @@
 The names of the public interface, from the ground floor up; each room's own docstring tells more.
 """
 
+from numpy_setlstm.converters import from_torch, to_torch
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.gradcheck import GradientReport, check_directions, check_gradients, check_layer
 from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
@@ -26,11 +27,13 @@ __all__ = [
     "embedding_backward",
     "embedding_forward",
     "erdos_renyi",
+    "from_torch",
     "lstm_backward",
     "lstm_forward",
     "pad_sequences",
     "prune",
     "regrow",
     "set_step",
+    "to_torch",
     "tokenize",
 ]
