@@ -49,8 +49,9 @@ def make_products(W, kernel, dtype, widths):
         scratch = W.toarray()
         return [ScratchProduct(scratch, W.topology) for _ in widths]
     values = W.values.astype(dtype, copy=False)
-    weights = [lists.arrange(values) for lists in (W.topology.incoming, W.topology.outgoing)]
-    return [GatherProduct(W.topology, weights, width, dtype) for width in widths]
+    incoming = W.topology.incoming.arrange(W.rows, values)
+    outgoing = W.topology.outgoing.arrange(W.cols, values)
+    return [GatherProduct(incoming, outgoing, width, dtype) for width in widths]
 
 
 class DenseProduct:
@@ -110,33 +111,34 @@ class GatherProduct:
 
     Parameters
     ----------
-    topology : Topology
-    weights : pair of list of ndarray
-        Arranged by its incoming and by its outgoing lists.
+    incoming : ArrangedLists
+        With the columns as targets.
+    outgoing : ArrangedLists
+        With the rows as targets.
     n_columns : int
         M, the number of texts.
     dtype : dtype
     """
 
-    def __init__(self, topology, weights, n_columns, dtype):
-        self.incoming, self.outgoing = topology.incoming, topology.outgoing
-        self.incoming_weights, self.outgoing_weights = weights
+    def __init__(self, incoming, outgoing, n_columns, dtype):
+        self.incoming, self.outgoing = incoming, outgoing
         self.n_columns, self.dtype = n_columns, dtype
-        self.buffers = kernels.GatherBuffers(self.incoming, n_columns, dtype)
+        self.buffers = kernels.GatherBuffers(incoming.lists, n_columns, dtype)
 
     def forward(self, x, out):
         """Write ``Wᵀ x`` of shape (n_cols, M) to `out`."""
-        kernels.product_gather(self.incoming, self.incoming_weights, x, out, self.buffers)
+        kernels.product_gather(self.incoming, x, out, self.buffers)
 
     def begin_backward(self):
         """Forget the gradient of an earlier backward pass."""
-        self.backward_buffers = kernels.GatherBuffers(self.outgoing, self.n_columns, self.dtype)
-        self.sums = [np.zeros((*s.sources.shape, 1), self.dtype) for s in self.outgoing.slices]
+        lists = self.outgoing.lists
+        self.backward_buffers = kernels.GatherBuffers(lists, self.n_columns, self.dtype)
+        self.sums = [np.zeros((*s.positions.shape, 1), self.dtype) for s in lists.slices]
 
     def backward(self, dz, x, out):
         """Write ``W dz`` of shape (n_rows, M) to `out`, and add to the gradient."""
-        kernels.gradient_gather(self.outgoing, self.outgoing_weights, dz, x, out, self.sums, self.backward_buffers)
+        kernels.gradient_gather(self.outgoing, dz, x, out, self.sums, self.backward_buffers)
 
     def gradient(self):
         """Return the gradient at the connections, ndarray of shape (nnz,)."""
-        return self.outgoing.collect(self.sums, self.dtype)
+        return self.outgoing.lists.collect(self.sums, self.dtype)

@@ -68,7 +68,8 @@ class Topology:
     @cached_property
     def row_starts(self):
         """Ndarray of shape (n_rows + 1,): row r's connections are ``row_starts[r] : row_starts[r + 1]``."""
-        return np.searchsorted(self.rows, np.arange(self.shape[0] + 1))
+        starts = np.searchsorted(self.rows, np.arange(self.shape[0] + 1))
+        return starts.astype(np.int32 if len(self.rows) < 2**31 else np.int64)
 
     @cached_property
     def by_column(self):
@@ -78,12 +79,12 @@ class Topology:
     @cached_property
     def incoming(self):
         """PaddedLists: for each column the connections that lead to it, for ``Wᵀ x``."""
-        return kernels.PaddedLists(self.rows, self.cols, self.shape[1])
+        return kernels.PaddedLists(self.cols, self.shape[1])
 
     @cached_property
     def outgoing(self):
         """PaddedLists: for each row the connections that lead from it, for ``W dy``."""
-        return kernels.PaddedLists(self.cols, self.rows, self.shape[0])
+        return kernels.PaddedLists(self.rows, self.shape[0])
 
     @cached_property
     def transposed(self):
@@ -243,12 +244,12 @@ class SparseMatrix:
         flat = x.reshape(math.prod(x.shape[:-1]), self.shape[0])  # (M, n_rows)
         y = np.empty((len(flat), self.shape[1]), dtype)
         lists = self.topology.incoming
-        weights = lists.arrange(self.values.astype(dtype, copy=False))
+        arranged = lists.arrange(self.rows, self.values.astype(dtype, copy=False))
         for first in range(0, len(flat), kernels.COLUMNS):
             part = np.ascontiguousarray(flat[first : first + kernels.COLUMNS].T, dtype)  # (n_rows, up to COLUMNS)
             product = np.empty((self.shape[1], part.shape[1]), dtype)
             buffers = kernels.GatherBuffers(lists, part.shape[1], dtype)
-            kernels.product_gather(lists, weights, part, product, buffers)
+            kernels.product_gather(arranged, part, product, buffers)
             y[first : first + kernels.COLUMNS] = product.T
         return y.reshape(*x.shape[:-1], self.shape[1])
 

@@ -287,30 +287,26 @@ def test_an_unknown_kernel_is_named_together_with_the_known_ones():
         weight_gradient(np.ones((1, 2)), np.ones((1, 2)), W, "fast")
 
 
-def lists_of(W):
-    """For each column the connections that lead to it, made anew."""
-    return kernels.PaddedLists(W.rows, W.cols, W.shape[1])
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_the_gather_kernels_equal_their_plain_twins(name, dtype):
     W, _ = sparse_and_dense(TOPOLOGIES[name], dtype)
     x, dy = whole_numbers((W.shape[0], 3), dtype, seed=1), whole_numbers((W.shape[1], 3), dtype, seed=2)
-    forward, backward = W.topology.incoming, W.topology.outgoing
+    incoming, outgoing = W.topology.incoming, W.topology.outgoing
 
     y = np.full((W.shape[1], 3), 99, dtype)
-    kernels.product_gather(forward, forward.arrange(W.values), x, y, kernels.GatherBuffers(forward, 3, dtype))
+    buffers = kernels.GatherBuffers(incoming, 3, dtype)
+    kernels.product_gather(incoming.arrange(W.rows, W.values), x, y, buffers)
     np.testing.assert_array_equal(y, kernels.product_plain(x, W.rows, W.cols, W.values, W.shape[1]))
 
     dx = np.full((W.shape[0], 3), 99, dtype)
-    gradient = [np.zeros((*s.sources.shape, 1), dtype) for s in backward.slices]
-    buffers = kernels.GatherBuffers(backward, 3, dtype)
+    gradient = [np.zeros((*s.positions.shape, 1), dtype) for s in outgoing.slices]
+    buffers = kernels.GatherBuffers(outgoing, 3, dtype)
     for times in (1, 2):
-        kernels.gradient_gather(backward, backward.arrange(W.values), dy, x, dx, gradient, buffers)
+        kernels.gradient_gather(outgoing.arrange(W.cols, W.values), dy, x, dx, gradient, buffers)
         np.testing.assert_array_equal(dx, kernels.product_plain(dy, W.cols, W.rows, W.values, W.shape[0]))
         expected = times * kernels.gradient_plain(x, dy, W.rows, W.cols)
-        np.testing.assert_array_equal(backward.collect(gradient, dtype), expected, err_msg="the gradient adds up")
+        np.testing.assert_array_equal(outgoing.collect(gradient, dtype), expected, err_msg="the gradient adds up")
     assert y.dtype == dx.dtype == dtype
 
 
@@ -320,20 +316,24 @@ def test_padded_lists_hold_each_connection_once(data):
     n_rows, n_cols = data.draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
     mask = data.draw(hnp.arrays(bool, (n_rows, n_cols)))
     W, _ = sparse_and_dense(mask, np.float64)
-    lists = lists_of(W)
+    lists = W.topology.incoming
     assert sorted(lists.order) == list(range(n_cols))
     assert [int(lists.order[lists.rank[c]]) for c in range(n_cols)] == list(range(n_cols))
     held = [
-        (int(source), int(lists.order[s.first + b]), int(position))
+        (int(lists.order[s.first + b]), int(position))
         for s in lists.slices
-        for b, (sources, positions) in enumerate(zip(s.sources, s.positions, strict=True))
-        for source, position in zip(sources, positions, strict=True)
+        for b, positions in enumerate(s.positions)
+        for position in positions
         if position < W.nnz
     ]
-    assert sorted(held) == [(int(r), int(c), k) for k, (r, c) in enumerate(zip(W.rows, W.cols, strict=True))]
+    assert sorted(held, key=lambda pair: pair[1]) == [(int(c), k) for k, c in enumerate(W.cols)]
     values = np.arange(1.0, W.nnz + 1)
-    by_slice = [w.transpose(0, 2, 1) for w in lists.arrange(values)]
-    np.testing.assert_array_equal(lists.collect(by_slice, float), values)
+    arranged = lists.arrange(W.rows, values)
+    np.testing.assert_array_equal(lists.collect([w.transpose(0, 2, 1) for w in arranged.weights], float), values)
+    for sources, weights, s in zip(arranged.sources, arranged.weights, lists.slices, strict=True):
+        exists = s.positions < W.nnz
+        np.testing.assert_array_equal(sources[exists], W.rows[s.positions[exists]])
+        assert not sources[~exists].any() and not weights[:, 0][~exists].any()
 
 
 def test_a_slice_is_as_high_as_its_cells_allow_and_one_long_list_is_a_slice_of_its_own(monkeypatch):
@@ -341,10 +341,11 @@ def test_a_slice_is_as_high_as_its_cells_allow_and_one_long_list_is_a_slice_of_i
     mask = np.zeros((9, 6), bool)
     for col, count in enumerate([2, 0, 9, 2, 3, 2]):
         mask[:count, col] = True
-    lists = lists_of(sparse_and_dense(mask, np.float64)[0])
+    lists = sparse_and_dense(mask, np.float64)[0].topology.incoming
     assert lists.n_empty == 1
     assert lists.order.tolist() == [1, 0, 3, 5, 4, 2]
-    assert [s.sources.shape for s in lists.slices] == [(3, 2), (1, 3), (1, 9)]
+    assert [s.positions.shape for s in lists.slices] == [(3, 2), (1, 3), (1, 9)]
+    assert lists.largest == 9
 
 
 def test_lists_of_lengths_alike_waste_little():
@@ -353,8 +354,8 @@ def test_lists_of_lengths_alike_waste_little():
     rows, cols = np.divmod(np.sort(rng.choice(256 * 1024, 12_266, replace=False)), 1024)
     W = SparseMatrix((256, 1024), rows, cols, np.ones(12_266))
     for lists in (W.topology.incoming, W.topology.outgoing):
-        assert sum(s.sources.size for s in lists.slices) < 1.2 * W.nnz
-        assert max(s.sources.size for s in lists.slices) <= kernels.SLICE_CELLS
+        assert sum(s.positions.size for s in lists.slices) < 1.2 * W.nnz
+        assert lists.largest <= kernels.SLICE_CELLS
 
 
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 200])
