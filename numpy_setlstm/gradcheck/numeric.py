@@ -109,6 +109,16 @@ def complex_slope(loss_at, name, direction, step=1e-20):
     return slope
 
 
+def forward_slope(loss_at, name, direction, step=1e-8):
+    r"""Slope of the loss along a direction, by a forward difference: for the picture of why nobody should use it.
+
+    Notes
+    -----
+    .. math:: \frac{\partial L}{\partial v} = \frac{L(\theta + s v) - L(\theta)}{s} + O(s)
+    """
+    return (float(loss_at(name, step * direction)) - float(loss_at())) / step
+
+
 def central_slope(loss_at, name, direction, step=1e-5):
     r"""Slope of the loss along a direction, by a central difference.
 
