@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .numeric import EPS, NotComplexError, central_slope, complex_slope, entries, extrapolated_slope
+from .numeric import EPS, NotComplexError, central_slope, complex_slope, entries, extrapolated_slope, noise
 from .tracer import where_lost
 
 BRACKET_STEP = 1e-6  # of one-sided slopes: coarse, but nothing in the loss can deceive them
@@ -22,8 +22,9 @@ class Ruler:
     Attributes
     ----------
     rounding : float
-        By how much rounding alone changes the loss, measured: the same point, written with other last digits,
-        gives another loss.
+        By how much rounding alone changes the loss, measured twice: the same point, written with other last
+        digits, gives another loss; and along a ray it is no smooth curve, but irregular, or a staircase where
+        something like 1 - p has lost its digits. A ray, because a kink that the point lies on does not cross it.
     resolution : float
         Slopes that differ by less than this cannot be told apart at a first look.
     """
@@ -34,7 +35,9 @@ class Ruler:
         self.rng = np.random.default_rng(0)  # the same check twice gives the same report
         self.nearby = [loss_at.a_rounding_away(self.rng) for _ in range(4)]
         tiny = np.finfo(np.float64).tiny
-        self.rounding = max(tiny, EPS * abs(value), *(abs(near() - value) for near in self.nearby))
+        rays = [loss_at.along_a_ray(self.rng, fd_step, n_steps=8) for _ in range(3)]
+        irregular = float(np.median([noise(losses) for losses in rays]))  # of three: one may meet a kink on its way
+        self.rounding = max(tiny, EPS * abs(value), 3 * irregular, *(abs(near() - value) for near in self.nearby))
         # The extrapolated slope, (4 fine - coarse) / 3, has up to three times the rounding; times four.
         self.resolution = 12 * self.rounding / fd_step if method == "central" else 0.0
 
