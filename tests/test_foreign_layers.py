@@ -86,7 +86,7 @@ REPORTED = {
         last_axis_lstm,
         "bias of o",
         {"gate"},
-        "Wf, Wu, bf, bu are wrong, their like of c, o right: look at the lines of f and u alone.",
+        "Wf, bf, Wu, bu are wrong, their like of c, o right: look at the lines of f and u alone.",
     ),
     "repeated": (lookup, "+=", {"repeated"}, "C is wrong in just the rows of words that occur more than once"),
     "factors": (column_network, "factors", {"factor"}, " times too large in every entry"),

@@ -68,7 +68,7 @@ def diagnose(arrays, gates=GATES, tokens=None):
     drop_lonely_rows(found, failed, gates)
     letters = gates_by_name(arrays) if set(found) == {None} else None
     if letters:
-        found = {letters[0]: letters[1]}
+        found = defaultdict(list, {letters[0]: letters[1]})
     unexplained = len(failed) == 1 and set(found) == {None}
     if unexplained and tokens is not None and only_repeated_rows(failed[0], tokens):
         found[REPEATED].append(failed[0].name)
@@ -202,15 +202,17 @@ def copied(array, others):
             and important(other).any()
             and np.all(np.abs(array.analytic_all - other.numeric_all) <= 20 * other.limit * other.scale)
         ):
-            return "copied", f"{{which}}: given the gradient of {other.name}; a line copied, and not all of it changed?"
+            name = other.name.replace("{", "{{").replace("}", "}}")  # the sentence is a format
+            return "copied", f"{{which}}: given the gradient of {name}; a line copied, and not all of it changed?"
     return None
 
 
 def gates_by_name(arrays):
     """See whether, of arrays named alike but for one letter (W_f, W_i, W_o and b_f, b_i, b_o), some letters' are wrong.
 
-    All arrays of those letters must be wrong as far as they matter, all of at least two other letters right. What has
-    a name of its own, such as x and h, may be right or wrong: a wrong gate spoils what flows back through it.
+    Two arrays or more of each of those letters must be wrong (one alone may be wrong for many reasons), none right that
+    matters, and all of at least two other letters right. What has a name of its own, such as x and h, may be right or
+    wrong: a wrong gate spoils what flows back through it.
 
     Returns
     -------
@@ -219,8 +221,6 @@ def gates_by_name(arrays):
         Or None in place of both.
     """
     families = families_of([array.name for array in arrays])
-    if len(families) < 2:
-        return None  # one array alone may be wrong for many reasons
     by_name = {array.name: array for array in arrays}
     wrong, right = set(), set()
     for family in families:
@@ -231,7 +231,12 @@ def gates_by_name(arrays):
                 right.add(letter)
     if not wrong or wrong & right or len(right) < 2:
         return None
-    names = [family[letter] for family in families for letter in sorted(wrong) if by_name[family[letter]].wrong.any()]
+    members = {
+        letter: [family[letter] for family in families if by_name[family[letter]].wrong.any()] for letter in wrong
+    }
+    if min(map(len, members.values())) < 2:
+        return None
+    names = [name for letter in sorted(wrong) for name in members[letter]]
     letters = " and ".join(sorted(wrong))
     others = ", ".join(sorted(right))
     sentence = f"{{which}} {{are}} wrong, their like of {others} right: look at the lines of {letters} alone."
