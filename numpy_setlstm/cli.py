@@ -10,10 +10,11 @@ from numpy_setlstm.datasets import DATA_HOME_VARIABLE, DATASETS, load_dataset
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.experiment import MODEL_FILE, run_demo, run_training
 from numpy_setlstm.inputs import CONNECTIVITIES
+from numpy_setlstm.selfcheck import METHODS, run_selfcheck
 from numpy_setlstm.topology import PRUNE_RULES
 from numpy_setlstm.training import GROWTHS, OPTIMIZERS
 
-EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
+EXIT_WRONG, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
 
 def main(arguments=None):
@@ -27,7 +28,8 @@ def main(arguments=None):
     Returns
     -------
     int
-        0 if all went well, 2 for an error, which is told in one line, 130 if interrupted.
+        0 if all went well, 1 if `gradcheck` found a wrong gradient, 2 for an error, which is told in one line, 130 if
+        interrupted.
     """
     options = build_parser().parse_args(arguments)
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
@@ -82,6 +84,14 @@ def predict(options):
     return 0
 
 
+def gradcheck(options):
+    """Check every gradient of a dense and of a sparse network."""
+    sizes = {name: getattr(options, name) for name in GRADCHECK_SIZES}
+    methods = METHODS if options.method == "both" else [options.method]
+    right = run_selfcheck(seed=options.seed, methods=methods, output=options.output, **sizes)
+    return 0 if right else EXIT_WRONG
+
+
 class OneLineParser(argparse.ArgumentParser):
     """Tells an error in one line, as the rest of the program does."""
 
@@ -111,6 +121,18 @@ TRAIN_PARAMETERS = {
     "embedding_dropout": {"type": float, "metavar": "P", "help": "of the word vectors"},
     "dropout": {"type": float, "metavar": "P", "help": "of the last hidden state"},
     "n_threads": {"type": int, "metavar": "N", "help": "threads that share a minibatch (default: all cores)"},
+}
+
+
+# Options of `gradcheck` that are sizes, by the name that they have in run_selfcheck: (option, default, help).
+GRADCHECK_SIZES = {
+    "n_texts": ("--texts", 5, "texts N in the minibatch"),
+    "length": ("--length", 6, "steps T of each"),
+    "n_words": ("--words", 9, "words V, padding included"),
+    "embedding_dim": ("--embedding-dim", 3, "numbers D per word vector"),
+    "hidden_size": ("--hidden-size", 4, "units H of the LSTM"),
+    "n_classes": ("--classes", 3, "classes C"),
+    "density": ("--density", 0.6, "parameters of the sparse network as a share of the dense one's"),
 }
 
 
@@ -150,4 +172,18 @@ def build_parser():
         "--accept-unknown", action="store_true", help="answer texts without a known word too, instead of refusing them"
     )
     predict_parser.set_defaults(command=predict)
+
+    gradcheck_parser = commands.add_parser("gradcheck", help=gradcheck.__doc__, description=gradcheck.__doc__)
+    gradcheck_parser.add_argument("--seed", type=int, default=0, help="of everything (default: 0)")
+    gradcheck_parser.add_argument(
+        "--method", choices=(*METHODS, "both"), default="both", help="complex step, central differences (default: both)"
+    )
+    for name, (option, default, text) in GRADCHECK_SIZES.items():
+        gradcheck_parser.add_argument(
+            option, dest=name, type=type(default), default=default, metavar="X", help=f"{text} (default: {default})"
+        )
+    gradcheck_parser.add_argument(
+        "--output", metavar="DIR", help="folder for a picture: the error against the step size"
+    )
+    gradcheck_parser.set_defaults(command=gradcheck)
     return parser

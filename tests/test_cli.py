@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from numpy_setlstm import SetLSTMClassifier, cli, experiment, plotting
+from numpy_setlstm import SetLSTMClassifier, cli, experiment, network, plotting
 from numpy_setlstm.datasets import make_reviews
 
 SMALL = ["--embedding-dim", "8", "--hidden-size", "8", "--density", "0.3", "--epochs", "2", "--max-length", "30"]
@@ -121,6 +121,12 @@ def test_ctrl_c_saves_the_model_and_resume_goes_on(data_home, tmp_path):
         ),
         (["predict", "{tmp}/none.npz", "good"], "there is no model file"),
         (["predict", "{home}/sanders/full-corpus.csv", "good"], "no model of numpy_setlstm"),
+        (["gradcheck", "--texts", "2"], "texts is 2; expected at least 5"),
+        (["gradcheck", "--density", "0.01"], "density 0.01 allows"),
+        (["gradcheck", "--hidden-size", "four"], "invalid int value: 'four'"),
+        (["gradcheck", "--seed", "-1"], "seed is -1"),
+        (["gradcheck", "--method", "forward"], "invalid choice: 'forward'"),
+        (["gradcheck", "--method", "complex", "--output", "{home}/sanders/full-corpus.csv"], "full-corpus.csv"),
     ],
 )
 def test_an_error_is_one_line_and_a_non_zero_exit(capsys, data_home, tmp_path, arguments, message):
@@ -215,6 +221,24 @@ def test_the_demo_has_less_than_four_percent_of_the_parameters():
     assert clf.n_parameters_ == counted < 0.04 * clf.n_dense_parameters_
 
 
+def test_gradcheck_prints_a_table_per_network_and_draws_the_step_sizes(capsys, tmp_path):
+    code, out, err = run(capsys, "gradcheck", "--seed", "1", "--output", tmp_path / "new" / "pictures")
+    assert code == 0 and err == ""
+    assert out.count(": all right\n") == 6 and "all gradients are right" in out
+    with Image.open(tmp_path / "new" / "pictures" / "step_sizes.png") as picture:
+        assert picture.size[0] > 800
+    code, out, _ = run(capsys, "gradcheck", "--method", "complex", "--hidden-size", "2", "--classes", "2")
+    assert code == 0 and out.count("gradient check by complex step") == 3
+
+
+def test_gradcheck_ends_with_1_if_a_gradient_is_wrong(capsys, monkeypatch):
+    backward = network.linear_backward
+    monkeypatch.setattr(network, "linear_backward", lambda *a: tuple(1.01 * part for part in backward(*a)))
+    code, out, err = run(capsys, "gradcheck", "--method", "central")
+    assert code == 1 and err == ""
+    assert "1.01 times what it should be" in out and "at least one gradient is WRONG" in out
+
+
 def test_a_json_file_is_written_whole_or_not_at_all(tmp_path):
     experiment.write_json(tmp_path / "a.json", {"old": 1})
     with pytest.raises(TypeError):
@@ -224,7 +248,14 @@ def test_a_json_file_is_written_whole_or_not_at_all(tmp_path):
 
 
 def test_version_and_help(capsys):
-    for arguments in (["--version"], ["--help"], ["train", "--help"], ["predict", "--help"], ["demo", "--help"]):
+    for arguments in (
+        ["--version"],
+        ["--help"],
+        ["train", "--help"],
+        ["predict", "--help"],
+        ["demo", "--help"],
+        ["gradcheck", "--help"],
+    ):
         with pytest.raises(SystemExit) as stop:
             cli.main(arguments)
         assert stop.value.code == 0

@@ -25,6 +25,7 @@ from numpy_setlstm.plotting import (
     plot_degrees,
     plot_learning_curves,
     plot_set_step,
+    plot_step_sizes,
     plot_survival,
     plot_weight_histogram,
     save_animation,
@@ -399,3 +400,51 @@ def test_the_words_of_a_film_stay_within_the_picture_and_apart(steps, W):
 def test_a_sparse_matrix_does_where_a_topology_does(W):
     assert isinstance(W, SparseMatrix)
     assert cells_by_color(plot_connectivity(W)) == cells_by_color(plot_connectivity(W.topology))
+
+
+# Step sizes
+
+
+def step_size_curves():
+    steps = 10.0 ** -np.arange(1, 19)
+    tiny = 10.0 ** -np.concatenate([np.arange(1, 20), np.arange(20, 301, 40)])
+    return {
+        "forward difference": (steps, steps + 1e-16 / steps),
+        "central difference": (steps, steps**2 + 1e-16 / steps),
+        "complex step": (tiny, np.where(tiny > 1e-8, tiny**2, 0.0)),
+    }
+
+
+def test_step_sizes_are_drawn_as_they_are_given(ax):
+    curves = step_size_curves()
+    assert plot_step_sizes(curves, ax) is ax
+    lines = {line.get_label().split(":")[0]: line for line in ax.lines if not line.get_label().startswith("_")}
+    assert list(lines) == list(curves)
+    for label, (steps, errors) in curves.items():
+        np.testing.assert_array_equal(lines[label].get_xdata(), steps)
+        np.testing.assert_array_equal(lines[label].get_ydata(), np.maximum(errors, 1e-17))  # 0 has no logarithm
+    assert (
+        len({line.get_color() for line in lines.values()}) == len({line.get_marker() for line in lines.values()}) == 3
+    )
+    assert labels_of(ax.get_legend())[1] == "central difference: at best 1e-10"
+    slopes = [np.diff(np.log10(line.get_ydata())) / np.diff(np.log10(line.get_xdata())) for line in ax.lines
+              if line.get_lw() < 1]  # fmt: skip
+    np.testing.assert_allclose(np.concatenate(slopes), [1, 2])
+    words = [text.get_text() for text in ax.texts]
+    assert words == ["error ~ step", "error ~ step²", "rounding: 2·10⁻¹⁶", "axis compressed"]
+
+
+def test_the_axis_of_steps_has_room_for_all_of_them_in_order(ax):
+    plot_step_sizes(step_size_curves(), ax)
+    ax.figure.canvas.draw()
+    places = [ax.transData.transform((step, 1))[0] for step in 10.0 ** np.array([-300, -100, -20, -10, -1])]
+    shares = (np.array(places) - ax.bbox.x0) / ax.bbox.width
+    assert shares[0] == pytest.approx(0, abs=1e-9) and (np.diff(shares) > 0.05).all() and shares[-1] < 1
+    powers = np.arange(-300.0, 0.0, 7.0)
+    np.testing.assert_allclose(np.log10(plotting._expand(plotting._compress(10.0**powers))), powers)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_step_sizes_in_any_style(style):
+    with plt.style.context(style):
+        plot_step_sizes(step_size_curves()).figure.canvas.draw()

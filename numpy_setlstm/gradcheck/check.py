@@ -8,7 +8,7 @@ from .arguments import gradient_entries, require_loss, require_names, require_pa
 from .compare import Probes, compare_all, largest_of
 from .diagnosis import GATES, diagnose
 from .numeric import LossAt, NotComplexError, is_sparse
-from .report import GradientMismatchError, GradientReport
+from .report import GradientMismatchError, GradientReport, is_mismatch
 from .ruler import Ruler
 
 LIMITS = {"complex": 1e-12, "central": 1e-7}
@@ -83,6 +83,7 @@ def check_gradients(
     >>> report.ok, report["W"].error < 1e-12
     (True, True)
     """
+    __tracebackhide__ = is_mismatch
     require_params(params)
     require_names(params, grads)
     probes = [entry_probes(name, p, *gradient_entries(name, p, grads)) for name, p in params.items()]

@@ -21,8 +21,8 @@ class Diagnosis:
     Attributes
     ----------
     kind : str
-        "factor", "sign", "zero", "nan", "transposed", "exchanged", "gate order", "gate", "carry", "repeated",
-        "off-connection" or "no effect".
+        "factor", "sign", "zero", "nan", "transposed", "exchanged", "copied", "gate order", "gate", "carry",
+        "repeated", "off-connection", "no effect" or "output" (of :func:`check_layer` only).
     arrays : tuple of str
         The arrays that it explains.
     text : str
@@ -49,7 +49,7 @@ def diagnose(arrays, gates=GATES, tokens=None):
     -------
     tuple of Diagnosis
     """
-    failed = [array for array in arrays if array.wrong.any()]
+    failed = [array for array in arrays if array.wrong.any() and not nearly_right(array)]
     found = defaultdict(list)  # (kind, sentence) -> the names of the arrays that it is true of
 
     for one, two in combinations(failed, 2):
@@ -58,9 +58,17 @@ def diagnose(arrays, gates=GATES, tokens=None):
     explained = {name for names in found.values() for name in names}
     for array in failed:
         if array.name not in explained:
+            found[copied(array, arrays)].append(array.name)
+    explained = {name for key, names in found.items() if key for name in names}
+    found.pop(None, None)
+    for array in failed:
+        if array.name not in explained:
             findings = (rule(array, gates) for rule in RULES)
             found[next(filter(None, findings), None)].append(array.name)
     drop_lonely_rows(found, failed, gates)
+    letters = gates_by_name(arrays) if set(found) == {None} else None
+    if letters:
+        found = defaultdict(list, {letters[0]: letters[1]})
     unexplained = len(failed) == 1 and set(found) == {None}
     if unexplained and tokens is not None and only_repeated_rows(failed[0], tokens):
         found[REPEATED].append(failed[0].name)
@@ -85,6 +93,11 @@ def drop_lonely_rows(found, failed, gates):
 def same(array, a, b):
     """Tell whether two gradients of an array agree to the precision of the check."""
     return bool(np.all(np.abs(a - b) <= 20 * array.limit * array.scale))
+
+
+def nearly_right(array):
+    """Tell whether an array is off by so little that right and wrong patterns cannot be told apart."""
+    return same(array, array.analytic_all, array.numeric_all)
 
 
 def important(array):
@@ -179,6 +192,74 @@ def exchanged(one, two):
     )
 
 
+def copied(array, others):
+    """See whether an array was given the right gradient of another one, as a copied line does."""
+    for other in others:
+        if (
+            other is not array
+            and other.shape == array.shape
+            and other.checked == array.checked > 1
+            and important(other).any()
+            and np.all(np.abs(array.analytic_all - other.numeric_all) <= 20 * other.limit * other.scale)
+        ):
+            name = other.name.replace("{", "{{").replace("}", "}}")  # the sentence is a format
+            return "copied", f"{{which}}: given the gradient of {name}; a line copied, and not all of it changed?"
+    return None
+
+
+def gates_by_name(arrays):
+    """See whether, of arrays named alike but for one letter (W_f, W_i, W_o and b_f, b_i, b_o), some letters' are wrong.
+
+    Two arrays or more of each of those letters must be wrong (one alone may be wrong for many reasons), none right that
+    matters, and all of at least two other letters right. What has a name of its own, such as x and h, may be right or
+    wrong: a wrong gate spoils what flows back through it.
+
+    Returns
+    -------
+    finding : tuple of str
+    names : list of str
+        Or None in place of both.
+    """
+    families = families_of([array.name for array in arrays])
+    by_name = {array.name: array for array in arrays}
+    wrong, right = set(), set()
+    for family in families:
+        for letter, name in family.items():
+            if by_name[name].wrong.any():
+                wrong.add(letter)
+            elif important(by_name[name]).any():
+                right.add(letter)
+    if not wrong or wrong & right or len(right) < 2:
+        return None
+    members = {
+        letter: [family[letter] for family in families if by_name[family[letter]].wrong.any()] for letter in wrong
+    }
+    if min(map(len, members.values())) < 2:
+        return None
+    names = [name for letter in sorted(wrong) for name in members[letter]]
+    letters = " and ".join(sorted(wrong))
+    others = ", ".join(sorted(right))
+    sentence = f"{{which}} {{are}} wrong, their like of {others} right: look at the lines of {letters} alone."
+    return ("gate", sentence), names
+
+
+def families_of(names):
+    """Return the families of names that differ in one letter only, and in the same letters: list of dict.
+
+    Examples
+    --------
+    >>> families_of(["Wf", "Wi", "Wo", "bf", "bi", "bo", "x", "h"])
+    [{'f': 'Wf', 'i': 'Wi', 'o': 'Wo'}, {'f': 'bf', 'i': 'bi', 'o': 'bo'}]
+    """
+    templates = defaultdict(dict)
+    for name in names:
+        for k, letter in enumerate(name):
+            if letter.isalpha() and len(name) > 1:
+                templates[name[:k], name[k + 1 :]][letter] = name
+    families = [family for family in templates.values() if len(family) > 2]
+    return [family for family in families if set(family) == set(families[0])]
+
+
 def gate_order(array, gates):
     """See whether the gradient equals the right one with its blocks of columns in another order."""
     numeric = as_full(array, array.numeric_all)
@@ -197,6 +278,11 @@ def gate_order(array, gates):
 
 def no_effect(array, gates):
     """See whether just entries are wrong on which the loss does not depend."""
+    if not array.numeric_all.any() and np.count_nonzero(array.wrong) > 1:
+        return "no effect", (
+            "{which} {are} given a gradient, and yet the loss does not depend on {which} at all: is the forward pass "
+            "to use it, and uses something else?"
+        )
     without_effect = not array.numeric_all[array.wrong].any()
     if without_effect and np.count_nonzero(array.wrong) > 1 and important(array).any():
         return "no effect", (
@@ -229,9 +315,11 @@ def lost_carry(array, gates):
     """See whether the last time steps that matter are right and all the earlier ones are wrong."""
     if as_full(array, array.numeric_all) is None or len(array.shape) != 3:
         return None
-    matter = as_full(array, important(array)).any(axis=2)  # (N, T) or (T, N)
-    wrong = as_full(array, array.wrong).any(axis=2)
-    counts = {right_steps(matter, wrong), right_steps(matter.T, wrong.T)} - {None}
+    counts = set()
+    for features in (2, 1, 0):  # (N, T, D) and (T, N, D), (N, D, T) and (T, D, N), (D, N, T)
+        matter = as_full(array, important(array)).any(axis=features)
+        wrong = as_full(array, array.wrong).any(axis=features)
+        counts |= {right_steps(matter, wrong), right_steps(matter.T, wrong.T)} - {None}
     if len(counts) != 1:
         return None
     right = counts.pop()

@@ -8,7 +8,7 @@ from .arguments import gradient_entries, require_names, require_params
 from .check import run_check, unit_direction
 from .compare import Probes, largest_of
 from .numeric import is_sparse
-from .report import GradientMismatchError
+from .report import GradientMismatchError, is_mismatch
 
 
 def detection_probability(relative_error, directions=5, limit=1e-12):
@@ -96,6 +96,7 @@ def check_directions(
     >>> report.ok, report["W"].checked
     (False, 15)
     """
+    __tracebackhide__ = is_mismatch
     require_params(params)
     require_names(params, grads)
     if directions < 0 or entries < 0 or directions + entries == 0:

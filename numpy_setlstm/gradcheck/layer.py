@@ -9,7 +9,7 @@ from .arguments import gradient_entries, require_params
 from .check import entry_probes, run_check
 from .diagnosis import GATES, Diagnosis
 from .numeric import entries, is_sparse, with_entries
-from .report import GradientMismatchError
+from .report import GradientMismatchError, is_mismatch
 
 
 def check_layer(
@@ -60,8 +60,9 @@ def check_layer(
     Notes
     -----
     The loss is :math:`L = \sum \mathrm{out} \odot \mathrm{dout}` with a random dout, whose gradient with
-    respect to out is dout. If out is a sequence and a gradient is wrong, the check is repeated with dout at
-    the first time step only, where no later step can blur which gate is wrong.
+    respect to out is dout. If a gradient is wrong and the reason does not show, the check is repeated with dout
+    at the first time step only, where no later step can blur which gate is wrong, and with the dout of one
+    output at a time.
 
     Examples
     --------
@@ -74,6 +75,7 @@ def check_layer(
     >>> check_layer(forward, backward, (rng.normal(size=(3, 4)),), (rng.normal(size=(4, 2)),)).ok
     True
     """
+    __tracebackhide__ = is_mismatch
     if backward is None:
         layer = ObjectLayer(forward, inputs, params)
     else:
@@ -89,11 +91,15 @@ def check_layer(
 
     report = check_upstream(layer, points, douts, grad_names, method, **options)
     if not report.ok and not report.diagnoses:
-        causes = first_step_causes(layer, points, douts, grad_names, report.method, **options)
+        arguments = (layer, points, douts, grad_names, report.method)
+        causes = first_step_causes(*arguments, **options) or output_causes(*arguments, **options)
         report = replace(report, diagnoses=causes)
     if raises and not report.ok:
         raise GradientMismatchError(report)
     return report
+
+
+STEP_AXES = {2: (0, 1), 3: (1, 0, 2)}  # where time may be, by the number of an output's axes, likely ones first
 
 
 def is_checked(value):
@@ -156,16 +162,33 @@ def first_step_causes(layer, points, douts, grad_names, method, **options):
     With the upstream gradient at the first step only, the loss knows nothing of the later ones, and no wrong
     gradient comes back from them.
     """
-    for axis in (1, 0):  # (N, T, H), or time first
-        if douts[0].ndim != 3 or douts[0].shape[axis] < 2:
+    for axis in STEP_AXES.get(douts[0].ndim, ()):
+        if douts[0].shape[axis] < 2:
             continue
-        first = np.zeros(douts[0].shape[axis])
-        first[0] = 1.0
-        masked = [douts[0] * (first[:, None] if axis == 1 else first[:, None, None])]
-        masked += [np.zeros_like(dout) for dout in douts[1:]]
+        first = (slice(None),) * axis + (0,)
+        masked = [np.zeros_like(dout) for dout in douts]
+        masked[0][first] = douts[0][first]
         report = check_upstream(layer, points, masked, grad_names, method, **options)
         gates = tuple(cause for cause in report.diagnoses if cause.kind in ("gate", "gate order"))
         if gates:
-            seen = "Seen with the upstream gradient at the first step only: "
+            seen = f"Seen with the upstream gradient at index 0 of axis {axis} only (the first step, if that is time): "
             return tuple(Diagnosis(cause.kind, cause.arrays, seen + cause.text) for cause in gates)
     return ()
+
+
+def output_causes(layer, points, douts, grad_names, method, **options):
+    """Return whether the upstream gradient of some outputs alone is treated rightly, and that of others not."""
+    reports = []
+    for k in range(len(douts) if len(douts) > 1 else 0):
+        alone = [dout if j == k else np.zeros_like(dout) for j, dout in enumerate(douts)]
+        reports.append(check_upstream(layer, points, alone, grad_names, method, **options))
+    right = [str(k) for k, report in enumerate(reports, start=1) if report.ok]
+    wrong = [k for k, report in enumerate(reports, start=1) if not report.ok]
+    if not right or not wrong:
+        return ()
+    words = " and ".join(map(str, wrong))
+    text = (
+        f"Right with the upstream gradient of output {' and '.join(right)} alone, wrong with that of output {words} "
+        f"alone: look at what backward does with the gradient of output {words}."
+    )
+    return (Diagnosis("output", tuple(array.name for k in wrong for array in reports[k - 1].failures), text),)

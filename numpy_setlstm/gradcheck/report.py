@@ -14,6 +14,11 @@ class GradientMismatchError(AssertionError):
         self.report = report
 
 
+def is_mismatch(info):
+    """Tell pytest, which asks for it by the name ``__tracebackhide__``, to show the reader's line and not ours."""
+    return info.errisinstance(GradientMismatchError)
+
+
 @dataclass(frozen=True)
 class ArrayReport:
     """The check of one array.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .numeric import EPS, NotComplexError, central_slope, complex_slope, entries, extrapolated_slope
+from .numeric import EPS, NotComplexError, central_slope, complex_slope, entries, extrapolated_slope, noise
 from .tracer import where_lost
 
 BRACKET_STEP = 1e-6  # of one-sided slopes: coarse, but nothing in the loss can deceive them
@@ -22,8 +22,9 @@ class Ruler:
     Attributes
     ----------
     rounding : float
-        By how much rounding alone changes the loss, measured: the same point, written with other last digits,
-        gives another loss.
+        By how much rounding alone changes the loss, measured twice: the same point, written with other last
+        digits, gives another loss; and along a ray it is no smooth curve, but irregular, or a staircase where
+        something like 1 - p has lost its digits.
     resolution : float
         Slopes that differ by less than this cannot be told apart at a first look.
     """
@@ -34,7 +35,8 @@ class Ruler:
         self.rng = np.random.default_rng(0)  # the same check twice gives the same report
         self.nearby = [loss_at.a_rounding_away(self.rng) for _ in range(4)]
         tiny = np.finfo(np.float64).tiny
-        self.rounding = max(tiny, EPS * abs(value), *(abs(near() - value) for near in self.nearby))
+        irregular = noise(loss_at.along_a_ray(self.rng, fd_step, n_steps=30))
+        self.rounding = max(tiny, EPS * abs(value), 3 * irregular, *(abs(near() - value) for near in self.nearby))
         # The extrapolated slope, (4 fine - coarse) / 3, has up to three times the rounding; times four.
         self.resolution = 12 * self.rounding / fd_step if method == "central" else 0.0
 
@@ -68,7 +70,7 @@ class Ruler:
     def allows_at_kink(self, name, direction, analytic, scale):
         """Tell whether the loss has a kink here and `analytic` is one of the slopes that it allows."""
         jumps = [right - left for left, right in (self.one_sided(name, direction, s) for s in (1e-5, 1e-6))]
-        if abs(jumps[0] - 10 * jumps[1]) < 1e-3 * scale + 100 * self.rounding / 1e-6:
+        if abs(jumps[0] - 10 * jumps[1]) < 0.05 * abs(jumps[0]) + 100 * self.rounding / 1e-6:
             return False  # a smooth loss: the two slopes approach each other in proportion to the step
         left, right = self.one_sided(name, direction, 1e-7)
         slack = 1e-6 * scale + 10 * self.rounding / 1e-7

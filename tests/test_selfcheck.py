@@ -1,0 +1,119 @@
+"""The check of the package's own gradients: right as it is, and not blind when a line of it is spoilt."""
+
+import numpy as np
+import pytest
+
+from numpy_setlstm import selfcheck
+from numpy_setlstm.layers import lstm
+from numpy_setlstm.network import NetworkSizes
+from numpy_setlstm.sparse import SparseMatrix
+
+SIZES = NetworkSizes(n_words=9, embedding_dim=3, hidden_size=4, n_classes=3)
+
+
+def minibatch(seed=0, length=6):
+    return selfcheck.make_minibatch(np.random.default_rng(seed), 5, length, SIZES.n_words, SIZES.n_classes)
+
+
+@pytest.mark.parametrize("length", [4, 6, 9])
+def test_the_minibatch_holds_every_difficulty(length):
+    tokens, _ = minibatch(length=length)
+    words = tokens != 0
+    assert words[0].all() and tokens[0, 0] == tokens[0, -1]
+    assert [row[0] for row in words.tolist()] == [True, False, True, False, False]
+    assert [row[-1] for row in words.tolist()] == [True, True, False, False, False]
+    assert words[3].any() and not words[4].any()
+
+
+@pytest.mark.parametrize("density, kernel", [(None, "auto"), (0.6, "gather"), (0.6, "scratch")])
+@pytest.mark.parametrize("method", selfcheck.METHODS)
+def test_every_gradient_is_checked_and_right(density, kernel, method):
+    for seed in range(5):
+        network = selfcheck.make_network(seed, SIZES, density, kernel)
+        report = selfcheck.check_network(network, *minibatch(seed), method, seed)
+        assert report.ok and report.method == method
+        assert sum(array.checked for array in report.arrays) == network.count_parameters()
+        assert {array.status for array in report.arrays} == {"ok"}
+
+
+def test_the_networks_are_what_their_names_say():
+    sparse = selfcheck.make_network(0, SIZES, 0.6, "gather")
+    assert all(isinstance(sparse.parameters[name], SparseMatrix) for name in ("E", "W_x", "W_h"))
+    assert sparse.kernel == "gather"
+    assert sparse.count_parameters() == pytest.approx(0.6 * SIZES.dense_parameters, abs=2)
+    dense = selfcheck.make_network(0, SIZES)
+    assert not any(isinstance(W, SparseMatrix) for W in dense.parameters.values())
+    for network in (sparse, dense):
+        assert network.dropout > 0 and network.embedding_dropout > 0
+        assert network.parameters["b"].all() and network.parameters["b_out"].all()
+
+
+@pytest.mark.parametrize("method", selfcheck.METHODS)
+def test_a_wrong_gradient_is_told(monkeypatch, method):
+    right = lstm.lstm_step_backward
+
+    def without_carry(dh, dc, cache):
+        dz, dc_prev = right(dh, dc, cache)
+        return dz, 0 * dc_prev
+
+    monkeypatch.setattr(lstm, "lstm_step_backward", without_carry)
+    lines = []
+    assert not selfcheck.run_selfcheck(methods=[method], report=lines.append)
+    assert lines[-1] == "at least one gradient is WRONG"
+    assert sum("arrays wrong" in line for line in lines) == 3
+
+
+def test_the_report_names_each_network_and_method():
+    lines = []
+    assert selfcheck.run_selfcheck(report=lines.append)
+    assert [line.split(",")[0] for line in lines[0:-1:2]] == ["dense network"] * 2 + ["sparse network"] * 4
+    how = [line.split(",")[0] for line in lines[1:-1:2]]
+    assert how == ["gradient check by complex step", "gradient check by central differences"] * 3
+    assert lines[-1] == "all gradients are right"
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"n_texts": 4}, "texts is 4; expected at least 5"),
+        ({"length": 3}, "length is 3; expected at least 4"),
+        ({"n_words": 2}, "words is 2; expected at least 3"),
+        ({"n_classes": 1}, "classes is 1; expected at least 2"),
+        ({"hidden_size": 0}, "hidden_size is 0; expected at least 1"),
+        ({"embedding_dim": -1}, "embedding_dim is -1; expected at least 1"),
+        ({"density": 0.05}, "density 0.05 allows"),
+        ({"density": 1.5}, "density is 1.5"),
+    ],
+)
+def test_bad_sizes(settings, message):
+    with pytest.raises(ValueError, match=message):
+        selfcheck.run_selfcheck(report=lambda text: None, **settings)
+
+
+def test_errors_against_the_step_size_follow_theory():
+    curves = selfcheck.step_size_errors(selfcheck.make_network(0, SIZES), *minibatch())
+    assert list(curves) == ["forward difference", "central difference", "complex step"]
+    for label, order in (("forward difference", 1), ("central difference", 2), ("complex step", 2)):
+        steps, errors = curves[label]
+        coarse, fine = np.searchsorted(-steps, [-1e-2 * 1.001, -1e-3 * 1.001])
+        assert np.log10(errors[coarse] / errors[fine]) == pytest.approx(order, abs=0.05)
+    steps, errors = curves["complex step"]
+    assert steps.min() == 1e-300 and errors[steps < 1e-8].max() < 1e-14
+    assert curves["forward difference"][1].min() > 1e-9
+    assert 1e-12 < curves["central difference"][1].min() < 1e-8
+
+
+def test_the_picture_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    network, (tokens, labels) = selfcheck.make_network(0, SIZES), minibatch()
+    path = selfcheck.save_picture(network, tokens, labels, tmp_path / "new" / "folder")
+    before = path.read_bytes()
+    assert before.startswith(b"\x89PNG")
+
+    def fails(self, file, **settings):
+        file.write(b"half")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fails)
+    with pytest.raises(OSError, match="disk is full"):
+        selfcheck.save_picture(network, tokens, labels, path.parent)
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
