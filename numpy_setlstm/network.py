@@ -13,7 +13,7 @@ from numpy_setlstm.kernels import choose_kernel
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward, dropout_mask
 from numpy_setlstm.layers.embedding import check_tokens
 from numpy_setlstm.layers.fast_embedding import fast_embedding_backward, fast_embedding_forward
-from numpy_setlstm.layers.fast_lstm import fast_lstm_backward, fast_lstm_forward
+from numpy_setlstm.layers.fast_lstm import fast_lstm_backward, fast_lstm_forward, steps_per_chunk
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.layers.readout import (
     cross_entropy_backward,
@@ -160,28 +160,29 @@ class Network:
         tokens = trim_padding(tokens)
         N, T = tokens.shape
         dtype = np.result_type(*(weights_of(W) for W in p.values()))
-        x_keep = dropout_mask((T, p["E"].shape[1], N), self.embedding_dropout, rng, np.finfo(dtype).dtype)
-        mask = tokens != PADDING_ID
         parts = self._parts(N, p)
         widths = [part.stop - part.start for part in parts]
-        products = list(
-            zip(*(make_products(p[name], self.kernel, dtype, widths) for name in ("W_x", "W_h")), strict=True)
-        )
+        steps = steps_per_chunk(max(widths))
+        products_x = make_products(p["W_x"], self.kernel, dtype, [steps * width for width in widths])
+        products_h = make_products(p["W_h"], self.kernel, dtype, widths)
+        x_shape = (-(-T // steps), p["E"].shape[1], steps, N)
+        x_keep = dropout_mask(x_shape, self.embedding_dropout, rng, np.finfo(dtype).dtype)
 
         def forward_part(k):
             n = parts[k]
-            x, embedding_cache = fast_embedding_forward(tokens[n], p["E"], dtype)  # (T, D, part of N)
-            keep_part = None if x_keep is None else x_keep[:, :, n]
+            x, embedding_cache = fast_embedding_forward(tokens[n], p["E"], steps, dtype)  # (..., part of N)
+            keep_part = None if x_keep is None else x_keep[..., n]
             if keep_part is not None:
                 x *= keep_part
-            h, lstm_cache = fast_lstm_forward(x, *products[k], p["b"], mask[n], keep=keep)  # (H, part of N)
+            mask = tokens[n] != PADDING_ID
+            h, lstm_cache = fast_lstm_forward(x, products_x[k], products_h[k], p["b"], mask, keep=keep)  # (H, ...)
             return h, (embedding_cache, keep_part, lstm_cache)
 
         hs, caches = zip(*run_parts(forward_part, range(len(parts)), self.n_threads), strict=True)
         h_last = np.concatenate(hs, axis=1).T  # (N, H)
         h_last, h_keep = dropout_forward(h_last, self.dropout, rng)
         logits, readout_cache = linear_forward(h_last, p["W_out"], p["b_out"])  # (N, C)
-        return logits, (p["E"], parts, products, caches, h_keep, readout_cache) if keep else None
+        return logits, (p["E"], parts, products_x, products_h, caches, h_keep, readout_cache)
 
     def backward(self, dlogits, cache):
         """Gradients of all parameters; undoes :meth:`forward`.
@@ -196,14 +197,14 @@ class Network:
         dict of str to ndarray
             Of shape (nnz,) for each SparseMatrix.
         """
-        E, parts, products, caches, h_keep, readout_cache = cache
+        E, parts, products_x, products_h, caches, h_keep, readout_cache = cache
         dh_last, dW_out, db_out = linear_backward(dlogits, readout_cache)
         dh_last = dropout_backward(dh_last, h_keep).T  # (H, N)
 
         def backward_part(k):
             _, keep_part, lstm_cache = caches[k]
             dx, db = fast_lstm_backward(dh_last[:, parts[k]], lstm_cache)
-            return dropout_backward(dx, keep_part), db, *(product.gradient() for product in products[k])
+            return dropout_backward(dx, keep_part), db, products_x[k].gradient(), products_h[k].gradient()
 
         dx, db, dW_x, dW_h = zip(*run_parts(backward_part, range(len(parts)), self.n_threads), strict=True)
         dE = fast_embedding_backward(dx, [embedding_cache for embedding_cache, *_ in caches], E)

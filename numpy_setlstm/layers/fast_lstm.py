@@ -2,8 +2,10 @@ r"""The LSTM of :mod:`numpy_setlstm.layers.lstm` once more, made fast; the equat
 
 What is different, and why:
 
-- Time comes first, then units, then texts: x is (T, D, N), the gates (4H, N). So the rows that a sparse product gathers
-  lie in one piece, and so does each gate's block.
+- Units come first, then texts: h is (H, N), the gates (4H, N). So the rows that a sparse product gathers lie in one
+  piece, and so does each gate's block.
+- What a word says to the gates, :math:`W_x^T x`, does not depend on the steps before. It is computed for a few steps at
+  once, a *chunk*; so is what flows back to the words.
 - The products know their matrix and keep what can be kept between steps: see :mod:`numpy_setlstm.products`.
 - Results are written to arrays that exist already (``out=``): making new ones takes as long as filling them.
 - Nothing is kept for the backward pass that is not needed, and nothing at all when only predicting.
@@ -16,17 +18,32 @@ import numpy as np
 
 from numpy_setlstm.layers.lstm import GATES
 
+CHUNK_COLUMNS = 64  # of the input of one chunk: steps times texts; more do not fit the cache
 
-def fast_lstm_forward(x, product_x, product_h, b, mask=None, *, keep=True):
+
+def steps_per_chunk(n_texts):
+    """How many time steps make a chunk.
+
+    Examples
+    --------
+    >>> steps_per_chunk(32), steps_per_chunk(100)
+    (2, 1)
+    """
+    return max(1, CHUNK_COLUMNS // max(1, n_texts))
+
+
+def fast_lstm_forward(x, product_x, product_h, b, mask, *, keep=True):
     """Run an LSTM over N sequences of T steps; a fast twin of :func:`numpy_setlstm.layers.lstm.lstm_forward`.
 
     Parameters
     ----------
-    x : ndarray of shape (T, D, N)
+    x : ndarray of shape (n_chunks, D, S, N)
+        Step t stands at ``x[t // S, :, t % S]``; what is left of the last chunk after T steps changes nothing.
     product_x, product_h : GatherProduct, ScratchProduct or DenseProduct
-        Products with W_x (D, 4H) and W_h (H, 4H): see :func:`numpy_setlstm.products.make_products`.
+        Products with W_x (D, 4H), for S · N columns, and with W_h (H, 4H), for N columns: see
+        :func:`numpy_setlstm.products.make_products`.
     b : ndarray of shape (4H,)
-    mask : ndarray of shape (N, T), bool, optional
+    mask : ndarray of shape (N, T), bool
         True where there is a word, False where there is padding, which is stepped over.
     keep : bool, default True
         Whether to keep what :func:`fast_lstm_backward` needs.
@@ -42,27 +59,30 @@ def fast_lstm_forward(x, product_x, product_h, b, mask=None, *, keep=True):
     >>> from numpy_setlstm.products import DenseProduct
     >>> rng = np.random.default_rng(0)
     >>> W_x, W_h = (DenseProduct(rng.normal(size=shape)) for shape in ((3, 16), (4, 16)))
-    >>> h, cache = fast_lstm_forward(rng.normal(size=(5, 3, 2)), W_x, W_h, np.zeros(16))
+    >>> x, mask = rng.normal(size=(3, 3, 2, 2)), np.ones((2, 5), bool)  # 3 chunks of 2 steps, 5 of them used
+    >>> h, cache = fast_lstm_forward(x, W_x, W_h, np.zeros(16), mask)
     >>> h.shape
     (4, 2)
     """
-    T, D, N = x.shape
-    H = len(b) // len(GATES)
-    padded = _padded_steps(mask, T)
+    D, S, N = x.shape[1:]
+    T, H = mask.shape[1], len(b) // len(GATES)
+    padded = (~mask).any(axis=0)  # (T,)
     steps = T if keep else 1  # without a backward pass each step writes over the one before
     gates = np.empty((steps, 4 * H, N), x.dtype)
     h, c = (
         np.zeros((steps + 1, H, N), x.dtype),
         np.zeros((steps + 1, H, N), x.dtype),
     )  # before each step, after the last
-    z_h, ig = np.empty((4 * H, N), x.dtype), np.empty((H, N), x.dtype)
+    z_x, ig = np.empty((4 * H, S, N), x.dtype), np.empty((H, N), x.dtype)
     for t in range(T):
+        chunk, s = divmod(t, S)
+        if s == 0:
+            product_x.forward(x[chunk].reshape(D, S * N), z_x.reshape(4 * H, S * N))  # z = W_xᵀ x + b + ...
+            z_x += b[:, None, None]
         k = t if keep else 0
         z = gates[k]  # (4H, N)
-        product_x.forward(x[t], z)  # z = W_xᵀ x + W_hᵀ h_prev + b
-        product_h.forward(h[k], z_h)
-        z += z_h
-        z += b[:, None]
+        product_h.forward(h[k], z)  # ... + W_hᵀ h_prev
+        z += z_x[:, s]
         _activate(z, H)
         i, f, o, g = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]  # (H, N) each
         c_t, h_t = c[k + 1], h[k + 1]
@@ -90,7 +110,8 @@ def fast_lstm_backward(dh, cache):
 
     Returns
     -------
-    dx : ndarray of shape (T, D, N)
+    dx : ndarray of shape (n_chunks, D, S, N)
+        0 in what is left of the last chunk.
     db : ndarray of shape (4H,)
         The gradients of W_x and W_h are in the products: ``product_x.gradient()``.
 
@@ -99,19 +120,20 @@ def fast_lstm_backward(dh, cache):
     >>> from numpy_setlstm.products import DenseProduct
     >>> rng = np.random.default_rng(0)
     >>> W_x, W_h = (DenseProduct(rng.normal(size=shape)) for shape in ((3, 16), (4, 16)))
-    >>> h, cache = fast_lstm_forward(rng.normal(size=(5, 3, 2)), W_x, W_h, np.zeros(16))
+    >>> x, mask = rng.normal(size=(3, 3, 2, 2)), np.ones((2, 5), bool)
+    >>> h, cache = fast_lstm_forward(x, W_x, W_h, np.zeros(16), mask)
     >>> dx, db = fast_lstm_backward(np.ones_like(h), cache)
     >>> dx.shape, db.shape, W_h.gradient().shape
-    ((5, 3, 2), (16,), (4, 16))
+    ((3, 3, 2, 2), (16,), (4, 16))
     """
     x, product_x, product_h, mask, gates, h, c = cache
-    T, D, N = x.shape
-    H = h.shape[1]
-    padded = _padded_steps(mask, T)
+    D, S, N = x.shape[1:]
+    T, H = mask.shape[1], h.shape[1]
+    padded = (~mask).any(axis=0)  # (T,)
     dx = np.empty(x.shape, np.result_type(x, dh))
     dh, dc = dh.astype(dx.dtype), np.zeros((H, N), dx.dtype)
     dz, slope, tanh_c, part = (np.empty((rows, N), dx.dtype) for rows in (4 * H, 4 * H, H, H))
-    db = np.zeros(4 * H, dx.dtype)
+    dz_x, db = np.zeros((4 * H, S, N), dx.dtype), np.zeros(4 * H, dx.dtype)
     product_x.begin_backward()
     product_h.begin_backward()
     for t in reversed(range(T)):
@@ -133,9 +155,14 @@ def fast_lstm_backward(dh, cache):
         dc *= f  # dc_prev = dc * f
         _slopes(gates[t], H, slope)
         dz *= slope
-        db += dz.sum(axis=1)
-        product_x.backward(dz, x[t], dx[t])  # z = W_xᵀ x + ...
         product_h.backward(dz, h[t], dh)  # z = ... + W_hᵀ h_prev
+        chunk, s = divmod(t, S)
+        dz_x[:, s] = dz
+        if s == 0:
+            columns = (array.reshape(-1, S * N) for array in (dz_x, x[chunk], dx[chunk]))
+            product_x.backward(*columns)  # z = W_xᵀ x + b + ...
+            db += dz_x.sum(axis=(1, 2))
+            dz_x[...] = 0
         if padded[t]:
             dh += dh_past
             dc += dc_past
@@ -158,8 +185,3 @@ def _slopes(gates, H, out):
     out[: 3 * H] *= sigmoids
     np.multiply(g, g, out=out[3 * H :])
     np.subtract(1, out[3 * H :], out=out[3 * H :])
-
-
-def _padded_steps(mask, T):
-    """Whether any sequence is padded in each of the T steps, list of bool."""
-    return [False] * T if mask is None else (~mask).any(axis=0).tolist()
