@@ -28,8 +28,10 @@ SCRATCH_MAX_CELLS = 2**27
 CHUNK_CELLS = 2**20
 # Texts that are multiplied at a time; more would not fit into the cache beside each other.
 COLUMNS = 64
-# A slice of the padded lists has at most this many cells: with 32 texts in float32, half a megabyte.
-SLICE_CELLS = 2**12
+# A slice of the padded lists has at most this many cells: with 64 texts in float32, two megabytes.
+SLICE_CELLS = 2**13
+# A slice more costs some calls of NumPy, which take as long as the products of about this many cells.
+CELLS_OF_A_CALL = 2**9
 
 
 def choose_kernel(shape, nnz, kernel="auto"):
@@ -159,8 +161,8 @@ class PaddedLists:
     Notes
     -----
     NumPy multiplies arrays, not lists of unequal length. So the targets are sorted by the length of their lists and cut
-    into slices, and within a slice the lists are filled up to equal length with connections of weight 0, some 5 to
-    15 % of them. Source: A. Monakov, A. Lokhmotov and A. Avetisyan (2010), "Automatically tuning sparse matrix-vector
+    into slices, and within a slice the lists are filled up to equal length with connections of weight 0, some 10 to
+    20 % of them. Source: A. Monakov, A. Lokhmotov and A. Avetisyan (2010), "Automatically tuning sparse matrix-vector
     multiplication for GPU architectures", who call the format sliced ELLPACK.
 
     Examples
@@ -182,14 +184,12 @@ class PaddedLists:
         by_target = by_target.astype(np.int32 if nnz < 2**31 else np.int64)
         starts = (np.cumsum(counts) - counts)[self.order]  # where they begin
         self.slices = []
-        first = self.n_empty
-        while first < n_targets:
-            last = first + _slice_height(lengths[first : first + SLICE_CELLS])
+        for first, last in _cut(lengths[self.n_empty :]):
+            first, last = first + self.n_empty, last + self.n_empty
             k = np.arange(lengths[last - 1])  # (K,)
             exists = k < lengths[first:last, None]  # (B, K)
             positions = by_target[np.where(exists, starts[first:last, None] + k, nnz)]
             self.slices.append(Slice(first, last, positions))
-            first = last
         self.largest = max((s.positions.size for s in self.slices), default=0)
 
     def arrange(self, sources, values):
@@ -233,10 +233,30 @@ class ArrangedLists(NamedTuple):
     weights: list
 
 
-def _slice_height(lengths):
-    """How many of these lists, sorted by length, make a slice: as many as fit, at least one."""
-    cells = np.arange(1, len(lengths) + 1) * lengths  # of the slice, if it ended with this list
-    return max(1, int(np.searchsorted(cells, SLICE_CELLS, side="right")))
+def _cut(lengths):
+    """Where to cut lists that are sorted by length into slices: pairs of first and last (exclusive).
+
+    The cheapest way to cut, where a slice costs its cells and :data:`CELLS_OF_A_CALL`. For the lists up to some length
+    it is a last slice of those from some shorter length on, and the cheapest way for the ones before it. A slice that
+    would not fit the cache is cut once more.
+    """
+    distinct, firsts = np.unique(lengths, return_index=True)
+    ends = np.append(firsts, len(lengths))[1:]
+    costs, begins = (
+        np.zeros(len(distinct) + 1),
+        [],
+    )  # of the lists of the k shortest lengths; where their last slice begins
+    for k, (longest, end) in enumerate(zip(distinct, ends, strict=True)):
+        with_last_slice = costs[: k + 1] + (end - firsts[: k + 1]) * longest + CELLS_OF_A_CALL
+        begins.append(int(np.argmin(with_last_slice)))
+        costs[k + 1] = with_last_slice[begins[k]]
+    slices, k = [], len(distinct)
+    while k > 0:
+        first, last, longest = int(firsts[begins[k - 1]]), int(ends[k - 1]), int(distinct[k - 1])
+        height = max(1, SLICE_CELLS // longest)
+        slices += [(piece, min(last, piece + height)) for piece in reversed(range(first, last, height))]
+        k = begins[k - 1]
+    return slices[::-1]
 
 
 class GatherBuffers:

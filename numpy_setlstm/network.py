@@ -13,7 +13,7 @@ from numpy_setlstm.kernels import choose_kernel
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward, dropout_mask
 from numpy_setlstm.layers.embedding import check_tokens
 from numpy_setlstm.layers.fast_embedding import fast_embedding_backward, fast_embedding_forward
-from numpy_setlstm.layers.fast_lstm import fast_lstm_backward, fast_lstm_forward, steps_per_chunk
+from numpy_setlstm.layers.fast_lstm import fast_lstm_backward, fast_lstm_forward
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.layers.readout import (
     cross_entropy_backward,
@@ -22,13 +22,14 @@ from numpy_setlstm.layers.readout import (
     linear_forward,
     softmax,
 )
-from numpy_setlstm.products import make_products
+from numpy_setlstm.products import GatherProduct, make_products
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
-from numpy_setlstm.threads import run_parts, split_batch
+from numpy_setlstm.threads import MOST_TEXTS, MOST_TEXTS_PREDICTING, Background, available_cores, run_parts, split_batch
 from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count
 
 SPARSE_PARAMETERS = ("E", "W_x", "W_h")
+BACKGROUND_CELLS = 2**19  # connections times texts of a product, below which a second thread costs more than it brings
 
 
 @dataclass(frozen=True)
@@ -160,29 +161,29 @@ class Network:
         tokens = trim_padding(tokens)
         N, T = tokens.shape
         dtype = np.result_type(*(weights_of(W) for W in p.values()))
-        parts = self._parts(N, p)
+        x_keep = dropout_mask((T, p["E"].shape[1], N), self.embedding_dropout, rng, np.finfo(dtype).dtype)
+        parts = self._parts(N, p, MOST_TEXTS if keep else MOST_TEXTS_PREDICTING)
         widths = [part.stop - part.start for part in parts]
-        steps = steps_per_chunk(max(widths))
-        products_x = make_products(p["W_x"], self.kernel, dtype, [steps * width for width in widths])
-        products_h = make_products(p["W_h"], self.kernel, dtype, widths)
-        x_shape = (-(-T // steps), p["E"].shape[1], steps, N)
-        x_keep = dropout_mask(x_shape, self.embedding_dropout, rng, np.finfo(dtype).dtype)
+        products = list(
+            zip(*(make_products(p[name], self.kernel, dtype, widths) for name in ("W_x", "W_h")), strict=True)
+        )
 
         def forward_part(k):
             n = parts[k]
-            x, embedding_cache = fast_embedding_forward(tokens[n], p["E"], steps, dtype)  # (..., part of N)
+            x, embedding_cache = fast_embedding_forward(tokens[n], p["E"], dtype)  # (T, D, part of N)
             keep_part = None if x_keep is None else x_keep[..., n]
             if keep_part is not None:
                 x *= keep_part
             mask = tokens[n] != PADDING_ID
-            h, lstm_cache = fast_lstm_forward(x, products_x[k], products_h[k], p["b"], mask, keep=keep)  # (H, ...)
-            return h, (embedding_cache, keep_part, lstm_cache)
+            with self._background(products) as background:
+                h, lstm_cache = fast_lstm_forward(x, *products[k], p["b"], mask, background, keep=keep)
+            return h, (embedding_cache, keep_part, lstm_cache)  # (H, part of N)
 
-        hs, caches = zip(*run_parts(forward_part, range(len(parts)), self.n_threads), strict=True)
+        hs, caches = zip(*run_parts(forward_part, range(len(parts)), self._threads), strict=True)
         h_last = np.concatenate(hs, axis=1).T  # (N, H)
         h_last, h_keep = dropout_forward(h_last, self.dropout, rng)
         logits, readout_cache = linear_forward(h_last, p["W_out"], p["b_out"])  # (N, C)
-        return logits, (p["E"], parts, products_x, products_h, caches, h_keep, readout_cache)
+        return logits, (p["E"], parts, products, caches, h_keep, readout_cache) if keep else None
 
     def backward(self, dlogits, cache):
         """Gradients of all parameters; undoes :meth:`forward`.
@@ -197,24 +198,34 @@ class Network:
         dict of str to ndarray
             Of shape (nnz,) for each SparseMatrix.
         """
-        E, parts, products_x, products_h, caches, h_keep, readout_cache = cache
+        E, parts, products, caches, h_keep, readout_cache = cache
         dh_last, dW_out, db_out = linear_backward(dlogits, readout_cache)
         dh_last = dropout_backward(dh_last, h_keep).T  # (H, N)
 
         def backward_part(k):
             _, keep_part, lstm_cache = caches[k]
-            dx, db = fast_lstm_backward(dh_last[:, parts[k]], lstm_cache)
-            return dropout_backward(dx, keep_part), db, products_x[k].gradient(), products_h[k].gradient()
+            with self._background(products) as background:
+                dx, db = fast_lstm_backward(dh_last[:, parts[k]], lstm_cache, background)
+            return dropout_backward(dx, keep_part), db, *(product.gradient() for product in products[k])
 
-        dx, db, dW_x, dW_h = zip(*run_parts(backward_part, range(len(parts)), self.n_threads), strict=True)
+        dx, db, dW_x, dW_h = zip(*run_parts(backward_part, range(len(parts)), self._threads), strict=True)
         dE = fast_embedding_backward(dx, [embedding_cache for embedding_cache, *_ in caches], E)
         return {"E": dE, "W_x": sum(dW_x), "W_h": sum(dW_h), "b": sum(db), "W_out": dW_out, "b_out": db_out}
 
-    def _parts(self, N, p):
-        """The parts of a minibatch that threads share; with BLAS, which has threads of its own, there is but one."""
+    @property
+    def _threads(self):
+        return self.n_threads or available_cores()
+
+    def _parts(self, N, p, most_texts):
+        """The parts of a minibatch; with BLAS, which splits the work itself, there is but one."""
         W = p["W_h"]
         gathers = isinstance(W, SparseMatrix) and choose_kernel(W.shape, W.nnz, self.kernel) == "gather"
-        return split_batch(N, W.shape[0]) if gathers else [slice(0, N)]
+        return split_batch(N, most_texts) if gathers else [slice(0, N)]
+
+    def _background(self, products):
+        """A second thread for each part, unless they have the cores, BLAS has them, or there is too little to do."""
+        gathers = all(isinstance(product, GatherProduct) for product in products[0])
+        return Background(gathers and self._threads > len(products) and products[0][1].n_cells >= BACKGROUND_CELLS)
 
     def loss_and_gradients(self, tokens, labels, rng=None):
         """Mean cross-entropy of a minibatch, and its gradients.

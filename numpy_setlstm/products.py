@@ -123,6 +123,7 @@ class GatherProduct:
     def __init__(self, incoming, outgoing, n_columns, dtype):
         self.incoming, self.outgoing = incoming, outgoing
         self.n_columns, self.dtype = n_columns, dtype
+        self.n_cells = incoming.lists.nnz * n_columns
         self.buffers = kernels.GatherBuffers(incoming.lists, n_columns, dtype)
 
     def forward(self, x, out):

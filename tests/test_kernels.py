@@ -336,16 +336,38 @@ def test_padded_lists_hold_each_connection_once(data):
         assert not sources[~exists].any() and not weights[:, 0][~exists].any()
 
 
-def test_a_slice_is_as_high_as_its_cells_allow_and_one_long_list_is_a_slice_of_its_own(monkeypatch):
-    monkeypatch.setattr(kernels, "SLICE_CELLS", 6)
-    mask = np.zeros((9, 6), bool)
-    for col, count in enumerate([2, 0, 9, 2, 3, 2]):
-        mask[:count, col] = True
-    lists = sparse_and_dense(mask, np.float64)[0].topology.incoming
-    assert lists.n_empty == 1
-    assert lists.order.tolist() == [1, 0, 3, 5, 4, 2]
-    assert [s.positions.shape for s in lists.slices] == [(3, 2), (1, 3), (1, 9)]
-    assert lists.largest == 9
+def slices_of(counts, monkeypatch, cells, call):
+    """Shapes (B, K) of the slices of lists of these lengths."""
+    monkeypatch.setattr(kernels, "SLICE_CELLS", cells)
+    monkeypatch.setattr(kernels, "CELLS_OF_A_CALL", call)
+    lists = kernels.PaddedLists(np.repeat(np.arange(len(counts)), counts), len(counts))
+    borders = [lists.n_empty, *(s.last for s in lists.slices)]
+    assert [s.first for s in lists.slices] == borders[:-1]
+    return [s.positions.shape for s in lists.slices]
+
+
+def test_slices_are_cut_where_it_is_cheapest_and_so_that_they_fit(monkeypatch):
+    counts = [2, 0, 9, 2, 3, 2]
+    assert slices_of(counts, monkeypatch, cells=100, call=0) == [(3, 2), (1, 3), (1, 9)]
+    assert slices_of(counts, monkeypatch, cells=100, call=4) == [(4, 3), (1, 9)]  # 12 + 4 is less than 6 + 3 + 4 + 4
+    assert slices_of(counts, monkeypatch, cells=100, call=1000) == [(5, 9)]
+    assert slices_of(counts, monkeypatch, cells=6, call=4) == [(2, 2), (2, 3), (1, 9)]  # a long list stays whole
+    assert slices_of([0, 0], monkeypatch, cells=6, call=4) == []
+
+
+@steady
+@given(counts=st.lists(st.integers(1, 9), min_size=1, max_size=8), call=st.integers(0, 12))
+def test_no_way_to_cut_is_cheaper(counts, call):
+    lengths = np.sort(counts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "CELLS_OF_A_CALL", call)
+        slices = kernels._cut(lengths)
+    n = len(lengths)
+    assert [first for first, _ in slices] + [n] == [0] + [last for _, last in slices]
+    best = [0]
+    for last in range(1, n + 1):
+        best.append(min(best[first] + (last - first) * lengths[last - 1] + call for first in range(last)))
+    assert sum((last - first) * lengths[last - 1] + call for first, last in slices) == best[n]
 
 
 def test_lists_of_lengths_alike_waste_little():

@@ -51,7 +51,7 @@ def embedding_forward(tokens, E):
     words, places = np.unique(tokens, return_inverse=True)  # (U,) distinct words; which of them stands in each place
     vectors = E.take_rows(words) if isinstance(E, SparseMatrix) else E[words]  # (U, D)
     x = vectors[places.reshape(tokens.shape)]  # (N, T, D)
-    return x, (words, places.reshape(tokens.shape), E)
+    return x, (words, places, E)
 
 
 def embedding_backward(dx, cache):

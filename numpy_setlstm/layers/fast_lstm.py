@@ -4,8 +4,10 @@ What is different, and why:
 
 - Units come first, then texts: h is (H, N), the gates (4H, N). So the rows that a sparse product gathers lie in one
   piece, and so does each gate's block.
-- What a word says to the gates, :math:`W_x^T x`, does not depend on the steps before. It is computed for a few steps at
-  once, a *chunk*; so is what flows back to the words.
+- What the words say to the gates, :math:`W_x^T x + b`, waits for no step, and no step waits for what flows back to
+  them. A second thread computes it, some steps ahead of the recurrence or behind it. (To compute it once per distinct
+  word, as one would for a dense matrix, does not pay: to hand the result to the places where the word stands takes as
+  long as the sparse product.)
 - The products know their matrix and keep what can be kept between steps: see :mod:`numpy_setlstm.products`.
 - Results are written to arrays that exist already (``out=``): making new ones takes as long as filling them.
 - Nothing is kept for the backward pass that is not needed, and nothing at all when only predicting.
@@ -18,33 +20,22 @@ import numpy as np
 
 from numpy_setlstm.layers.lstm import GATES
 
-CHUNK_COLUMNS = 64  # of the input of one chunk: steps times texts; more do not fit the cache
+GROUP = 4  # time steps that are handed to the other thread together
 
 
-def steps_per_chunk(n_texts):
-    """How many time steps make a chunk.
-
-    Examples
-    --------
-    >>> steps_per_chunk(32), steps_per_chunk(100)
-    (2, 1)
-    """
-    return max(1, CHUNK_COLUMNS // max(1, n_texts))
-
-
-def fast_lstm_forward(x, product_x, product_h, b, mask, *, keep=True):
+def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True):
     """Run an LSTM over N sequences of T steps; a fast twin of :func:`numpy_setlstm.layers.lstm.lstm_forward`.
 
     Parameters
     ----------
-    x : ndarray of shape (n_chunks, D, S, N)
-        Step t stands at ``x[t // S, :, t % S]``; what is left of the last chunk after T steps changes nothing.
+    x : ndarray of shape (T, D, N)
     product_x, product_h : GatherProduct, ScratchProduct or DenseProduct
-        Products with W_x (D, 4H), for S · N columns, and with W_h (H, 4H), for N columns: see
-        :func:`numpy_setlstm.products.make_products`.
+        Products with W_x (D, 4H) and W_h (H, 4H): see :func:`numpy_setlstm.products.make_products`.
     b : ndarray of shape (4H,)
     mask : ndarray of shape (N, T), bool
         True where there is a word, False where there is padding, which is stepped over.
+    background : Background
+        Where the products with x are computed.
     keep : bool, default True
         Whether to keep what :func:`fast_lstm_backward` needs.
 
@@ -57,32 +48,38 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, *, keep=True):
     Examples
     --------
     >>> from numpy_setlstm.products import DenseProduct
+    >>> from numpy_setlstm.threads import Background
     >>> rng = np.random.default_rng(0)
     >>> W_x, W_h = (DenseProduct(rng.normal(size=shape)) for shape in ((3, 16), (4, 16)))
-    >>> x, mask = rng.normal(size=(3, 3, 2, 2)), np.ones((2, 5), bool)  # 3 chunks of 2 steps, 5 of them used
-    >>> h, cache = fast_lstm_forward(x, W_x, W_h, np.zeros(16), mask)
+    >>> x, mask = rng.normal(size=(5, 3, 2)), np.ones((2, 5), bool)
+    >>> h, cache = fast_lstm_forward(x, W_x, W_h, np.zeros(16), mask, Background(active=False))
     >>> h.shape
     (4, 2)
     """
-    D, S, N = x.shape[1:]
-    T, H = mask.shape[1], len(b) // len(GATES)
+    (N, T), H = mask.shape, len(b) // len(GATES)
     padded = (~mask).any(axis=0)  # (T,)
-    steps = T if keep else 1  # without a backward pass each step writes over the one before
-    gates = np.empty((steps, 4 * H, N), x.dtype)
-    h, c = (
-        np.zeros((steps + 1, H, N), x.dtype),
-        np.zeros((steps + 1, H, N), x.dtype),
-    )  # before each step, after the last
-    z_x, ig = np.empty((4 * H, S, N), x.dtype), np.empty((H, N), x.dtype)
+    # Without a backward pass, a step writes over one that is no longer needed.
+    steps, n_gates = (T, T) if keep else (1, (background.ahead + 1) * GROUP)
+    gates = np.empty((n_gates, 4 * H, N), x.dtype)
+    h, c = (np.zeros((steps + 1, H, N), x.dtype) for _ in range(2))  # before each step, and after the last
+    z_h, ig = np.empty((4 * H, N), x.dtype), np.empty((H, N), x.dtype)
+
+    def read_words(first):
+        for t in range(first, min(first + GROUP, T)):
+            z = gates[t % n_gates]
+            product_x.forward(x[t], z)  # z = W_xᵀ x + b + ...
+            z += b[:, None]
+
+    submitted = []
     for t in range(T):
-        chunk, s = divmod(t, S)
-        if s == 0:
-            product_x.forward(x[chunk].reshape(D, S * N), z_x.reshape(4 * H, S * N))  # z = W_xᵀ x + b + ...
-            z_x += b[:, None, None]
+        if t % GROUP == 0:
+            while len(submitted) * GROUP < min(T, t + (background.ahead + 1) * GROUP):
+                submitted.append(background.submit(read_words, len(submitted) * GROUP))
+            submitted[t // GROUP].result()
         k = t if keep else 0
-        z = gates[k]  # (4H, N)
-        product_h.forward(h[k], z)  # ... + W_hᵀ h_prev
-        z += z_x[:, s]
+        z = gates[t % n_gates]  # (4H, N)
+        product_h.forward(h[k], z_h)  # ... + W_hᵀ h_prev
+        z += z_h
         _activate(z, H)
         i, f, o, g = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]  # (H, N) each
         c_t, h_t = c[k + 1], h[k + 1]
@@ -99,7 +96,7 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, *, keep=True):
     return h[-1], (x, product_x, product_h, mask, gates, h, c)
 
 
-def fast_lstm_backward(dh, cache):
+def fast_lstm_backward(dh, cache, background):
     """Backpropagation through time; undoes :func:`fast_lstm_forward`, last step first.
 
     Parameters
@@ -107,41 +104,51 @@ def fast_lstm_backward(dh, cache):
     dh : ndarray of shape (H, N)
         Gradient of the loss with respect to the hidden state after the last step.
     cache : tuple
+    background : Background
+        Where dx and the gradient of W_x are computed.
 
     Returns
     -------
-    dx : ndarray of shape (n_chunks, D, S, N)
-        0 in what is left of the last chunk.
+    dx : ndarray of shape (T, D, N)
     db : ndarray of shape (4H,)
         The gradients of W_x and W_h are in the products: ``product_x.gradient()``.
 
     Examples
     --------
     >>> from numpy_setlstm.products import DenseProduct
+    >>> from numpy_setlstm.threads import Background
     >>> rng = np.random.default_rng(0)
     >>> W_x, W_h = (DenseProduct(rng.normal(size=shape)) for shape in ((3, 16), (4, 16)))
-    >>> x, mask = rng.normal(size=(3, 3, 2, 2)), np.ones((2, 5), bool)
-    >>> h, cache = fast_lstm_forward(x, W_x, W_h, np.zeros(16), mask)
-    >>> dx, db = fast_lstm_backward(np.ones_like(h), cache)
+    >>> x, mask, background = rng.normal(size=(5, 3, 2)), np.ones((2, 5), bool), Background(active=False)
+    >>> h, cache = fast_lstm_forward(x, W_x, W_h, np.zeros(16), mask, background)
+    >>> dx, db = fast_lstm_backward(np.ones_like(h), cache, background)
     >>> dx.shape, db.shape, W_h.gradient().shape
-    ((3, 3, 2, 2), (16,), (4, 16))
+    ((5, 3, 2), (16,), (4, 16))
     """
     x, product_x, product_h, mask, gates, h, c = cache
-    D, S, N = x.shape[1:]
-    T, H = mask.shape[1], h.shape[1]
+    T, D, N = x.shape
+    H = h.shape[1]
     padded = (~mask).any(axis=0)  # (T,)
     dx = np.empty(x.shape, np.result_type(x, dh))
     dh, dc = dh.astype(dx.dtype), np.zeros((H, N), dx.dtype)
-    dz, slope, tanh_c, part = (np.empty((rows, N), dx.dtype) for rows in (4 * H, 4 * H, H, H))
-    dz_x, db = np.zeros((4 * H, S, N), dx.dtype), np.zeros(4 * H, dx.dtype)
+    slope, tanh_c, part = (np.empty((rows, N), dx.dtype) for rows in (4 * H, H, H))
+    db = np.zeros(4 * H, dx.dtype)
     product_x.begin_backward()
     product_h.begin_backward()
+
+    def flow_back(steps):
+        for t, dz in steps:
+            product_x.backward(dz, x[t], dx[t])  # z = W_xᵀ x + b + ...
+            np.add(db, dz.sum(axis=1), out=db)
+
+    submitted, group = [], []
     for t in reversed(range(T)):
         if padded[t]:  # what belongs to a padded step passes it by
             word = mask[:, t]
             dh_past, dc_past = np.where(word, 0, dh), np.where(word, 0, dc)
             dh, dc = np.where(word, dh, 0), np.where(word, dc, 0)
         i, f, o, g = gates[t, :H], gates[t, H : 2 * H], gates[t, 2 * H : 3 * H], gates[t, 3 * H :]
+        dz = np.empty((4 * H, N), dx.dtype)
         np.tanh(c[t + 1], out=tanh_c)
         np.multiply(dh, tanh_c, out=dz[2 * H : 3 * H])  # do = dh * tanh_c
         np.multiply(tanh_c, tanh_c, out=part)  # dc += dh * o * (1 - tanh_c²)
@@ -156,16 +163,15 @@ def fast_lstm_backward(dh, cache):
         _slopes(gates[t], H, slope)
         dz *= slope
         product_h.backward(dz, h[t], dh)  # z = ... + W_hᵀ h_prev
-        chunk, s = divmod(t, S)
-        dz_x[:, s] = dz
-        if s == 0:
-            columns = (array.reshape(-1, S * N) for array in (dz_x, x[chunk], dx[chunk]))
-            product_x.backward(*columns)  # z = W_xᵀ x + b + ...
-            db += dz_x.sum(axis=(1, 2))
-            dz_x[...] = 0
+        group.append((t, dz))
+        if t % GROUP == 0:
+            submitted.append(background.submit(flow_back, group))
+            group = []
         if padded[t]:
             dh += dh_past
             dc += dc_past
+    for piece in submitted:
+        piece.result()
     return dx, db
 
 
