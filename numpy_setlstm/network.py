@@ -147,12 +147,14 @@ class Network:
             Draws what dropout leaves out; None outside training.
         parameters : dict, optional
             To be used instead of the network's own, as a gradient check does.
+        keep : bool, default True
+            Whether to keep what :meth:`backward` needs; without it the cache is None, and memory and time are saved.
 
         Returns
         -------
         logits : ndarray of shape (N, C)
             A text of padding only has the logits of the state before any word: those of h = 0.
-        cache : tuple
+        cache : tuple or None
         """
         p = self.parameters if parameters is None else parameters
         check_tokens(tokens, p["E"].shape[0])
