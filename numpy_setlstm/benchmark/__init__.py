@@ -1,4 +1,4 @@
-"""This package and its peers at the same work: time, memory, and where the time goes.
+"""The package and its peers at the same work: time, memory, and where the time goes.
 
 ===================  ==================================================================================
 :mod:`.work`         the work that all do: sizes, word ids, labels, first weights

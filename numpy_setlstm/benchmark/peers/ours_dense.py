@@ -1,4 +1,4 @@
-"""This package's own dense network: the same code on plain arrays."""
+"""The package's own dense network: the same code on plain arrays."""
 
 from numpy_setlstm.benchmark.peers.ours_sparse import OursSparse
 from numpy_setlstm.benchmark.work import draw_network

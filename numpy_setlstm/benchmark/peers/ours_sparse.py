@@ -1,4 +1,4 @@
-"""This package's own sparse network, just as it is used: ``Network.loss_and_gradients`` and ``Adam.update``."""
+"""The package's own sparse network, just as it is used: ``Network.loss_and_gradients`` and ``Adam.update``."""
 
 import dataclasses
 

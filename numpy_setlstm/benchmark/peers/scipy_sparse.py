@@ -1,11 +1,11 @@
 r"""The same network over ``scipy.sparse``: what a competent user of SciPy would write.
 
-Arrays of the recurrence are feature-major, (H, N), for SciPy multiplies compressed rows from the left, ``A @ x``, and is
-fast when each row of x is one piece of memory. The weights lie in memory twice, as :math:`W^T` for the way forward and
-as :math:`W` for the way back. The input projection and its gradients are computed once per distinct word of the
-minibatch. SciPy has no product that computes a gradient at the connections only: so there is either a dense
-product and a pick, by BLAS, or a gathering of rows per connection, whichever is faster at the density in question.
-Adam works on the values only.
+Arrays of the recurrence are feature-major, (H, N), for SciPy multiplies compressed rows from the left, ``A @ x``, and
+is fast when each row of x is one piece of memory. The weights lie in memory twice, as :math:`W^T` for the way forward
+and as :math:`W` for the way back. The input projection and its gradients are computed once per distinct word of the
+minibatch. SciPy has no product that computes a gradient at the connections only: so there is either a dense product
+and a pick, by BLAS, or a gathering of rows per connection, whichever is faster at the density in question. Adam works
+on the values only.
 """
 
 import numpy as np
@@ -14,7 +14,9 @@ from scipy import sparse
 from numpy_setlstm.benchmark.costs import nbytes_within
 from numpy_setlstm.benchmark.work import draw_network
 
-GATHER_BELOW_DENSITY = 0.004  # measured with 6,400 positions and 256 x 1024 cells: BLAS, a pick, and 1 ns per gathered pair
+GATHER_BELOW_DENSITY = (
+    0.004  # measured with 6,400 positions and 256 x 1024 cells: BLAS, a pick, and 1 ns per gathered pair
+)
 GATHER_CHUNK = 2**20  # numbers that are gathered at a time
 
 
