@@ -8,7 +8,7 @@ from pathlib import Path
 from numpy_setlstm import __version__
 from numpy_setlstm.benchmark.harness import PeerError
 from numpy_setlstm.benchmark.peers import OURS, PEERS
-from numpy_setlstm.benchmark.run import QUICK_SECONDS, ROWS, run_benchmark
+from numpy_setlstm.benchmark.run import QUICK_SECONDS, REPEATS, ROWS, run_benchmark
 from numpy_setlstm.benchmark.work import Work
 from numpy_setlstm.datasets import DATA_HOME_VARIABLE, DATASETS, load_dataset
 from numpy_setlstm.estimator import SetLSTMClassifier
@@ -84,7 +84,7 @@ def benchmark(options):
     if unknown:
         raise ValueError(f"there is no row {unknown[0]!r}; there are {', '.join(ROWS)}")
     if "recurrent_density" in given:
-        given |= {"share": None}
+        given = {"share": None} | given
     works = {f"row {row}": ROWS[row] for row in options.rows} if options.rows else {"work": Work(**given)}
     results = run_benchmark(
         options.output,
@@ -94,7 +94,7 @@ def benchmark(options):
         repeats=options.repeats,
         time_limit=None if options.full else options.time_limit,
         sweeps=options.full or not options.rows,
-        max_hidden=options.max_hidden or (65_536 if options.full else 4096),
+        max_hidden=(65_536 if options.full else 4096) if options.max_hidden is None else options.max_hidden,
         progress=True,
     )
     return EXIT_INTERRUPTED if results["interrupted"] else 0
@@ -206,7 +206,9 @@ def build_parser():
     benchmark_parser.add_argument(
         "--threads", type=int, metavar="N", help="of each peer (default: the cores there are)"
     )
-    benchmark_parser.add_argument("--repeats", type=int, metavar="N", help="rounds at most (default: 11)")
+    benchmark_parser.add_argument(
+        "--repeats", type=int, default=REPEATS, metavar="N", help=f"rounds at most (default: {REPEATS})"
+    )
     benchmark_parser.add_argument(
         "--time-limit",
         type=float,

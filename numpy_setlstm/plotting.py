@@ -754,7 +754,7 @@ def plot_scaling(connections, amounts, quantity="seconds", ax=None):
     --------
     >>> ax = plot_scaling([10, 100], {"sparse": [1.0, 10.0], "dense": [1.0, None]})
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['sparse: connections to the power of 1.00', 'dense']
+    ['sparse, exponent 1.00', 'dense']
     """
     if ax is None:
         ax = Figure(figsize=(6.5, 4), layout="constrained").subplots()
@@ -763,7 +763,7 @@ def plot_scaling(connections, amounts, quantity="seconds", ax=None):
         raise ValueError(f"quantity is {quantity!r}; expected 'seconds' or 'bytes'")
     for (name, column), style in zip(amounts.items(), _benchmark_styles(ax, amounts), strict=True):
         points = [(n, y) for n, y in zip(connections, column, strict=True) if y]
-        fit = f": connections to the power of {exponent(*zip(*points, strict=True)):.2f}" if len(points) > 1 else ""
+        fit = f", exponent {exponent(*zip(*points, strict=True)):.2f}" if len(points) > 1 else ""
         ax.plot(*(zip(*points, strict=True) if points else ([], [])), label=name + fit, **style)
     ax.set(xscale="log", yscale="log", xlabel="connections", ylabel=labels[quantity])
     if quantity == "bytes":

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import numpy as np
 
@@ -78,7 +78,8 @@ class Worker:
         """End the process."""
         self._process.kill()
         self._process.wait()
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.stdout.close()
 
     def __enter__(self):
@@ -99,7 +100,13 @@ class Budget:
     """
 
     def __init__(self, seconds, clock=time.monotonic):
-        self._clock, self._end = clock, clock() + seconds
+        self._clock, self._start = clock, clock()
+        self._end = self._start + seconds
+
+    @property
+    def spent(self):
+        """Seconds since the beginning."""
+        return self._clock() - self._start
 
     @property
     def left(self):

@@ -20,11 +20,12 @@ from numpy_setlstm.benchmark.harness import (
 )
 from numpy_setlstm.benchmark.peers import OURS, PEERS, check_peers
 from numpy_setlstm.benchmark.report import as_markdown, as_text, available_cores, machine_facts, total_memory
-from numpy_setlstm.benchmark.sweeps import DENSITIES, density_sweep, hidden_sizes, size_sweep
+from numpy_setlstm.benchmark.sweeps import DENSITIES, SMALLEST_HIDDEN, density_sweep, hidden_sizes, size_sweep
 from numpy_setlstm.benchmark.work import Work
 from numpy_setlstm.experiment import write_json
 
 QUICK_SECONDS = 180
+REPEATS = 11
 STEPS_PER_TURN = 2
 SET_STEPS = 3
 ROWS = {  # by the name that the command line has for them
@@ -40,7 +41,7 @@ def run_benchmark(
     works=None,
     *,
     threads=None,
-    repeats=None,
+    repeats=REPEATS,
     time_limit=QUICK_SECONDS,
     sweeps=True,
     max_hidden=4096,
@@ -60,8 +61,8 @@ def run_benchmark(
         By name; that of the paper's size without it.
     threads : int, optional
         For each peer; as many as there are cores without it.
-    repeats : int, optional
-        Rounds at most; 11 without it.
+    repeats : int
+        Rounds, at most.
     time_limit : float or None
         Seconds, roughly; what does not fit is left out or done less often. None: no limit.
     sweeps : bool
@@ -87,10 +88,14 @@ def run_benchmark(
     """
     present, skipped = check_peers(peers)
     works = {"work": Work()} if works is None else works
-    run = Run(output, present, threads or available_cores(), repeats or 11, pause, progress)
-    for name, number in (("threads", run.threads), ("repeats", run.repeats), ("time_limit", time_limit or 1)):
-        if not number > 0:
-            raise ValueError(f"{name} is {number}; expected a number above 0")
+    threads = available_cores() if threads is None else threads
+    least = {"threads": (threads, 1), "repeats": (repeats, 1), "max_hidden": (max_hidden, SMALLEST_HIDDEN)}
+    for name, (number, smallest) in (
+        least | {"time_limit": (math.inf if time_limit is None else time_limit, 0)}
+    ).items():
+        if not number >= smallest:
+            raise ValueError(f"{name} is {number}; expected at least {smallest}")
+    run = Run(output, present, threads, repeats, pause, progress)
     run.results |= {"skipped": skipped, "time_limit": time_limit}
     for name, library in skipped.items():
         report(f"skipped {name}: {library} is not installed")
@@ -158,10 +163,9 @@ class Run:
             "peers": {peer: {} for peer in self.peers},
         }
         self.results["rows"].append(row)
-        self._find_forms(row, work, passes=2 if budget.left == math.inf else 1)
         stack, workers = start_workers(self.peers, self.threads)
         with stack:
-            self._build(row, work, workers)
+            self._build(row, work, workers, passes=2 if budget.left == math.inf else 1)
             row["agreement"] = largest_difference({n: p["losses"] for n, p in row["peers"].items() if "losses" in p})
             for task, share in (("train", 0.6), ("predict", 0.5)):
                 self._take_turns(row, task, workers, budget.part(share))
@@ -174,18 +178,13 @@ class Run:
         self.save()
         self._measure_memory(row, work)
 
-    def _find_forms(self, row, work, passes):
-        for peer in self.peers:
-            with Worker(peer, self.threads) as worker:
-                if worker.forms:
-                    form, tried = fastest_form(worker, work, passes=passes)
-                    self.forms[peer] = form
-                    row["peers"][peer] |= {"form": ", ".join(form.values()), "forms_tried": tried}
-
-    def _build(self, row, work, workers):
-        """Make the networks, and take the first steps; a peer that cannot is left out."""
+    def _build(self, row, work, workers, passes):
+        """Find each peer's fastest form, make its network, take the first steps; a peer that cannot is left out."""
         for peer, worker in list(workers.items()):
             try:
+                if worker.forms:
+                    self.forms[peer], tried = fastest_form(worker, work, passes=passes)
+                    row["peers"][peer] |= {"form": ", ".join(self.forms[peer].values()), "forms_tried": tried}
                 worker.call("build", work.to_json(), self.threads, self.forms.get(peer))
                 row["peers"][peer]["losses"] = worker.call("train", 3, 0)["losses"]
             except PeerError as error:

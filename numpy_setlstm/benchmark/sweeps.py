@@ -113,8 +113,8 @@ def density_sweep(names, work, forms, threads, repeats, budget, densities=DENSIT
     with stack:
         kernel_worker = stack.enter_context(Worker(None, threads))
         for density in densities:
-            start = budget.left
-            if rows and start < dearest:
+            start = budget.spent
+            if rows and budget.left <= dearest:
                 break
             at = work.with_density(density=density)
             for name, worker in workers.items():
@@ -127,7 +127,7 @@ def density_sweep(names, work, forms, threads, repeats, budget, densities=DENSIT
             turns = take_turns(jobs, repeats, budget, least=2, pause=pause)
             row = {"density": density, "step": {name: spread(column)["median"] for name, column in turns.items()}}
             rows.append(row | kernel_worker.call("kernels", at.to_json(), 2 * repeats))
-            dearest = max(dearest, start - budget.left)
+            dearest = max(dearest, budget.spent - start)
             if after is not None:
                 after(sorted(rows, key=lambda row: row["density"]))
     return sorted(rows, key=lambda row: row["density"])
@@ -236,8 +236,8 @@ def size_sweep(names, work, sizes, forms, threads, repeats, budget, memory, *, p
     """
     rows, last = [], 0.0
     for hidden_size in sizes:
-        start = budget.left
-        if rows and start < 2 * last:
+        start = budget.spent
+        if rows and budget.left <= 2 * last:  # the next size has twice the connections
             break
         at = work_of_size(work, hidden_size)
         dense_bytes = bytes_by_formula(at, sparse=False)
@@ -249,7 +249,7 @@ def size_sweep(names, work, sizes, forms, threads, repeats, budget, memory, *, p
             "peers": _train_at(at, [n for n in names if fits or n in (OURS, "scipy")], forms, threads, repeats, pause),
         }
         rows.append(row)
-        last = start - budget.left
+        last = budget.spent - start
         if after is not None:
             after(rows)
     return rows

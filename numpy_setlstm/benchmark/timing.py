@@ -17,6 +17,11 @@ from contextlib import contextmanager
 class Parts:
     """Seconds by label.
 
+    Parameters
+    ----------
+    clock : callable
+        Tells the seconds.
+
     Notes
     -----
     What is recorded are the moments at which a thread enters or leaves a named function. Of nested functions the inner
@@ -24,7 +29,7 @@ class Parts:
     up to no more than the time that went by, whatever the number of threads.
     """
 
-    def __init__(self, clock=time.perf_counter):
+    def __init__(self, clock):
         self._clock = clock
         self._events = []  # (moment, thread, label, or None on leaving): appending is safe among threads
 
@@ -53,7 +58,7 @@ class Parts:
 
 
 @contextmanager
-def timed_functions(functions):
+def timed_functions(functions, clock=time.perf_counter):
     """Put named functions under the clock while the context is open.
 
     Parameters
@@ -62,6 +67,8 @@ def timed_functions(functions):
         Name and label of each: the name is "module:function" or "module:Class.method", of the module in which the
         function is *looked up* (one that says ``from a import f`` has a name `f` of its own). Several functions may
         share a label.
+    clock : callable, optional
+        Tells the seconds.
 
     Yields
     ------
@@ -80,7 +87,7 @@ def timed_functions(functions):
     >>> list(parts.seconds())
     ['gates']
     """
-    parts, undo = Parts(), []
+    parts, undo = Parts(clock), []
     try:
         for name, label in functions:
             owner, attribute = _find(name)
