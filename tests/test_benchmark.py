@@ -318,7 +318,7 @@ def test_a_part_of_a_budget():
 def test_ratios_are_taken_within_a_round():
     turns = {"sparse": [1.0, 10.0, 2.0], "torch": [3.0, 20.0, 6.0], "lost": []}
     assert paired_ratios(turns, "sparse") == {"torch": spread([3.0, 2.0, 3.0])}
-    assert spread([3.0, 2.0, 3.0]) == {"median": 3.0, "low": 2.5, "high": 3.0, "n": 3}
+    assert spread([3.0, 2.0, 3.0]) == {"median": 3.0, "low": 2.5, "high": 3.0, "least": 2.0, "n": 3}
 
 
 def test_the_fastest_form_is_found_setting_by_setting():
@@ -341,6 +341,15 @@ def test_the_fastest_form_is_found_setting_by_setting():
 def test_the_largest_difference_is_within_groups():
     losses = {"sparse": [2.0, 1.0], "scipy": [2.0, 1.1], "dense": [2.0, 5.0], "textbook": [2.0, 5.0]}
     assert run.largest_difference(losses) == pytest.approx(0.1)
+
+
+def test_a_peer_that_does_not_fit_into_memory_is_left_out_with_a_word(tmp_path, limits, monkeypatch):
+    monkeypatch.setattr(run, "total_memory", lambda: 400)
+    texts = []
+    settings = {"threads": 1, "repeats": 1, "pause": 0, "sweeps": False, "report": texts.append}
+    results = run.run_benchmark(tmp_path, ["dense"], {"tiny": TINY}, **settings)
+    assert results["finished"] and set(results["rows"][0]["peers"]["dense"]) == {"error"}
+    assert "tiny: dense has no room: weights and Adam's state take" in texts[0]
 
 
 # Sweeps
@@ -474,7 +483,8 @@ def test_a_whole_run(tmp_path, limits, monkeypatch):
     for private in (str(tmp_path), "/usr", "/home", "site-packages"):
         assert private not in document
     (row,) = results["rows"]
-    assert row["agreement"] < 1e-5 and Work(**row["work"]) == TINY
+    assert row["agreement"] < 1e-5 and np.mean(row["last_losses"]) < np.mean(row["peers"]["sparse"]["losses"])
+    assert Work(**row["work"]) == TINY
     for name in results["peers"]:
         peer = row["peers"][name]
         assert len(peer["train_turns"]) == len(peer["predict_turns"]) == 2
@@ -547,7 +557,7 @@ def test_the_command_skips_with_a_word_what_is_not_installed(capsys, tmp_path, l
     "arguments, message",
     [
         (["--peers", "keras"], "there is no peer 'keras'"),
-        (["--rows", "4"], "there is no row '4'; there are 1, 2, 3"),
+        (["--rows", "4"], "there is no row '4'; there are 1, 2, 3, large"),
         (["--rows", "1", "--hidden", "8"], "--rows names whole works; leave out --hidden"),
         (["--hidden", "0"], "hidden_size is 0; expected at least 1"),
         (["--density", "1.5"], "share is 1.5"),

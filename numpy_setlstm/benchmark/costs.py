@@ -7,8 +7,10 @@ import numpy as np
 
 from numpy_setlstm.benchmark.work import draw_batches
 
-BANDWIDTH_BYTES = 2**28  # of each array: far more than any cache holds
+BANDWIDTH_BYTES = 2**27  # of each array: far more than any cache holds
 GEMM_SIZE = 2048
+SPARSE_STORAGE = ("sparse", "scipy")
+DENSE_COPIES = 6  # weights, gradients, two means, a mask, one temporary array: what a dense peer needs, roughly
 
 
 def nbytes_within(thing):
@@ -74,6 +76,31 @@ def bytes_by_formula(work, *, sparse):
         return 3 * item * work.sizes.dense_parameters
     connections = sum(work.connections.values())
     return 3 * item * work.n_parameters + (8 + 4) * connections
+
+
+def fits(name, work, memory):
+    """Whether a peer is likely to fit into memory; one that would not might take others down with it.
+
+    Parameters
+    ----------
+    name : str
+        Of the peer.
+    work : Work
+    memory : int
+        Bytes.
+
+    Returns
+    -------
+    bool
+        Always true for peers with sparse storage.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.benchmark.work import Work
+    >>> fits("torch", Work(), 2**30), fits("torch", Work(hidden_size=65_536), 2**35), fits("scipy", Work(), 0)
+    (True, False, True)
+    """
+    return name in SPARSE_STORAGE or bytes_by_formula(work, sparse=False) / 3 * DENSE_COPIES < memory
 
 
 def part_costs(work):

@@ -171,15 +171,15 @@ def spread(numbers):
     Returns
     -------
     dict
-        ``median``, ``low`` and ``high`` (the quartiles) and ``n``.
+        ``median``, ``low`` and ``high`` (the quartiles), ``least`` and ``n``.
 
     Examples
     --------
     >>> spread([4.0, 1.0, 2.0, 3.0, 5.0])
-    {'median': 3.0, 'low': 2.0, 'high': 4.0, 'n': 5}
+    {'median': 3.0, 'low': 2.0, 'high': 4.0, 'least': 1.0, 'n': 5}
     """
     low, median, high = np.percentile(numbers, (25, 50, 75)).tolist()
-    return {"median": median, "low": low, "high": high, "n": len(numbers)}
+    return {"median": median, "low": low, "high": high, "least": min(numbers), "n": len(numbers)}
 
 
 def paired_ratios(turns, ours):

@@ -253,6 +253,9 @@ def words_of(results):
             lines.append(f"{row['name']}: largest relative difference of the losses {row['agreement']:.1e}")
         lines += [f"{row['name']}: {name} in the form {p['form']}" for name, p in row["peers"].items() if p.get("form")]
         lines += [f"{row['name']}: {p['error']}" for p in row["peers"].values() if "error" in p]
+        if "last_losses" in row:
+            first, last = (sum(losses) / len(losses) for losses in (row["peers"][OURS]["losses"], row["last_losses"]))
+            lines.append(f"{row['name']}: the mean loss over the minibatches went from {first:.4f} to {last:.4f}")
         if "set_step" in row:
             lines.append(
                 f"{row['name']}: a SET step takes {_spread_cell(row['set_step'], format_seconds)}, the training step "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from numpy_setlstm.benchmark.costs import bytes_by_formula, distances_from_limits
+from numpy_setlstm.benchmark.costs import bytes_by_formula, distances_from_limits, fits
 from numpy_setlstm.benchmark.harness import (
     Budget,
     PeerError,
@@ -19,9 +19,16 @@ from numpy_setlstm.benchmark.harness import (
     take_turns,
 )
 from numpy_setlstm.benchmark.peers import OURS, PEERS, check_peers
-from numpy_setlstm.benchmark.report import as_markdown, as_text, available_cores, machine_facts, total_memory
+from numpy_setlstm.benchmark.report import (
+    as_markdown,
+    as_text,
+    available_cores,
+    format_bytes,
+    machine_facts,
+    total_memory,
+)
 from numpy_setlstm.benchmark.sweeps import DENSITIES, SMALLEST_HIDDEN, density_sweep, hidden_sizes, size_sweep
-from numpy_setlstm.benchmark.work import Work
+from numpy_setlstm.benchmark.work import N_BATCHES, Work
 from numpy_setlstm.experiment import write_json
 
 QUICK_SECONDS = 180
@@ -32,6 +39,9 @@ ROWS = {  # by the name that the command line has for them
     "1": Work(),
     "2": Work(n_words=100_000),
     "3": Work(hidden_size=1024, batch_size=32, share=None, recurrent_density=0.01),
+    "large": Work(
+        n_words=1_000_000, hidden_size=65_536, length=20, batch_size=8, share=None, recurrent_density=8 / 65_536
+    ),
 }
 
 
@@ -135,6 +145,7 @@ class Run:
         self.output, self.peers, self.threads = Path(output), peers, threads
         self.repeats, self.pause, self.progress = repeats, pause, progress
         self.forms = {}
+        self.memory = (total_memory() or 2**32) // 4  # for one peer: they are there at the same time
         self.results = {"machine": machine_facts(threads), "peers": peers, "rows": [], "interrupted": False}
         self.results["finished"] = False
         self.output.mkdir(parents=True, exist_ok=True)
@@ -163,13 +174,18 @@ class Run:
             "peers": {peer: {} for peer in self.peers},
         }
         self.results["rows"].append(row)
-        stack, workers = start_workers(self.peers, self.threads)
+        for peer in self.peers:
+            if not fits(peer, work, self.memory):
+                size = format_bytes(row["dense_bytes"])
+                row["peers"][peer]["error"] = f"{peer} has no room: weights and Adam's state take {size}"
+        stack, workers = start_workers([p for p, numbers in row["peers"].items() if not numbers], self.threads)
         with stack:
             self._build(row, work, workers, passes=2 if budget.left == math.inf else 1)
             row["agreement"] = largest_difference({n: p["losses"] for n, p in row["peers"].items() if "losses" in p})
             for task, share in (("train", 0.6), ("predict", 0.5)):
                 self._take_turns(row, task, workers, budget.part(share))
             self._evolve(row, workers)
+            row["last_losses"] = workers[OURS].call("train", N_BATCHES, 0)["losses"]
             for peer, worker in workers.items():
                 row["peers"][peer]["parts"] = worker.call("parts", 2)
         ours = row["peers"][OURS]
@@ -186,7 +202,7 @@ class Run:
                     self.forms[peer], tried = fastest_form(worker, work, passes=passes)
                     row["peers"][peer] |= {"form": ", ".join(self.forms[peer].values()), "forms_tried": tried}
                 worker.call("build", work.to_json(), self.threads, self.forms.get(peer))
-                row["peers"][peer]["losses"] = worker.call("train", 3, 0)["losses"]
+                row["peers"][peer]["losses"] = worker.call("train", N_BATCHES, 0)["losses"]
             except PeerError as error:
                 if peer == OURS:
                     raise
@@ -220,11 +236,11 @@ class Run:
             if "error" not in numbers:
                 with Worker(peer, self.threads) as worker:
                     worker.call("build", work.to_json(), self.threads, self.forms.get(peer))
-                    worker.call("train", 3, 0)
+                    worker.call("train", 2, 0)  # the second one has Adam's state beside it
                     memory = worker.call("memory")
                 above = None if memory["peak"] is None else memory["peak"] - memory["idle"]
                 numbers |= {"peak_bytes": above, "idle_bytes": memory["idle"], "held_bytes": memory["held"]}
-        self.save()
+                self.save()
 
     def sweep_densities(self, work, budget, *, full):
         """Time against density; without `full`, at a quarter of the work and a few densities."""
@@ -244,10 +260,9 @@ class Run:
             "description": f"V {work.n_words:,}, D {work.embedding_dim}, T 20, N 8, 8 connections per unit and gate",
             "rows": [],
         }
-        memory = (total_memory() or 2**32) // 2
         with self._saving(section, "time and memory against size", len(sizes)) as after:
             settings = {"pause": self.pause, "after": after}
-            size_sweep(peers, work, sizes, self.forms, self.threads, 3, budget, memory, **settings)
+            size_sweep(peers, work, sizes, self.forms, self.threads, 3, budget, self.memory, **settings)
 
     @contextmanager
     def _saving(self, section, description, total):

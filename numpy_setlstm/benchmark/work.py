@@ -12,6 +12,7 @@ import numpy as np
 from numpy_setlstm.network import SPARSE_PARAMETERS, Network, NetworkSizes, reserved_rows_of
 from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count
 
+N_BATCHES = 4  # different minibatches, used one after the other and over again
 FIRST_WORD = 2  # ids 0 and 1 are padding and unknown
 
 

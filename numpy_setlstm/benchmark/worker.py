@@ -16,9 +16,7 @@ from numpy_setlstm.benchmark.costs import machine_limits
 from numpy_setlstm.benchmark.peers import load_peer
 from numpy_setlstm.benchmark.sweeps import time_kernels
 from numpy_setlstm.benchmark.timing import timed_functions
-from numpy_setlstm.benchmark.work import Work, draw_batches
-
-N_BATCHES = 4
+from numpy_setlstm.benchmark.work import N_BATCHES, Work, draw_batches
 
 
 class Tasks:

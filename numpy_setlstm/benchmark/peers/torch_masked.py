@@ -6,10 +6,11 @@
 - Adam in its three forms (one parameter after the other, ``foreach``, ``fused``), sequences batch-first or
   time-first, the mask as a product with numbers or as a filling by a mask of one byte per weight (a quarter of the
   memory): whichever is fastest on this machine is used, and the results say which;
-- prediction in ``inference_mode``.
+- oneDNN's LSTM, which PyTorch chooses by itself; prediction in ``inference_mode``.
 
-Left out are what changes the numbers or the programme: ``SparseAdam`` (another rule: it forgets to let the means of
-absent words decay), lower precision, ``torch.compile`` (which needs a C++ compiler).
+Flushing denormal numbers to zero made no difference. Left out are what changes the numbers or the programme:
+``SparseAdam`` (another rule: it forgets to let the means of absent words decay), lower precision, ``torch.compile``
+(which needs a C++ compiler).
 
 PyTorch's LSTM adds two biases per gate. The second is held at 0, or its double would be learnt twice as fast and the
 numbers would differ from everybody else's. Its gates stand in the order i, f, g, o.
