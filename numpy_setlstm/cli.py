@@ -132,7 +132,10 @@ WORK_OPTIONS = {
     "length": ("--length", {"type": int, "metavar": "T", "help": "words per text (default: 100)"}),
     "batch_size": ("--batch", {"type": int, "metavar": "N", "help": "texts per minibatch (default: 64)"}),
     "share": ("--density", {"type": float, "help": "parameters as a share of the dense network's (default: 0.039)"}),
-    "recurrent_density": ("--recurrent-density", {"type": float, "help": "of W_h, in place of --density"}),
+    "recurrent_density": (
+        "--recurrent-density",
+        {"type": float, "metavar": "SHARE", "help": "of W_h, in place of --density"},
+    ),
     "seed": ("--seed", {"type": int, "help": "of weights and texts (default: 0)"}),
 }
 

@@ -14,9 +14,7 @@ from scipy import sparse
 from numpy_setlstm.benchmark.costs import nbytes_within
 from numpy_setlstm.benchmark.work import draw_network
 
-GATHER_BELOW_DENSITY = (
-    0.004  # measured with 6,400 positions and 256 x 1024 cells: BLAS, a pick, and 1 ns per gathered pair
-)
+GATHER_BELOW_DENSITY = 0.008  # per position, 1.2 ns for a gathered connection and 0.01 ns for a cell by BLAS
 GATHER_CHUNK = 2**20  # numbers that are gathered at a time
 
 
@@ -84,13 +82,14 @@ class ScipySparse:
         self.b, self.W_out, self.b_out = (parameters[name] for name in ("b", "W_out", "b_out"))
         self.weights = [self.E.values, self.W_x.values, self.W_h.values, self.b, self.W_out, self.b_out]
         self.adam = Adam(self.weights, work.learning_rate)
+        self.buffers = {}
 
     def train_step(self, tokens, labels):
         """One update; the loss before it."""
         words, places = np.unique(tokens.T, return_inverse=True)  # time-major
         places = places.reshape(tokens.T.shape)  # (T, N)
         x_words, z_words = self.project_words(words)
-        h_before, h, caches = self.recur(z_words, places)
+        h = self.recur(z_words, places)  # (H, N)
         logits = h.T @ self.W_out + self.b_out  # (N, C)
         log_p = logits - logits.max(axis=1, keepdims=True)
         log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
@@ -98,9 +97,9 @@ class ScipySparse:
         dlogits = np.exp(log_p)
         dlogits[np.arange(N), labels] -= 1
         dlogits /= N
-        dz = self.recur_back(self.W_out @ dlogits.T, caches)  # (T, N, 4H)
+        self.recur_back(self.W_out @ dlogits.T)
         readout = [h @ dlogits, dlogits.sum(axis=0)]
-        gradients = self.gradients(words, places, x_words, h_before, dz)
+        gradients = self.gradients(words, places, x_words)
         self.adam.update(self.weights, gradients + readout)
         self.W_x.refresh()
         self.W_h.refresh()
@@ -110,65 +109,75 @@ class ScipySparse:
         """Probabilities, ndarray of shape (N, C)."""
         words, places = np.unique(tokens.T, return_inverse=True)
         _, z_words = self.project_words(words)
-        _, h, _ = self.recur(z_words, places.reshape(tokens.T.shape), keep=False)
+        h = self.recur(z_words, places.reshape(tokens.T.shape), keep=False)
         p = np.exp(h.T @ self.W_out + self.b_out)
         return p / p.sum(axis=1, keepdims=True)
 
     def project_words(self, words):
-        """Vectors and gate inputs of the distinct words: (U, D) and (U, 4H)."""
+        """Vectors and gate inputs of the distinct words: (U, D) and (4H, U)."""
         x_words = self.E.csr[words].toarray()  # (U, D)
-        z_words = (self.W_x.csr_T @ np.ascontiguousarray(x_words.T)).T + self.b  # (U, 4H)
+        z_words = self.W_x.csr_T @ np.ascontiguousarray(x_words.T)  # (4H, U)
+        z_words += self.b[:, None]
         return x_words, z_words
 
     def recur(self, z_words, places, keep=True):
-        """Run the LSTM; returns h before each step (T, N, H), the last h (H, N), and what the way back needs."""
+        """Run the LSTM; returns the last h (H, N). With `keep`, the buffers hold what the way back needs."""
         T, N = places.shape
         H = len(self.b) // 4
-        dtype = z_words.dtype
-        h, c = np.zeros((H, N), dtype), np.zeros((H, N), dtype)
-        h_before, caches = np.empty((T, N, H) if keep else (0, N, H), dtype), []
+        kept = self._kept(T, H, N) if keep else self._empty(1, H, N)
+        h, c = np.zeros((H, N), z_words.dtype), np.zeros((H, N), z_words.dtype)
         for t in range(T):
-            if keep:
-                h_before[t] = h.T
-            z = self.W_h.csr_T @ h  # (4H, N)
-            z += z_words[places[t]].T
-            gates = z[: 3 * H]
-            gates *= 0.5  # sigmoid(z) = (1 + tanh(z / 2)) / 2: one tanh for all four gates
+            k = t if keep else 0
+            kept["h_before"][k] = h.T
+            kept["c_before"][k] = c
+            z = kept["gates"][k]  # (4H, N)
+            np.take(z_words, places[t], axis=1, out=z, mode="clip")
+            z += self.W_h.csr_T @ h
+            z[: 3 * H] *= 0.5  # sigmoid(z) = (1 + tanh(z / 2)) / 2: one tanh for all four gates
             np.tanh(z, out=z)
-            gates += 1
-            gates *= 0.5
+            z[: 3 * H] += 1
+            z[: 3 * H] *= 0.5
             i, f, o, g = z.reshape(4, H, N)
-            c_prev, c = c, f * c
+            c *= f
             c += i * g
-            tanh_c = np.tanh(c)
-            h = o * tanh_c
-            if keep:
-                caches.append((i, f, o, g, c_prev, tanh_c))
-        return h_before, h, caches
+            np.tanh(c, out=kept["tanh_c"][k])
+            h = o * kept["tanh_c"][k]
+        return h
 
-    def recur_back(self, dh, caches):
-        """From the gradient of the last h (H, N) to those of the gates' inputs in all steps, (T, N, 4H)."""
+    def recur_back(self, dh):
+        """From the gradient of the last h (H, N) to those of the gates' inputs in all steps, in the buffers."""
         H, N = dh.shape
-        dz = np.empty((len(caches), N, 4 * H), dh.dtype)
         dz_t = np.empty((4, H, N), dh.dtype)
         dc = np.zeros_like(dh)
-        for t in reversed(range(len(caches))):
-            i, f, o, g, c_prev, tanh_c = caches[t]
+        kept = self.buffers
+        for t in reversed(range(len(kept["gates"]))):
+            i, f, o, g = kept["gates"][t].reshape(4, H, N)
+            tanh_c = kept["tanh_c"][t]
             dc += dh * o * (1 - tanh_c * tanh_c)
             dz_t[0] = dc * g * i * (1 - i)
-            dz_t[1] = dc * c_prev * f * (1 - f)
+            dz_t[1] = dc * kept["c_before"][t] * f * (1 - f)
             dz_t[2] = dh * tanh_c * o * (1 - o)
             dz_t[3] = dc * i * (1 - g * g)
             dc *= f
             all_gates = dz_t.reshape(4 * H, N)
-            dz[t] = all_gates.T
+            kept["dz"][t] = all_gates.T
             dh = self.W_h.csr @ all_gates
-        return dz
 
-    def gradients(self, words, places, x_words, h_before, dz):
+    def _kept(self, T, H, N):
+        """The buffers, the same in each minibatch of one size: fresh memory costs time of its own."""
+        if "gates" not in self.buffers or self.buffers["gates"].shape != (T, 4 * H, N):
+            self.buffers = self._empty(T, H, N) | {"dz": np.empty((T, N, 4 * H), self.b.dtype)}
+        return self.buffers
+
+    def _empty(self, T, H, N):
+        shapes = {"h_before": (T, N, H), "gates": (T, 4 * H, N), "c_before": (T, H, N), "tanh_c": (T, H, N)}
+        return {name: np.empty(shape, self.b.dtype) for name, shape in shapes.items()}
+
+    def gradients(self, words, places, x_words):
         """Gradients of the values of E, W_x and W_h, and of b."""
-        T, N, H = h_before.shape
-        dz = dz.reshape(T * N, 4 * H)
+        T, N, H = self.buffers["h_before"].shape
+        h_before = self.buffers["h_before"].reshape(T * N, H)
+        dz = self.buffers["dz"].reshape(T * N, 4 * H)
         # One row per word, with ones where it stands: sums over the places of each word.
         of_word = sparse.csr_array((np.ones(T * N, dz.dtype), (places.ravel(), np.arange(T * N))))  # (U, TN)
         dz_words = of_word @ dz  # (U, 4H)
@@ -178,7 +187,7 @@ class ScipySparse:
         row_of = np.repeat(np.arange(len(words)), np.diff(of_words.indptr))
         dE[of_words.data] = dx_words[of_words.indices, row_of]
         dW_x = self.W_x.gradient(x_words, dz_words)
-        dW_h = self.W_h.gradient(h_before.reshape(T * N, H), dz)
+        dW_h = self.W_h.gradient(h_before, dz)
         return [dE, dW_x, dW_h, dz_words.sum(axis=0)]
 
     def held_bytes(self):
