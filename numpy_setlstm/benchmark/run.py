@@ -112,12 +112,12 @@ def run_benchmark(
     budget = Budget(math.inf if time_limit is None else time_limit)
     try:
         run.measure_limits()
-        share = 0.55 if sweeps else 1.0
+        share = 0.4 if sweeps else 1.0
         for k, (name, work) in enumerate(works.items()):
             run.measure_row(name, work, budget.part(share / (len(works) - k)))
         if sweeps:
             first = next(iter(works.values()))
-            run.sweep_densities(first, budget.part(0.6), full=time_limit is None)
+            run.sweep_densities(first, budget.part(0.55), full=time_limit is None)
             run.sweep_sizes(first, max_hidden, budget)
         run.results["finished"] = True
     except KeyboardInterrupt:
@@ -243,9 +243,10 @@ class Run:
                 self.save()
 
     def sweep_densities(self, work, budget, *, full):
-        """Time against density; without `full`, at a quarter of the work and a few densities."""
+        """Time against density; without `full`, with fewer words in fewer and shorter texts."""
         if not full:
-            work = replace(work, length=max(1, work.length // 4), batch_size=max(1, work.batch_size // 2))
+            smaller = {"n_words": work.n_words // 10, "length": work.length // 4, "batch_size": work.batch_size // 2}
+            work = replace(work, **{name: max(3, number) for name, number in smaller.items()})
         peers = [peer for peer in self.peers if peer != "textbook"]  # its line is flat, and takes longest
         section = self.results["density"] = {"description": str(work).rpartition(", ")[0], "rows": []}
         with self._saving(section, "time against density", len(DENSITIES)) as after:
@@ -257,7 +258,7 @@ class Run:
         sizes = hidden_sizes(max_hidden)
         peers = [peer for peer in self.peers if peer != "textbook"]
         section = self.results["sizes"] = {
-            "description": f"V {work.n_words:,}, D {work.embedding_dim}, T 20, N 8, 8 connections per unit and gate",
+            "description": f"V = 16 H, D {work.embedding_dim}, T 20, N 8, 8 connections per unit and gate",
             "rows": [],
         }
         with self._saving(section, "time and memory against size", len(sizes)) as after:
