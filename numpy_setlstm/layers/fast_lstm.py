@@ -64,17 +64,11 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True
     h, c = (np.zeros((steps + 1, H, N), x.dtype) for _ in range(2))  # before each step, and after the last
     z_h, ig = np.empty((4 * H, N), x.dtype), np.empty((H, N), x.dtype)
 
-    def read_words(first):
-        for t in range(first, min(first + GROUP, T)):
-            z = gates[t % n_gates]
-            product_x.forward(x[t], z)  # z = W_xᵀ x + b + ...
-            z += b[:, None]
-
     submitted = []
     for t in range(T):
         if t % GROUP == 0:
             while len(submitted) * GROUP < min(T, t + (background.ahead + 1) * GROUP):
-                submitted.append(background.submit(read_words, len(submitted) * GROUP))
+                submitted.append(background.submit(_read_words, x, product_x, b, gates, len(submitted) * GROUP))
             submitted[t // GROUP].result()
         k = t if keep else 0
         z = gates[t % n_gates]  # (4H, N)
@@ -136,11 +130,6 @@ def fast_lstm_backward(dh, cache, background):
     product_x.begin_backward()
     product_h.begin_backward()
 
-    def flow_back(steps):
-        for t, dz in steps:
-            product_x.backward(dz, x[t], dx[t])  # z = W_xᵀ x + b + ...
-            np.add(db, dz.sum(axis=1), out=db)
-
     submitted, group = [], []
     for t in reversed(range(T)):
         if padded[t]:  # what belongs to a padded step passes it by
@@ -165,7 +154,7 @@ def fast_lstm_backward(dh, cache, background):
         product_h.backward(dz, h[t], dh)  # z = ... + W_hᵀ h_prev
         group.append((t, dz))
         if t % GROUP == 0:
-            submitted.append(background.submit(flow_back, group))
+            submitted.append(background.submit(_flow_back, group, x, product_x, dx, db))
             group = []
         if padded[t]:
             dh += dh_past
@@ -173,6 +162,21 @@ def fast_lstm_backward(dh, cache, background):
     for piece in submitted:
         piece.result()
     return dx, db
+
+
+def _read_words(x, product_x, b, gates, first):
+    """Write what the words of one group of steps say to the gates."""
+    for t in range(first, min(first + GROUP, len(x))):
+        z = gates[t % len(gates)]
+        product_x.forward(x[t], z)  # z = W_xᵀ x + b + ...
+        z += b[:, None]
+
+
+def _flow_back(group, x, product_x, dx, db):
+    """Undo :func:`_read_words` for one group of steps, pairs of t and dz."""
+    for t, dz in group:
+        product_x.backward(dz, x[t], dx[t])  # z = W_xᵀ x + b + ...
+        db += dz.sum(axis=1)
 
 
 def _activate(z, H):
