@@ -12,6 +12,8 @@ import signal
 import sys
 import time
 
+import numpy as np
+
 from numpy_setlstm.benchmark.costs import machine_limits
 from numpy_setlstm.benchmark.peers import load_peer
 from numpy_setlstm.benchmark.sweeps import time_kernels
@@ -30,7 +32,7 @@ class Tasks:
 
     def __init__(self):
         self.peer, self.peer_class, self.idle_bytes = None, None, None
-        self._batches, self._next = [], 0
+        self._batches, self._next, self._way = [], 0, None
 
     def load(self, name):
         """Import a peer and all that it needs; from here on the process is idle, and its memory is noted."""
@@ -42,7 +44,7 @@ class Tasks:
     def build(self, work, threads, form=None):
         """Make the peer's network, and the minibatches."""
         work = Work(**work)
-        self.peer, self._next = None, 0  # the old network goes before the new one comes
+        self.peer, self._next, self._way = None, 0, None  # the old network goes before the new one comes
         self._batches = draw_batches(work, N_BATCHES)
         self.peer = self.peer_class(work, threads, form)
 
@@ -59,17 +61,20 @@ class Tasks:
         return {"seconds": seconds, "losses": losses}
 
     def predict(self, warm, steps):
-        """The same for predictions."""
-        for _ in range(warm):
-            self.peer.predict(self._batch()[0])
-        seconds = []
+        """The same for predictions of the texts of all minibatches, together or in turn: as the peer is faster."""
+        batches = [tokens for tokens, _ in self._batches]
+        ways = {"all texts at once": [np.concatenate(batches)], "by minibatch": batches}
+        for _ in range(warm if self._way else max(warm, 1)):
+            trial = {name: self._predict_seconds(parts) for name, parts in ways.items() if self._way in (None, name)}
+        self._way = self._way or min(trial, key=trial.get)
         with steady():
-            for _ in range(steps):
-                tokens = self._batch()[0]
-                start = time.perf_counter()
-                self.peer.predict(tokens)
-                seconds.append(time.perf_counter() - start)
-        return {"seconds": seconds}
+            return {"seconds": [self._predict_seconds(ways[self._way]) for _ in range(steps)], "way": self._way}
+
+    def _predict_seconds(self, parts):
+        start = time.perf_counter()
+        for tokens in parts:
+            self.peer.predict(tokens)
+        return time.perf_counter() - start
 
     def evolve(self):
         """One SET step, and the training step after it, with all that has to be made anew for it."""
