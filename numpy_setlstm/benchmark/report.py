@@ -164,7 +164,8 @@ def tables_of(results):
 
 
 def _peers_table(row):
-    header = ("peer", "training step", "sparse is ahead", "prediction of 4 minibatches", "sparse is ahead", "peak memory", "held")
+    ahead = "sparse is ahead"
+    header = ("peer", "training step", ahead, "4 minibatches predicted", ahead, "peak memory", "held")
     lines = []
     for name, peer in row["peers"].items():
         lines.append(
