@@ -582,6 +582,14 @@ def test_an_error_is_one_line(capsys, tmp_path, arguments, message):
 # Reports and pictures
 
 
+def test_a_busy_machine_is_told():
+    results = {"machine": report.machine_facts(1) | {"load": 3.25}, "skipped": {"torch": "torch"}, "rows": []}
+    _, busy, skipped = report.words_of(results)
+    assert "load 3.2" in busy and skipped == "skipped torch: torch is not installed"
+    results["machine"]["load"] = 0.1
+    assert len(report.words_of(results)) == 2
+
+
 def test_numbers_are_written_with_three_digits():
     assert [report.format_seconds(s) for s in (123.4, 0.5, 0.0009996)] == ["123 s", "500 ms", "1000 µs"]
     assert [report.format_bytes(n) for n in (512, 3 * 2**20, 250 * 2**30)] == ["0.50 KiB", "3.00 MiB", "250 GiB"]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy_setlstm.benchmark.peers import OURS, PART_LABELS, PEERS
 from numpy_setlstm.benchmark.sweeps import crossings, exponents
 
+QUIET_LOAD = 0.5  # processes that run besides, on average over the last minute; above it the report warns
 LIBRARIES = ("numpy-setlstm", "numpy", "torch", "scipy", "threadpoolctl")
 
 
@@ -39,6 +40,7 @@ def machine_facts(threads):
         "python": platform.python_version(),
         "blas": " ".join(str(blas.get(key, "")) for key in ("name", "version")).strip(),
         "threads": threads,
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "libraries": {name: installed for name in LIBRARIES if (installed := _version(name))},
     }
 
@@ -242,6 +244,11 @@ def words_of(results):
     facts = results["machine"]
     libraries = ", ".join(f"{name} {number}" for name, number in facts["libraries"].items())
     lines = [f"{facts['processor']}, {facts['cores']} cores, {facts['threads']} threads each; {libraries}"]
+    if (facts["load"] or 0) > QUIET_LOAD:
+        lines.append(
+            f"the machine had other work when this began (load {facts['load']:.1f}): peers whose threads wait for each "
+            "other suffer most from it, so the ratios flatter those that do not"
+        )
     lines += [f"skipped {name}: {library} is not installed" for name, library in results["skipped"].items()]
     if results.get("limits"):
         limits = {name: number / 1e9 for name, number in results["limits"].items()}
