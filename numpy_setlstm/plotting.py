@@ -858,7 +858,11 @@ def plot_benchmark(results):
             ax.set_title(f"A training step: {row['description']}", loc="left", size="medium")
             axes[f"step_parts_{k}"] = ax
     density = results.get("density", {}).get("rows", [])
-    titles = {"step": "a training step", "product": "one recurrent product", "gradient": "gradient at the connections"}
+    titles = {
+        "step": "a training step",
+        "product": "one recurrent product",
+        "gradient": "the way back through W_h, with its gradient",
+    }
     for kind, title in titles.items():
         if len(density) >= 2:
             names = density[0][kind]

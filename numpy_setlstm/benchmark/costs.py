@@ -5,8 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from numpy_setlstm.benchmark.work import draw_batches
-
 BANDWIDTH_BYTES = 2**27  # of each array: far more than any cache holds
 GEMM_SIZE = 2048
 SPARSE_STORAGE = ("sparse", "scipy")
@@ -119,18 +117,18 @@ def part_costs(work):
 
     Notes
     -----
-    The input projection takes place once per distinct word of a minibatch. The gradients are those at the connections
-    of E, W_x and W_h.
+    "recurrence backward" has the products with W_h and the gradient at its connections, "gradients" the same for W_x,
+    and the gradient of the embedding.
     """
     item, (T, N, H) = np.dtype(work.dtype).itemsize, (work.length, work.batch_size, work.hidden_size)
     nnz, D = work.connections, work.embedding_dim
-    U = float(np.mean([len(np.unique(tokens)) for tokens, _ in draw_batches(work, 4)]))  # distinct words
-    states = T * N * H
+    positions = T * N
+    states = positions * H
     return {
-        "input projection": (2 * nnz["W_x"] * U, item * U * (D + 4 * H)),
-        "recurrence forward": (2 * nnz["W_h"] * T * N, item * states * (4 + 6)),  # z in; i, f, o, g, c, h out
-        "recurrence backward": (2 * nnz["W_h"] * T * N, item * states * (6 + 4)),
-        "gradients": (2 * (nnz["W_h"] * T * N + 2 * nnz["W_x"] * U), item * states * 5),  # dz and h
+        "input projection": (2 * nnz["W_x"] * positions, item * positions * (D + 4 * H)),  # x in, z out
+        "recurrence forward": (2 * nnz["W_h"] * positions, item * states * (4 + 6)),  # z in; i, f, o, g, c, h out
+        "recurrence backward": (4 * nnz["W_h"] * positions, item * states * (6 + 4)),  # all of it in, dz out
+        "gradients": (4 * nnz["W_x"] * positions, item * positions * (4 * H + 2 * D)),  # dz and x in, dx out
         "optimizer": (12 * work.n_parameters, item * 7 * work.n_parameters),  # w, g, m, v read; w, m, v written
     }
 

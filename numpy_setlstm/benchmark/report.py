@@ -217,7 +217,11 @@ def _density_table(density, kind):
         (f"{100 * row['density']:g} %", *(format_seconds(row[kind][name]) for name in names)) for row in density["rows"]
     ]
     crossed = [f"{pair} at {100 * at:.2g} %" for pair, at in crossings(density["rows"], kind).items()]
-    what = {"step": "training step", "product": "one recurrent product", "gradient": "gradient at the connections"}
+    what = {
+        "step": "training step",
+        "product": "one recurrent product",
+        "gradient": "the way back through W_h, with its gradient",
+    }
     title = f"{what[kind]} against density; {density['description']}"
     return title + (f"; crossing: {'; '.join(crossed)}" if crossed else ""), ("density", *names), lines
 

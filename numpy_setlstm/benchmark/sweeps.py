@@ -10,7 +10,7 @@ from numpy_setlstm.benchmark.costs import bytes_by_formula, fits
 from numpy_setlstm.benchmark.harness import Budget, PeerError, Worker, spread, start_workers, take_turns
 from numpy_setlstm.benchmark.peers import OURS, PEERS
 from numpy_setlstm.benchmark.work import draw_network
-from numpy_setlstm.sparse import multiplier, weight_gradient
+from numpy_setlstm.products import make_products
 
 # Ends first, then between: so that a sweep that is cut short covers the whole range, coarsely.
 DENSITIES = (0.001, 1.0, 0.03, 0.3, 0.01, 0.1, 0.003, 0.5, 0.05, 0.2, 0.02, 0.002, 0.005)
@@ -36,24 +36,39 @@ def product_kernels(W, n_texts, rng):
 
     Notes
     -----
-    The scratch array is made beforehand, as it is in training: once for all steps of a minibatch.
+    What is made once per minibatch, such as the scratch array, is made beforehand.
     """
-    h = rng.normal(size=(n_texts, W.shape[0])).astype(W.dtype)  # (N, H)
-    by_gather, by_scratch = multiplier(W, "gather"), multiplier(W, "scratch")
-    kernels = {"gather": lambda: h @ by_gather, "scratch": lambda: h @ by_scratch}
+    h, z = _random((W.shape[0], n_texts), W, rng), np.empty((W.shape[1], n_texts), W.dtype)
+    products = {kernel: make_products(W, kernel, W.dtype, [n_texts])[0] for kernel in ("gather", "scratch")}
+    kernels = {kernel: lambda product=product: product.forward(h, z) for kernel, product in products.items()}
     if find_spec("scipy"):
         from scipy import sparse
 
-        W_T, h_T = sparse.csr_array((W.values, (W.cols, W.rows)), shape=W.shape[::-1]), np.ascontiguousarray(h.T)
-        kernels["scipy.sparse"] = lambda: W_T @ h_T
+        W_T = sparse.csr_array((W.values, (W.cols, W.rows)), shape=W.shape[::-1])
+        kernels["scipy.sparse"] = lambda: W_T @ h
     return kernels
 
 
-def gradient_kernels(W, n_positions, rng):
-    """The ways to the gradient at the connections of a whole minibatch, as :func:`product_kernels`."""
-    h = rng.normal(size=(n_positions, W.shape[0])).astype(W.dtype)  # (TN, H)
-    dz = rng.normal(size=(n_positions, W.shape[1])).astype(W.dtype)  # (TN, 4H)
-    return {kernel: lambda kernel=kernel: weight_gradient(h, dz, W, kernel) for kernel in ("gather", "scratch")}
+def gradient_kernels(W, n_texts, n_steps, rng):
+    """The ways back through the recurrent matrix in all steps of a minibatch, and to the gradient at the connections.
+
+    Parameters and result are like those of :func:`product_kernels`.
+    """
+    h, dz = (_random((n_steps, size, n_texts), W, rng) for size in W.shape)
+    dh = np.empty_like(h[0])
+
+    def all_steps(product):
+        product.begin_backward()
+        for h_t, dz_t in zip(h, dz, strict=True):
+            product.backward(dz_t, h_t, dh)
+        product.gradient()
+
+    products = {kernel: make_products(W, kernel, W.dtype, [n_texts])[0] for kernel in ("gather", "scratch")}
+    return {kernel: lambda product=product: all_steps(product) for kernel, product in products.items()}
+
+
+def _random(shape, W, rng):
+    return rng.standard_normal(shape, np.float32).astype(W.dtype)
 
 
 def time_kernels(work, repeats):
@@ -74,7 +89,7 @@ def time_kernels(work, repeats):
     result = {}
     for kind, kernels in (
         ("product", product_kernels(W, work.batch_size, rng)),
-        ("gradient", gradient_kernels(W, work.batch_size * work.length, rng)),
+        ("gradient", gradient_kernels(W, work.batch_size, work.length, rng)),
     ):
         seconds = {name: [] for name in kernels}
         for _ in range(repeats):
