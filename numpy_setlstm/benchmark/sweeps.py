@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -38,9 +39,17 @@ def product_kernels(W, n_texts, rng):
     -----
     What is made once per minibatch, such as the scratch array, is made beforehand.
     """
-    h, z = _random((W.shape[0], n_texts), W, rng), np.empty((W.shape[1], n_texts), W.dtype)
+    h = _random((W.shape[0], n_texts), W, rng)
+
+    def forward(product, z):
+        product.forward(h, z)
+        return z
+
     products = {kernel: make_products(W, kernel, W.dtype, [n_texts])[0] for kernel in ("gather", "scratch")}
-    kernels = {kernel: lambda product=product: product.forward(h, z) for kernel, product in products.items()}
+    kernels = {
+        kernel: partial(forward, product, np.empty((W.shape[1], n_texts), W.dtype))
+        for kernel, product in products.items()
+    }
     if find_spec("scipy"):
         from scipy import sparse
 
@@ -61,10 +70,10 @@ def gradient_kernels(W, n_texts, n_steps, rng):
         product.begin_backward()
         for h_t, dz_t in zip(h, dz, strict=True):
             product.backward(dz_t, h_t, dh)
-        product.gradient()
+        return product.gradient()
 
     products = {kernel: make_products(W, kernel, W.dtype, [n_texts])[0] for kernel in ("gather", "scratch")}
-    return {kernel: lambda product=product: all_steps(product) for kernel, product in products.items()}
+    return {kernel: partial(all_steps, product) for kernel, product in products.items()}
 
 
 def _random(shape, W, rng):
