@@ -127,10 +127,10 @@ def adam_in_place(weights, gradient, m, v, age, *, learning_rate, beta1=0.9, bet
         weights += change
         return
     age += 1
-    powers = np.arange(age.max(initial=0) + 1, dtype=np.int32)
+    powers = np.arange(age.max(initial=0) + 1)
     corrections = [(1 - beta**powers).astype(m.dtype) for beta in (beta1, beta2)]  # 1 - beta^age, by age
     flat = [array.reshape(-1) for array in (weights, gradient, m, v)]
-    ages = np.broadcast_to(age, weights.shape).reshape(-1) if age.ndim else None
+    ages = age.reshape(-1) if age.ndim else None
     for first in range(0, len(flat[0]), CHUNK):
         w, g, m, v = (array[first : first + CHUNK] for array in flat)
         m_correction, v_correction = (
