@@ -13,7 +13,7 @@ from numpy_setlstm.kernels import choose_kernel
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward, dropout_mask
 from numpy_setlstm.layers.embedding import check_tokens
 from numpy_setlstm.layers.fast_embedding import fast_embedding_backward, fast_embedding_forward
-from numpy_setlstm.layers.fast_lstm import fast_lstm_backward, fast_lstm_forward
+from numpy_setlstm.layers.fast_lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.layers.readout import (
     cross_entropy_backward,
@@ -163,16 +163,17 @@ class Network:
         tokens = trim_padding(tokens)
         N, T = tokens.shape
         dtype = np.result_type(*(weights_of(W) for W in p.values()))
-        x_keep = dropout_mask((T, p["E"].shape[1], N), self.embedding_dropout, rng, np.finfo(dtype).dtype)
         parts = self._parts(N, p, MOST_TEXTS if keep else MOST_TEXTS_PREDICTING)
         widths = [part.stop - part.start for part in parts]
-        products = list(
-            zip(*(make_products(p[name], self.kernel, dtype, widths) for name in ("W_x", "W_h")), strict=True)
-        )
+        steps = steps_per_group(max(widths))
+        products_x = make_products(p["W_x"], self.kernel, dtype, [steps * width for width in widths])
+        products = list(zip(products_x, make_products(p["W_h"], self.kernel, dtype, widths), strict=True))
+        x_shape = (-(-T // steps), p["E"].shape[1], steps, N)
+        x_keep = dropout_mask(x_shape, self.embedding_dropout, rng, np.finfo(dtype).dtype)
 
         def forward_part(k):
             n = parts[k]
-            x, embedding_cache = fast_embedding_forward(tokens[n], p["E"], dtype)  # (T, D, part of N)
+            x, embedding_cache = fast_embedding_forward(tokens[n], p["E"], steps, dtype)  # (..., part of N)
             keep_part = None if x_keep is None else x_keep[..., n]
             if keep_part is not None:
                 x *= keep_part

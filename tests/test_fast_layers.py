@@ -36,22 +36,29 @@ def matrix(rng, shape, way, dtype=np.float64, density=0.3):
     return A.astype(dtype) if way == "dense" else SparseMatrix.from_array(A.astype(dtype))
 
 
-def products_of(W_x, W_h, way, dtype=np.float64):
-    return [make_products(W, "auto" if way == "dense" else way, dtype, [N])[0] for W in (W_x, W_h)]
+def products_of(W_x, W_h, way, S, dtype=np.float64):
+    kernel = "auto" if way == "dense" else way
+    return make_products(W_x, kernel, dtype, [S * N])[0], make_products(W_h, kernel, dtype, [N])[0]
 
 
 THREADS = pytest.mark.parametrize("active", [False, True], ids=["one thread", "with a second thread"])
 
 
-def by_time(x):
-    return np.ascontiguousarray(x.transpose(1, 2, 0))  # (N, T, D) -> (T, D, N)
+def in_groups(x, S, filling=0.0):
+    """(N, T, D) -> (n_groups, D, S, N); what is left of the last group is filled."""
+    N, T, D = x.shape
+    groups = np.full((-(-T // S), D, S, N), filling, x.dtype)
+    for t in range(T):
+        groups[t // S, :, t % S] = x[:, t].T
+    return groups
 
 
 @THREADS
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("S", [1, 4, 6, 7])
 @pytest.mark.parametrize("way", WAYS)
-def test_the_fast_lstm_equals_the_plain_one(way, mask, dtype, active):
+def test_the_fast_lstm_equals_the_plain_one(way, S, mask, dtype, active):
     rng = np.random.default_rng(1)
     W_x, W_h = matrix(rng, (D, 4 * H), way, dtype), matrix(rng, (H, 4 * H), way, dtype)
     x, b, dh_last = (rng.normal(size=shape).astype(dtype) for shape in ((N, T, D), 4 * H, (N, H)))
@@ -60,13 +67,13 @@ def test_the_fast_lstm_equals_the_plain_one(way, mask, dtype, active):
     dh[:, -1] = dh_last
     plain = lstm_backward(dh, cache)
 
-    product_x, product_h = products_of(W_x, W_h, way, dtype)
+    product_x, product_h = products_of(W_x, W_h, way, S, dtype)
     with Background(active) as background:
-        fast_h, fast_cache = fast_lstm_forward(by_time(x), product_x, product_h, b, mask, background)
+        fast_h, fast_cache = fast_lstm_forward(in_groups(x, S, filling=7.0), product_x, product_h, b, mask, background)
         dx, db = fast_lstm_backward(dh_last.T, fast_cache, background)
     pairs = {
         "h": (fast_h.T, h[:, -1]),
-        "dx": (dx.transpose(2, 0, 1), plain.dx),
+        "dx": (dx, in_groups(plain.dx, S)),
         "db": (db, plain.db),
         "dW_x": (product_x.gradient(), plain.dW_x),
         "dW_h": (product_h.gradient(), plain.dW_h),
@@ -83,10 +90,10 @@ def test_predicting_without_a_cache_gives_the_same_bits(way, active, mask):
     """Also over more steps than there are arrays to write to."""
     rng = np.random.default_rng(2)
     W_x, W_h = matrix(rng, (D, 4 * H), way), matrix(rng, (H, 4 * H), way)
-    b, x, mask = rng.normal(size=4 * H), rng.normal(size=(7 * T, D, N)), np.tile(mask, 7)
+    b, x, mask = rng.normal(size=4 * H), in_groups(rng.normal(size=(N, 7 * T, D)), 4), np.tile(mask, 7)
     with Background(active) as background:
-        kept, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way), b, mask, background)
-        fleeting, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way), b, mask, background, keep=False)
+        kept, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way, 4), b, mask, background)
+        fleeting, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way, 4), b, mask, background, keep=False)
     np.testing.assert_array_equal(fleeting, kept)
 
 
@@ -95,7 +102,7 @@ def test_predicting_without_a_cache_gives_the_same_bits(way, active, mask):
 def test_gradients_of_the_fast_lstm_by_complex_step(way, mask):
     rng = np.random.default_rng(3)
     p = {
-        "x": rng.normal(size=(T, D, N)),
+        "x": in_groups(rng.normal(size=(N, T, D)), 4),  # two steps of the second group are left over
         "W_x": matrix(rng, (D, 4 * H), way),
         "W_h": matrix(rng, (H, 4 * H), way),
         "b": rng.normal(size=4 * H),
@@ -104,7 +111,7 @@ def test_gradients_of_the_fast_lstm_by_complex_step(way, mask):
 
     def run(p):
         dtype = np.result_type(*(getattr(a, "values", a) for a in p.values()))
-        products = products_of(p["W_x"], p["W_h"], way, dtype)
+        products = products_of(p["W_x"], p["W_h"], way, 4, dtype)
         return products, *fast_lstm_forward(p["x"].astype(dtype), *products, p["b"], mask, ALONE)
 
     (product_x, product_h), _, cache = run(p)
@@ -116,8 +123,8 @@ def test_gradients_of_the_fast_lstm_by_complex_step(way, mask):
 @pytest.mark.parametrize("way", ["dense", "gather", "scratch"])
 def test_two_backward_passes_give_the_same_gradients_and_leave_their_input_alone(way):
     rng = np.random.default_rng(4)
-    products = products_of(matrix(rng, (D, 4 * H), way), matrix(rng, (H, 4 * H), way), way)
-    x, dh = rng.normal(size=(T, D, N)), rng.normal(size=(H, N))
+    products = products_of(matrix(rng, (D, 4 * H), way), matrix(rng, (H, 4 * H), way), way, 2)
+    x, dh = in_groups(rng.normal(size=(N, T, D)), 2), rng.normal(size=(H, N))
     x_before, dh_before = x.copy(), dh.copy()
     _, cache = fast_lstm_forward(x, *products, rng.normal(size=4 * H), MASKS["padding before"], ALONE)
     passes = []
@@ -144,8 +151,9 @@ def test_which_product_is_made():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("S", [1, 4, 6, 7])
 @pytest.mark.parametrize("way", ["dense", "sparse"])
-def test_the_fast_embedding_equals_the_plain_one(way, dtype):
+def test_the_fast_embedding_equals_the_plain_one(way, S, dtype):
     """Small whole numbers, so that every order of summation gives the same bits; words repeat."""
     rng = np.random.default_rng(6)
     E = rng.integers(-4, 5, (9, D)).astype(dtype)
@@ -154,12 +162,12 @@ def test_the_fast_embedding_equals_the_plain_one(way, dtype):
         E = SparseMatrix.from_array(E)
     tokens = np.array([[3, 3, 0, 8, 3, 5], [8, 8, 1, 2, 2, 0]])
     x, cache = embedding_forward(tokens, E)
-    fast_x, fast_cache = fast_embedding_forward(tokens, E)
-    np.testing.assert_array_equal(fast_x, by_time(x))
+    fast_x, fast_cache = fast_embedding_forward(tokens, E, S)
+    np.testing.assert_array_equal(fast_x, in_groups(x, S))
     assert fast_x.dtype == dtype
     dx = rng.integers(-4, 5, x.shape).astype(np.float64)
-    whole = fast_embedding_backward([by_time(dx)], [fast_cache], E)
+    whole = fast_embedding_backward([in_groups(dx, S, filling=7.0)], [fast_cache], E)
     np.testing.assert_array_equal(whole, embedding_backward(dx, cache))
-    parts = [fast_embedding_forward(tokens[n : n + 1], E)[1] for n in range(2)]
-    in_parts = fast_embedding_backward([by_time(dx[n : n + 1]) for n in range(2)], parts, E)
+    parts = [fast_embedding_forward(tokens[n : n + 1], E, S)[1] for n in range(2)]
+    in_parts = fast_embedding_backward([in_groups(dx[n : n + 1], S) for n in range(2)], parts, E)
     np.testing.assert_array_equal(in_parts, whole)
