@@ -872,23 +872,41 @@ def fast_embedding(package):
     E = SparseMatrix(mask.shape, rows, cols, dense[rows, cols])
     tokens = np.array([[3, 1, 3, 0, 2], [2, 2, 3, 4, 1]])  # repeated words
     N, T = tokens.shape
-    for weights, dtype in itertools.product((dense, E), (None, np.float32, np.complex128)):
-        x, cache = layer.fast_embedding_forward(tokens, weights, *([] if dtype is None else [dtype]))
-        equal(x, np.array([[[dense[tokens[n, t], d] for n in range(N)] for d in range(3)] for t in range(T)], x.dtype))
+    for weights, dtype, S in itertools.product((dense, E), (None, np.float32, np.complex128), (1, 2, 5, 6)):
+        x, cache = layer.fast_embedding_forward(tokens, weights, S, *([] if dtype is None else [dtype]))
+        by_step = np.array([[[dense[tokens[n, t], d] for n in range(N)] for d in range(3)] for t in range(T)], x.dtype)
+        equal(x, in_groups(by_step, S))
         assert x.dtype == (dtype or np.float64) and x.flags.c_contiguous, "a row of texts is in one piece"
-        dx = whole_numbers(x.shape, 1, np.float32)
+        dx = whole_numbers((T, 3, N), 1, np.float32)
         expected = np.zeros(mask.shape, np.float32)
         for n, t in np.ndindex(N, T):
             expected[tokens[n, t]] += dx[t, :, n]
-        caches = [layer.fast_embedding_forward(tokens[n : n + 1], weights)[1] for n in range(N)]
-        in_parts = [np.ascontiguousarray(dx[..., n : n + 1]) for n in range(N)]
-        for parts, of_parts in (([dx], [cache]), (in_parts, caches), ([dx], [cache])):
+        caches = [layer.fast_embedding_forward(tokens[n : n + 1], weights, S)[1] for n in range(N)]
+        in_parts = [in_groups(dx[..., n : n + 1], S, 7) for n in range(N)]
+        whole = in_groups(dx, S, 7)
+        for parts, of_parts in (([whole], [cache]), (in_parts, caches), ([whole], [cache])):
             gradient = layer.fast_embedding_backward(parts, of_parts, weights)
             equal(gradient, expected if weights is dense else expected[rows, cols])
-    assert layer.fast_embedding_forward(tokens, E.with_values(E.values.astype(np.float32)))[0].dtype == np.float32
-    assert layer.fast_embedding_forward(tokens, dense.astype(np.float32))[0].dtype == np.float32
-    none, _ = layer.fast_embedding_forward(tokens[:0], E)
-    equal(none, np.zeros((T, 3, 0)))
+    assert layer.fast_embedding_forward(tokens, E.with_values(E.values.astype(np.float32)), 2)[0].dtype == np.float32
+    assert layer.fast_embedding_forward(tokens, dense.astype(np.float32), 2)[0].dtype == np.float32
+    none, _ = layer.fast_embedding_forward(tokens[:0], E, 2)
+    equal(none, np.zeros((3, 3, 2, 0)))
+
+
+def in_groups(x, S, filling=0):
+    """(T, D, N) in groups of S steps, (n_groups, D, S, N); what is left of the last group is filled."""
+    T, D, N = x.shape
+    groups = np.full((math.ceil(T / S), D, S, N), filling, x.dtype)
+    for t in range(T):
+        groups[t // S, :, t % S] = x[t]
+    return groups
+
+
+def out_of_groups(groups, T):
+    """Undo :func:`in_groups`; what is left of the last group has to be 0."""
+    S = groups.shape[2]
+    equal(groups[-1][:, T - S * (len(groups) - 1) :], 0 * groups[-1][:, T - S * (len(groups) - 1) :])
+    return np.array([groups[t // S, :, t % S] for t in range(T)])
 
 
 def unique_with_inverse_of(shape, original=np.unique):
@@ -1107,6 +1125,7 @@ class FastLSTM:
         arrays = fast_lstm_arrays(kind)
         self.package, self.kernel, self.mask = package, "auto" if kind == "dense" else kind, FAST_MASKS[padding]
         self.background = background or WithoutThread(late=False, ahead=0)
+        self.S = 3  # steps in a group
         self.dh = arrays.pop("dh").astype(dtype)
         self.parameters = {name: array.astype(dtype) for name, array in arrays.items()}
         if kind != "dense":
@@ -1116,15 +1135,21 @@ class FastLSTM:
     def forward(self, p, **settings):
         dtype = np.result_type(*(getattr(array, "values", array) for array in p.values()))
         self.products = [
-            self.package.products.make_products(p[name], self.kernel, dtype, [N])[0] for name in ("W_x", "W_h")
+            self.package.products.make_products(p[name], self.kernel, dtype, [width])[0]
+            for name, width in (("W_x", self.S * N), ("W_h", N))
         ]
+        x = in_groups(p["x"].astype(dtype), self.S, 7)
         return self.package.layers.fast_lstm.fast_lstm_forward(
-            p["x"].astype(dtype), *self.products, p["b"], self.mask, self.background, **settings
+            x, *self.products, p["b"], self.mask, self.background, **settings
         )
 
     def backward(self, cache):
         dx, db = self.package.layers.fast_lstm.fast_lstm_backward(self.dh, cache, self.background)
-        return {"x": dx, "b": db, **dict(zip(("W_x", "W_h"), (p.gradient() for p in self.products), strict=True))}
+        return {
+            "x": out_of_groups(dx, STEPS),
+            "b": db,
+            **dict(zip(("W_x", "W_h"), (p.gradient() for p in self.products), strict=True)),
+        }
 
 
 def fast_lstm(package):
@@ -1149,28 +1174,32 @@ def fast_lstm_beside_a_thread(package):
     """However late or early the other thread is, and however many steps it is given, the bits are the same."""
     for kind, padding in (("gather", "padding"), ("dense", "words")):
         lstm = FastLSTM(package, kind, padding)
-        h, cache = lstm.forward(lstm.parameters)
-        gradients = lstm.backward(cache)
 
-        def same(lstm=lstm, h=h, gradients=gradients):
-            other, cache = lstm.forward(lstm.parameters)
-            equal(other, h)
-            for name, gradient in lstm.backward(cache).items():
-                equal(gradient, gradients[name])
+        def outcome(lstm=lstm):
+            h, cache = lstm.forward(lstm.parameters)
+            return {"h": h, **lstm.backward(cache)}
+
+        def same(expected, lstm=lstm, outcome=outcome):
+            for name, array in outcome().items():
+                equal(array, expected[name])
             predicted, cache = lstm.forward(lstm.parameters, keep=False)
-            equal(predicted, h)
+            equal(predicted, expected["h"])
             return [len(part) for part in cache[1:] if getattr(part, "ndim", 0) == 3]
 
-        for group, (late, ahead) in itertools.product((1, 2, 3, 7, 9), ((False, 2), (True, 2), (True, 0))):
-            lstm.background = WithoutThread(late, ahead)
-            with unittest.mock.patch.object(package.layers.fast_lstm, "GROUP", group):
-                held = same()
-            pieces = math.ceil(STEPS / group)
-            expected = [min(pieces, k + 1 + ahead) for k in range(pieces)]
-            assert lstm.background.handed_in[:pieces] == expected, "so many are handed in before they are needed"
-            assert max(held) <= max(2, (ahead + 1) * group), f"{held} steps are kept, where nothing is to be kept"
+        for lstm.S in (1, 2, 3, 7, 9):
+            lstm.background = WithoutThread(late=False, ahead=0)
+            expected = outcome()
+            for late, ahead in ((False, 2), (True, 2), (True, 0)):
+                lstm.background = WithoutThread(late, ahead)
+                held = same(expected)
+                pieces = math.ceil(STEPS / lstm.S)
+                handed_in = [min(pieces, k + 1 + ahead) for k in range(pieces)]
+                assert lstm.background.handed_in[:pieces] == handed_in, "so many are handed in before they are needed"
+                assert max(held) <= 2, f"{held} steps are kept, where nothing is to be kept"
         with package.threads.Background(active=True) as lstm.background:
-            same()
+            same(expected)
+    steps_per_group = package.layers.fast_lstm.steps_per_group
+    assert [steps_per_group(n) for n in (0, 1, 64, 65, 128, 129, 256, 257)] == [4, 4, 4, 3, 2, 1, 1, 1]
 
 
 def fast_lstm_types(package):
