@@ -6,6 +6,10 @@ import warnings
 from pathlib import Path
 
 from numpy_setlstm import __version__
+from numpy_setlstm.benchmark.harness import PeerError
+from numpy_setlstm.benchmark.peers import OURS, PEERS
+from numpy_setlstm.benchmark.run import QUICK_SECONDS, REPEATS, ROWS, run_benchmark
+from numpy_setlstm.benchmark.work import Work
 from numpy_setlstm.datasets import DATA_HOME_VARIABLE, DATASETS, load_dataset
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.experiment import MODEL_FILE, run_demo, run_training
@@ -41,7 +45,7 @@ def main(arguments=None):
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         return 0
-    except (ValueError, TypeError, OSError, ArithmeticError, MemoryError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ArithmeticError, MemoryError, ImportError, PeerError) as error:
         print(f"numpy-setlstm: error: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_ERROR
 
@@ -73,6 +77,31 @@ def train(options):
     return 0
 
 
+def benchmark(options):
+    """Time this package against peers at the same work."""
+    given = {field: getattr(options, field) for field in WORK_OPTIONS if getattr(options, field) is not None}
+    if options.rows and given:
+        raise ValueError(f"--rows names whole works; leave out {', '.join(WORK_OPTIONS[field][0] for field in given)}")
+    unknown = [row for row in options.rows or () if row not in ROWS]
+    if unknown:
+        raise ValueError(f"there is no row {unknown[0]!r}; there are {', '.join(ROWS)}")
+    if "recurrent_density" in given:
+        given = {"share": None} | given
+    works = {f"row {row}": ROWS[row] for row in options.rows} if options.rows else {"work": Work(**given)}
+    results = run_benchmark(
+        options.output,
+        options.peers,
+        works,
+        threads=options.threads,
+        repeats=options.repeats,
+        time_limit=None if options.full else options.time_limit,
+        sweeps=options.full or not options.rows,
+        max_hidden=(65_536 if options.full else 4096) if options.max_hidden is None else options.max_hidden,
+        progress=True,
+    )
+    return EXIT_INTERRUPTED if results["interrupted"] else 0
+
+
 def predict(options):
     """Label texts with a saved model."""
     clf = SetLSTMClassifier.load(options.model)
@@ -100,6 +129,27 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(EXIT_ERROR, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
+def names(text):
+    """Split "torch,scipy" at its commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+# Options of `benchmark` that say what work is done: name and settings, by the field of Work.
+WORK_OPTIONS = {
+    "n_words": ("--vocabulary", {"type": int, "metavar": "V", "help": "words (default: 20000)"}),
+    "embedding_dim": ("--embedding-dim", {"type": int, "metavar": "D", "help": "(default: 256)"}),
+    "hidden_size": ("--hidden", {"type": int, "metavar": "H", "help": "units of the LSTM (default: 256)"}),
+    "length": ("--length", {"type": int, "metavar": "T", "help": "words per text (default: 100)"}),
+    "batch_size": ("--batch", {"type": int, "metavar": "N", "help": "texts per minibatch (default: 64)"}),
+    "share": ("--density", {"type": float, "help": "parameters as a share of the dense network's (default: 0.039)"}),
+    "recurrent_density": (
+        "--recurrent-density",
+        {"type": float, "metavar": "SHARE", "help": "of W_h, in place of --density"},
+    ),
+    "seed": ("--seed", {"type": int, "help": "of weights and texts (default: 0)"}),
+}
+
+
 # Options of `train` that are parameters of SetLSTMClassifier, by the name that they have there.
 TRAIN_PARAMETERS = {
     "connectivity": {"choices": CONNECTIVITIES, "help": "evolved, static or dense"},
@@ -120,6 +170,7 @@ TRAIN_PARAMETERS = {
     "learning_rate_decay": {"type": float, "metavar": "DECAY", "help": "rates / (1 + DECAY · epoch)"},
     "embedding_dropout": {"type": float, "metavar": "P", "help": "of the word vectors"},
     "dropout": {"type": float, "metavar": "P", "help": "of the last hidden state"},
+    "n_threads": {"type": int, "metavar": "N", "help": "threads that share a minibatch (default: all cores)"},
 }
 
 
@@ -163,6 +214,41 @@ def build_parser():
         option = "--" + name.removeprefix("n_").replace("_", "-")
         train_parser.add_argument(option, dest=name, **settings | {"help": settings["help"] + default})
     train_parser.set_defaults(command=train)
+
+    benchmark_parser = commands.add_parser("benchmark", help=benchmark.__doc__, description=benchmark.__doc__)
+    benchmark_parser.add_argument("--output", required=True, metavar="DIR", help="for results and pictures")
+    peers = [name for name in PEERS if name != OURS]
+    benchmark_parser.add_argument(
+        "--peers", type=names, default=peers, metavar="NAMES", help=f"some of {','.join(peers)} (default: all)"
+    )
+    benchmark_parser.add_argument(
+        "--rows",
+        type=names,
+        metavar="NUMBERS",
+        help="named works: " + "; ".join(f"{k}: {w}" for k, w in ROWS.items()).replace("%", "%%"),
+    )
+    for field, (option, settings) in WORK_OPTIONS.items():
+        benchmark_parser.add_argument(option, dest=field, **settings)
+    benchmark_parser.add_argument(
+        "--threads", type=int, metavar="N", help="of each peer (default: the cores there are)"
+    )
+    benchmark_parser.add_argument(
+        "--repeats", type=int, default=REPEATS, metavar="N", help=f"rounds at most (default: {REPEATS})"
+    )
+    benchmark_parser.add_argument(
+        "--time-limit",
+        type=float,
+        default=QUICK_SECONDS,
+        metavar="SECONDS",
+        help=f"roughly; what does not fit is left out (default: {QUICK_SECONDS})",
+    )
+    benchmark_parser.add_argument(
+        "--full", action="store_true", help="no time limit: all densities and sizes, at the work's own size"
+    )
+    benchmark_parser.add_argument(
+        "--max-hidden", type=int, metavar="H", help="of the sizes that are swept (default: 4096, with --full 65536)"
+    )
+    benchmark_parser.set_defaults(command=benchmark)
 
     predict_parser = commands.add_parser("predict", help=predict.__doc__, description=predict.__doc__)
     predict_parser.add_argument("model", metavar="MODEL", help=f"a {MODEL_FILE} that train saved")

@@ -23,7 +23,7 @@ from numpy_setlstm.training import OPTIMIZERS, TrainingSettings, TrainingState, 
 
 DEFAULT_VOCABULARY_SIZE = 20_000
 PREDICT_BATCH = 256  # texts that are predicted together; changes the memory, not the result
-RESUME_WITH_OTHER = ("n_epochs", "progress", "kernel", "without_known_words", "random_state")
+RESUME_WITH_OTHER = ("n_epochs", "progress", "kernel", "n_threads", "without_known_words", "random_state")
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,8 @@ class SetLSTMClassifier:
         before it has read anything known.
     kernel : {"auto", "gather", "scratch"}
         How sparse products are computed: see :mod:`numpy_setlstm.kernels`. Changes the speed only.
+    n_threads : int, optional
+        Threads that share a minibatch; by default as many as there are cores. Changes the speed only.
     dtype : {"float32", "float64"}
     progress : bool, default False
         Show progress bars, if standard error is a terminal.
@@ -162,6 +164,7 @@ class SetLSTMClassifier:
         validation_fraction=0.1,
         without_known_words="error",
         kernel="auto",
+        n_threads=None,
         dtype="float32",
         progress=False,
         random_state=None,
@@ -376,7 +379,7 @@ class SetLSTMClassifier:
         if resume:
             state = self.training_state_
             for network in filter(None, (state.network, state.best_network)):
-                network.kernel = self.kernel
+                network.kernel, network.n_threads = self.kernel, self.n_threads
         else:
             n_words = self._count_words(tokens) if vocabulary is None else len(vocabulary)
             check_tokens(tokens, n_words)
@@ -447,6 +450,7 @@ class SetLSTMClassifier:
             embedding_dropout=self.embedding_dropout,
             dropout=self.dropout,
             kernel=self.kernel,
+            n_threads=self.n_threads,
         )
         rates = dict.fromkeys(network.parameters, recipe.learning_rate) | {"E": recipe.embedding_learning_rate}
         return TrainingState.start(network, OPTIMIZERS[self.optimizer](network.parameters, rates), streams)

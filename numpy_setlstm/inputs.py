@@ -27,11 +27,13 @@ _WHOLE_NUMBERS = {
     "max_length": 1,
     "n_epochs": 1,
     "batch_size": 1,
+    "n_threads": 1,
     "vocabulary_size": 3,  # padding, unknown, and a word
 }
 _OPTIONAL = (
     "er_epsilon",
     "vocabulary_size",
+    "n_threads",
     "learning_rate",
     "embedding_learning_rate",
     "embedding_scale",

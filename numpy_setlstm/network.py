@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward
-from numpy_setlstm.layers.embedding import check_tokens, embedding_backward, embedding_forward
-from numpy_setlstm.layers.lstm import GATES, lstm_backward, lstm_forward
+from numpy_setlstm.kernels import choose_kernel
+from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward, dropout_mask
+from numpy_setlstm.layers.embedding import check_tokens
+from numpy_setlstm.layers.fast_embedding import fast_embedding_backward, fast_embedding_forward
+from numpy_setlstm.layers.fast_lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
+from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.layers.readout import (
     cross_entropy_backward,
     cross_entropy_forward,
@@ -19,11 +22,14 @@ from numpy_setlstm.layers.readout import (
     linear_forward,
     softmax,
 )
+from numpy_setlstm.products import GatherProduct, make_products
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
+from numpy_setlstm.threads import MOST_TEXTS, MOST_TEXTS_PREDICTING, Background, available_cores, run_parts, split_batch
 from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count
 
 SPARSE_PARAMETERS = ("E", "W_x", "W_h")
+BACKGROUND_CELLS = 2**19  # connections times texts of a product, below which a second thread costs more than it brings
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,8 @@ class Network:
         For the words' vectors, and for the last hidden state.
     kernel : {"auto", "gather", "scratch"}
         See :mod:`numpy_setlstm.kernels`.
+    n_threads : int or None
+        How many threads share a minibatch; None for as many as there are cores. Changes the speed only.
     """
 
     parameters: dict
@@ -126,8 +134,9 @@ class Network:
     embedding_dropout: float = 0.0
     dropout: float = 0.0
     kernel: str = "auto"
+    n_threads: int | None = None
 
-    def forward(self, tokens, rng=None, parameters=None):
+    def forward(self, tokens, rng=None, parameters=None, *, keep=True):
         """Logits of the classes.
 
         Parameters
@@ -138,24 +147,46 @@ class Network:
             Draws what dropout leaves out; None outside training.
         parameters : dict, optional
             To be used instead of the network's own, as a gradient check does.
+        keep : bool, default True
+            Whether to keep what :meth:`backward` needs; without it the cache is None, and memory and time are saved.
 
         Returns
         -------
         logits : ndarray of shape (N, C)
             A text of padding only has the logits of the state before any word: those of h = 0.
-        cache : tuple
+        cache : tuple or None
         """
         p = self.parameters if parameters is None else parameters
         check_tokens(tokens, p["E"].shape[0])
         if tokens.shape[1] == 0:
             raise ValueError(f"tokens have shape {tokens.shape}; expected at least one step, which may be padding")
         tokens = trim_padding(tokens)
-        x, embedding_cache = embedding_forward(tokens, p["E"])  # (N, T, D)
-        x, x_keep = dropout_forward(x, self.embedding_dropout, rng)
-        h, lstm_cache = lstm_forward(x, p["W_x"], p["W_h"], p["b"], mask=tokens != PADDING_ID, kernel=self.kernel)
-        h_last, h_keep = dropout_forward(h[:, -1], self.dropout, rng)  # (N, H)
+        N, T = tokens.shape
+        dtype = np.result_type(*(weights_of(W) for W in p.values()))
+        parts = self._parts(N, p, MOST_TEXTS if keep else MOST_TEXTS_PREDICTING)
+        widths = [part.stop - part.start for part in parts]
+        steps = steps_per_group(max(widths))
+        products_x = make_products(p["W_x"], self.kernel, dtype, [steps * width for width in widths])
+        products = list(zip(products_x, make_products(p["W_h"], self.kernel, dtype, widths), strict=True))
+        x_shape = (-(-T // steps), p["E"].shape[1], steps, N)
+        x_keep = dropout_mask(x_shape, self.embedding_dropout, rng, np.finfo(dtype).dtype)
+
+        def forward_part(k):
+            n = parts[k]
+            x, embedding_cache = fast_embedding_forward(tokens[n], p["E"], steps, dtype)  # (..., part of N)
+            keep_part = None if x_keep is None else x_keep[..., n]
+            if keep_part is not None:
+                x *= keep_part
+            mask = tokens[n] != PADDING_ID
+            with self._background(products) as background:
+                h, lstm_cache = fast_lstm_forward(x, *products[k], p["b"], mask, background, keep=keep)
+            return h, (embedding_cache, keep_part, lstm_cache)  # (H, part of N)
+
+        hs, caches = zip(*run_parts(forward_part, range(len(parts)), self._threads), strict=True)
+        h_last = np.concatenate(hs, axis=1).T  # (N, H)
+        h_last, h_keep = dropout_forward(h_last, self.dropout, rng)
         logits, readout_cache = linear_forward(h_last, p["W_out"], p["b_out"])  # (N, C)
-        return logits, (embedding_cache, x_keep, lstm_cache, h.shape, h_keep, readout_cache)
+        return logits, (p["E"], parts, products, caches, h_keep, readout_cache) if keep else None
 
     def backward(self, dlogits, cache):
         """Gradients of all parameters; undoes :meth:`forward`.
@@ -170,13 +201,34 @@ class Network:
         dict of str to ndarray
             Of shape (nnz,) for each SparseMatrix.
         """
-        embedding_cache, x_keep, lstm_cache, h_shape, h_keep, readout_cache = cache
+        E, parts, products, caches, h_keep, readout_cache = cache
         dh_last, dW_out, db_out = linear_backward(dlogits, readout_cache)
-        dh = np.zeros(h_shape, dh_last.dtype)  # (N, T, H)  only the last state is read
-        dh[:, -1] = dropout_backward(dh_last, h_keep)
-        lstm = lstm_backward(dh, lstm_cache)
-        dE = embedding_backward(dropout_backward(lstm.dx, x_keep), embedding_cache)
-        return {"E": dE, "W_x": lstm.dW_x, "W_h": lstm.dW_h, "b": lstm.db, "W_out": dW_out, "b_out": db_out}
+        dh_last = dropout_backward(dh_last, h_keep).T  # (H, N)
+
+        def backward_part(k):
+            _, keep_part, lstm_cache = caches[k]
+            with self._background(products) as background:
+                dx, db = fast_lstm_backward(dh_last[:, parts[k]], lstm_cache, background)
+            return dropout_backward(dx, keep_part), db, *(product.gradient() for product in products[k])
+
+        dx, db, dW_x, dW_h = zip(*run_parts(backward_part, range(len(parts)), self._threads), strict=True)
+        dE = fast_embedding_backward(dx, [embedding_cache for embedding_cache, *_ in caches], E)
+        return {"E": dE, "W_x": sum(dW_x), "W_h": sum(dW_h), "b": sum(db), "W_out": dW_out, "b_out": db_out}
+
+    @property
+    def _threads(self):
+        return self.n_threads or available_cores()
+
+    def _parts(self, N, p, most_texts):
+        """The parts of a minibatch; with BLAS, which splits the work itself, there is but one."""
+        W = p["W_h"]
+        gathers = isinstance(W, SparseMatrix) and choose_kernel(W.shape, W.nnz, self.kernel) == "gather"
+        return split_batch(N, most_texts) if gathers else [slice(0, N)]
+
+    def _background(self, products):
+        """A second thread for each part, unless they have the cores, BLAS has them, or there is too little to do."""
+        gathers = all(isinstance(product, GatherProduct) for product in products[0])
+        return Background(gathers and self._threads > len(products) and products[0][1].n_cells >= BACKGROUND_CELLS)
 
     def loss_and_gradients(self, tokens, labels, rng=None):
         """Mean cross-entropy of a minibatch, and its gradients.
@@ -200,7 +252,9 @@ class Network:
     def predict_proba(self, tokens, batch_size=256):
         """Probabilities of the classes, ndarray of shape (N, C); they do not depend on `batch_size`."""
         parts = [np.empty((0, self.parameters["b_out"].size), self.parameters["b_out"].dtype)]
-        parts += [softmax(self.forward(tokens[i : i + batch_size])[0]) for i in range(0, len(tokens), batch_size)]
+        parts += [
+            softmax(self.forward(tokens[i : i + batch_size], keep=False)[0]) for i in range(0, len(tokens), batch_size)
+        ]
         return np.concatenate(parts)
 
     def count_parameters(self):
@@ -219,6 +273,7 @@ class Network:
             self.embedding_dropout,
             self.dropout,
             self.kernel,
+            self.n_threads,
         )
 
 

@@ -5,6 +5,7 @@ have to move along: unchanged for those that survive, forgotten for those that w
 grown. A grown connection is then treated exactly as if the optimizer had been started with it.
 
 The update rules (:func:`sgd_update`, :func:`adam_update`) are pure functions; the classes hold the state.
+:func:`adam_in_place` is the fast twin that training uses: on a million weights the pure function is memory traffic.
 """
 
 import math
@@ -12,6 +13,8 @@ import math
 import numpy as np
 
 from numpy_setlstm.sparse import SparseMatrix, weights_of
+
+CHUNK = 2**14  # weights that are updated at a time, so that what is computed on the way stays in the cache
 
 
 def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
@@ -93,6 +96,59 @@ def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, a
     return -learning_rate * m_hat / (np.sqrt(v_hat) + adam_eps), m, v, age
 
 
+def adam_in_place(weights, gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, adam_eps=1e-8):
+    """Add one update of Adam to the weights; a fast twin of :func:`adam_update`, equal to it bit for bit.
+
+    Parameters
+    ----------
+    weights, gradient, m, v : ndarray of one shape
+        All but the gradient are changed **in place**.
+    age : ndarray of int, of the same shape or of shape ()
+        Changed in place.
+    learning_rate, beta1, beta2, adam_eps : float
+        See :func:`adam_update`.
+
+    Notes
+    -----
+    Two things make it fast. The corrections depend on the age only, and there are few ages, so they come from a table.
+    And a few thousand weights are taken through all steps of the rule before the next ones are.
+
+    Examples
+    --------
+    >>> w, m, v, age = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2), np.zeros(2, np.int32)
+    >>> adam_in_place(w, np.array([3.0, -0.2]), m, v, age, learning_rate=0.01)
+    >>> w.round(6), age
+    (array([0.99, 2.01]), array([1, 1], dtype=int32))
+    """
+    if not all(array.flags.c_contiguous for array in (weights, m, v)):  # no flat views of these: the plain way
+        change, m[...], v[...], age[...] = adam_update(
+            gradient, m, v, age, learning_rate=learning_rate, beta1=beta1, beta2=beta2, adam_eps=adam_eps
+        )
+        weights += change
+        return
+    age += 1
+    powers = np.arange(age.max(initial=0) + 1)
+    corrections = [(1 - beta**powers).astype(m.dtype) for beta in (beta1, beta2)]  # 1 - beta^age, by age
+    flat = [array.reshape(-1) for array in (weights, gradient, m, v)]
+    ages = age.reshape(-1) if age.ndim else None
+    for first in range(0, len(flat[0]), CHUNK):
+        w, g, m, v = (array[first : first + CHUNK] for array in flat)
+        m_correction, v_correction = (
+            table[age] if ages is None else table[ages[first : first + CHUNK]] for table in corrections
+        )
+        m *= beta1  # m = beta1 * m + (1 - beta1) * g
+        m += (1 - beta1) * g
+        v *= beta2  # v = beta2 * v + (1 - beta2) * g²
+        v += (1 - beta2) * g**2
+        root = v / v_correction
+        np.sqrt(root, out=root)
+        root += adam_eps
+        change = m / m_correction
+        change *= -learning_rate
+        change /= root
+        w += change
+
+
 class Optimizer:
     """What :class:`SGD` and :class:`Adam` share: a state per parameter that follows the connections.
 
@@ -142,9 +198,8 @@ class Optimizer:
             if gradient.shape != expected:
                 raise ValueError(f"the gradient of {name} has shape {gradient.shape}; its weights have {expected}")
         for name, gradient in gradients.items():
-            change, self.state[name] = self.step(gradient, self.state[name], rate_factor * self.learning_rates[name])
-            weights = weights_of(parameters[name])
-            weights += change
+            rate = rate_factor * self.learning_rates[name]
+            self.step(weights_of(parameters[name]), gradient, self.state[name], rate)
 
     def carry(self, name, set_step):
         """Let the state of one parameter follow a :class:`~numpy_setlstm.topology.SetStep`."""
@@ -176,10 +231,12 @@ class SGD(Optimizer):
         """State of a parameter whose weights have never been updated."""
         return {"velocity": np.zeros_like(weights)}
 
-    def step(self, gradient, state, learning_rate):
-        """Return the change of the weights and the new state."""
-        change, velocity = sgd_update(gradient, state["velocity"], learning_rate=learning_rate, **self.constants)
-        return change, {"velocity": velocity}
+    def step(self, weights, gradient, state, learning_rate):
+        """Change the weights and the state **in place**."""
+        change, state["velocity"] = sgd_update(
+            gradient, state["velocity"], learning_rate=learning_rate, **self.constants
+        )
+        weights += change
 
 
 class Adam(Optimizer):
@@ -211,10 +268,9 @@ class Adam(Optimizer):
         """State of a parameter whose weights have never been updated."""
         return {"m": np.zeros_like(weights), "v": np.zeros_like(weights), "age": np.zeros(weights.shape, np.int32)}
 
-    def step(self, gradient, state, learning_rate):
-        """Return the change of the weights and the new state."""
-        change, m, v, age = adam_update(gradient, **state, learning_rate=learning_rate, **self.constants)
-        return change, {"m": m, "v": v, "age": age}
+    def step(self, weights, gradient, state, learning_rate):
+        """Change the weights and the state **in place**."""
+        adam_in_place(weights, gradient, **state, learning_rate=learning_rate, **self.constants)
 
 
 def clip_by_norm(gradients, max_norm):

@@ -68,12 +68,23 @@ class Topology:
     @cached_property
     def row_starts(self):
         """Ndarray of shape (n_rows + 1,): row r's connections are ``row_starts[r] : row_starts[r + 1]``."""
-        return np.searchsorted(self.rows, np.arange(self.shape[0] + 1))
+        starts = np.searchsorted(self.rows, np.arange(self.shape[0] + 1))
+        return starts.astype(np.int32 if len(self.rows) < 2**31 else np.int64)
 
     @cached_property
     def by_column(self):
         """Ndarray of shape (nnz,), int: the positions of the connections in the order of (column, row)."""
         return np.argsort(self.cols, kind="stable").astype(np.int32 if len(self.cols) < 2**31 else np.int64)
+
+    @cached_property
+    def incoming(self):
+        """PaddedLists: for each column the connections that lead to it, for ``Wᵀ x``."""
+        return kernels.PaddedLists(self.cols, self.shape[1])
+
+    @cached_property
+    def outgoing(self):
+        """PaddedLists: for each row the connections that lead from it, for ``W dy``."""
+        return kernels.PaddedLists(self.rows, self.shape[0])
 
     @cached_property
     def transposed(self):
@@ -229,14 +240,17 @@ class SparseMatrix:
             raise ValueError(
                 f"x has shape {x.shape}, W has shape {self.shape}; x @ W needs x's last size to be {self.shape[0]}"
             )
-        by_column = self.topology.by_column
-        y = kernels.product_gather(
-            x.reshape(math.prod(x.shape[:-1]), self.shape[0]),
-            self.rows[by_column],
-            self.cols[by_column],
-            self.values[by_column],
-            self.shape[1],
-        )
+        dtype = np.result_type(x, self.values)
+        flat = x.reshape(math.prod(x.shape[:-1]), self.shape[0])  # (M, n_rows)
+        y = np.empty((len(flat), self.shape[1]), dtype)
+        lists = self.topology.incoming
+        arranged = lists.arrange(self.rows, self.values.astype(dtype, copy=False))
+        for first in range(0, len(flat), kernels.COLUMNS):
+            part = np.ascontiguousarray(flat[first : first + kernels.COLUMNS].T, dtype)  # (n_rows, up to COLUMNS)
+            product = np.empty((self.shape[1], part.shape[1]), dtype)
+            buffers = kernels.GatherBuffers(lists, part.shape[1], dtype)
+            kernels.product_gather(arranged, part, product, buffers)
+            y[first : first + kernels.COLUMNS] = product.T
         return y.reshape(*x.shape[:-1], self.shape[1])
 
     def connections_of_rows(self, rows):
@@ -351,7 +365,7 @@ def weight_gradient(x, dy, W, kernel="auto"):
         return x.T @ dy
     if kernels.choose_kernel(W.shape, W.nnz, kernel) == "scratch":
         return kernels.gradient_blocks(x, dy, W.rows, W.cols)
-    return kernels.gradient_gather(x, dy, W.rows, W.cols)
+    return kernels.gradient_pairs(x, dy, W.rows, W.cols)
 
 
 def check_shape(shape):

@@ -171,7 +171,8 @@ def distinct_integers(high, count, rng):
         return np.delete(np.arange(high), left_out)
     drawn = np.empty(0, np.int64)
     while len(drawn) < count:
-        drawn = np.union1d(drawn, rng.integers(high, size=count - len(drawn)))
+        drawn = np.sort(np.concatenate([drawn, rng.integers(high, size=count - len(drawn))]))
+        drawn = drawn[np.diff(drawn, prepend=-1) > 0]  # np.unique does the same, several times as slowly
     return drawn
 
 
@@ -237,8 +238,17 @@ def prune(W, zeta, prune_rule="sign"):
         groups = [np.arange(W.nnz)]
     else:
         raise ValueError(f"prune_rule is {prune_rule!r}; expected one of {', '.join(map(repr, PRUNE_RULES))}")
-    weakest = [g[np.argsort(np.abs(W.values[g]), kind="stable")[: _floor_share(zeta, len(g))]] for g in groups]
+    weakest = [g[_smallest(np.abs(W.values[g]), _floor_share(zeta, len(g)))] for g in groups]
     return np.sort(np.concatenate(weakest))
+
+
+def _smallest(sizes, count):
+    """Positions of the `count` smallest numbers, of equal ones the first; linear in their number, unlike sorting."""
+    if count == 0:
+        return np.arange(0)
+    limit = np.partition(sizes, count - 1)[count - 1]  # the largest of them
+    below, equal = np.flatnonzero(sizes < limit), np.flatnonzero(sizes == limit)
+    return np.concatenate([below, equal[: count - len(below)]])
 
 
 def _floor_share(zeta, count):

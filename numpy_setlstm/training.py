@@ -352,7 +352,7 @@ def evaluate(network, tokens, labels, batch_size=256):
     loss = right = 0
     for first in range(0, len(tokens), batch_size):
         batch = slice(first, first + batch_size)
-        logits, _ = network.forward(tokens[batch])
+        logits, _ = network.forward(tokens[batch], keep=False)
         loss += float(cross_entropy_forward(logits, labels[batch])[0]) * len(logits)
         right += int((logits.argmax(axis=1) == labels[batch]).sum())
     return loss / len(tokens), right / len(tokens)

@@ -203,7 +203,7 @@ def sites(top, text):
 def left_out(top):
     """Return the ids of the nodes that are no computation.
 
-    - imports, docstrings, f-strings, annotations, decorators, `raise`, `__repr__`;
+    - imports, docstrings, f-strings, annotations, decorators, `raise`, `__repr__`, the ``strict=True`` of a ``zip``;
     - functions called ``check_...`` or ``_check_...``, and statements that do nothing but call one;
     - validation: an `if` without `else` of which every statement raises or is validation, and a `for` of which the last
       statement is validation and the others give names to what it looks at;
@@ -212,7 +212,8 @@ def left_out(top):
     skipped = set()
     for node in ast.walk(top):
         skipped |= {id(part) for part in not_code(node)}
-        if is_validation(node) or isinstance(node, ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr):
+        outside = isinstance(node, ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr)
+        if outside or is_validation(node) or is_strictness(node):
             skipped.add(id(node))
     for node in ast.walk(top):
         if isinstance(node, ast.FunctionDef):
@@ -232,6 +233,11 @@ def not_code(node):
     for name in ("annotation", "returns"):
         if getattr(node, name, None) is not None:
             yield getattr(node, name)
+
+
+def is_strictness(node):
+    """Tell whether a node is the ``strict=True`` of a ``zip``, which can do nothing but raise."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def is_text(statement):
@@ -324,7 +330,7 @@ def operators(node, parents, text):
 
 def is_new_size(parents):
     """Tell whether a node is a size for ``reshape``, to which every negative number means "the rest"."""
-    outer = parents[-2]
+    outer = parents[-2] if len(parents) > 1 else None
     return isinstance(outer, ast.Call) and called(outer) == "reshape"
 
 
@@ -502,6 +508,8 @@ def calls(node, parents, text):
     if called(node) in METHODS and isinstance(node.func, ast.Attribute):
         yield "calls", [(node, text.operand(node.func.value))]
     for keyword in node.keywords:
+        if is_strictness(keyword):
+            continue
         rest = [text.of(argument) for argument in [*node.args, *node.keywords] if argument is not keyword]
         yield "calls", [(node, f"{text.of(node.func)}({', '.join(rest)})")]
 

@@ -2,14 +2,18 @@
 
 Every check takes the package as an object (``package.layers.lstm.lstm_forward``) and raises if something is wrong, so
 that the mutation test can hand over copies with a mistake in them. The references are loops over single numbers, or
-dense NumPy where that is obviously right, and use nothing of the package; the gradient checks are the package's own,
-from `numpy_setlstm.gradcheck` itself and never from a copy.
+dense NumPy where that is obviously right, and use nothing of the package; the gradient checks of single layers are the
+package's own, from `numpy_setlstm.gradcheck` itself and never from a copy. Where a rule exists twice, plain and fast,
+and both have to give the same bits, the plain one is checked by itself, and the fast one against it.
 """
 
 import itertools
 import math
+import threading
+import types
 import unittest.mock
 import warnings
+from functools import lru_cache
 
 import numpy as np
 import numpy.ma  # noqa: F401  np.median imports it when first called, and it must not meet the np.empty below
@@ -17,17 +21,18 @@ import numpy.ma  # noqa: F401  np.median imports it when first called, and it mu
 from numpy_setlstm.gradcheck import check_gradients
 
 FORCED = ("gather", "scratch")
+SECONDS = 5  # for what a thread does at once, if it does it at all
 
 
 def run(package):
-    """Run all checks; an AssertionError names the first that fails, and what it says.
+    """Run all checks, those of the file with the mistake first; an AssertionError names the first that fails, and why.
 
     Warnings are errors, and ``np.empty`` is full of NaN: an entry that is never written may hold the right number by
     chance, where an array that was freed held it before.
     """
     with warnings.catch_warnings(), unittest.mock.patch.object(np, "empty", full_of_nan):
         warnings.simplefilter("error")
-        for check in CHECKS:
+        for check in dict.fromkeys((*CHECKS.get(package.file, ()), *itertools.chain(*CHECKS.values()))):
             try:
                 check(package)
             except Exception as error:
@@ -211,10 +216,32 @@ def optimizers_keep_single_precision(package):
             for state in optimizer.state.values():
                 for quantity, array in state.items():
                     assert array.dtype == (np.int32 if quantity == "age" else np.float32), quantity
-            change, _ = optimizer.step(np.ones(3, np.float32), optimizer.state["b"], optimizer.learning_rates["b"])
-            assert change.dtype == np.float32
     change, *_ = optimizers.adam_update(*np.ones((3, 2), np.float32), np.ones(2, np.int32), learning_rate=0.1)
     assert change.dtype == np.float32
+
+
+def adam_in_place(package):
+    """Equal to the rule in every bit: in chunks, for ages of each weight or of all, and in either order of memory."""
+    optimizers = package.optimizers
+    rng = np.random.default_rng(2)
+    constants = {"learning_rate": 0.1, "beta1": 0.6, "beta2": 0.7, "adam_eps": 0.5}
+    ages = np.array([0, 3, 7, 1, 3, 0], np.int32)
+    cases = [(6, ages, ()), (0, ages[:0], ()), ((2, 3), ages.reshape(2, 3), ()), ((2, 3), np.array(2, np.int32), ())]
+    cases += [((2, 3), np.array(2, np.int32), (name,)) for name in ("weights", "m", "v")]
+    for (shape, age, fortran), chunk, dtype in itertools.product(cases, (1, 4, 6, 100), (np.float32, np.float64)):
+        arrays = {name: rng.random(shape).astype(dtype) for name in ("weights", "m", "v")}
+        arrays = {name: np.asfortranarray(a) if name in fortran else a for name, a in arrays.items()}
+        gradient, age = rng.normal(size=shape).astype(dtype), age.copy()
+        given = gradient.copy()
+        expected = [a.copy() for a in (*arrays.values(), age)]
+        for settings in (constants, {"learning_rate": 0.1}):
+            change, *state = optimizers.adam_update(gradient, *expected[1:], **settings)
+            assert isinstance(state[2], np.ndarray), "an age of all is an array too"
+            expected = [expected[0] + change, *state]
+            with unittest.mock.patch.object(optimizers, "CHUNK", chunk):
+                optimizers.adam_in_place(arrays["weights"], gradient, arrays["m"], arrays["v"], age, **settings)
+            for array, right in zip((*arrays.values(), age, gradient), (*expected, given), strict=True):
+                equal(array, right)
 
 
 class TimesPythonsNumber(np.ndarray):
@@ -290,7 +317,7 @@ def storage(package):
         equal(W.topology.keys, np.array([row * mask.shape[1] + col for row, col in cells], np.int64))
         equal(
             W.topology.row_starts,
-            np.array([sum(row < r for row, _ in cells) for r in range(mask.shape[0] + 1)], np.int64),
+            np.array([sum(row < r for row, _ in cells) for r in range(mask.shape[0] + 1)], np.int32),
         )
         by_column = sorted(range(len(cells)), key=lambda k: (cells[k][1], cells[k][0]))
         equal(W.topology.by_column, np.array(by_column, np.int32))
@@ -327,6 +354,10 @@ def large_shapes(package):
         topology.rows, topology.cols = topology.rows.view(Long), topology.cols.view(Long)
         topology.rows.length = topology.cols.length = length
         equal(np.asarray(topology.by_column), np.array([2, 0, 1], dtype))
+        equal(np.asarray(topology.row_starts), np.array([0, 2, 3], dtype))
+        targets = np.array([1, 0]).view(Long)
+        targets.length = length
+        equal(package.kernels.PaddedLists(targets, 2).slices[0].positions, np.array([[1], [0]], dtype))
     for n, dtype in ((2**31 - 1, np.int32), (2**31, np.int64)):
         for shape in ((n, 2), (2, n)):
             topology = package.sparse.Topology(shape, [0, shape[0] - 1], [1, shape[1] - 1])
@@ -409,21 +440,168 @@ def chunks(package):
     few_columns = np.zeros((8, 5))
     few_columns.flat[[1, 2, 5, 9, 15, 16, 17, 18, 19, 30, 33, 34]] = 1  # rows 2, 4, 5 and 7 are empty
     sizes = (1, 2, 5, 6, 7, 11, 12, 13, 23, 24, 25, 1000)
-    for (n, mask), cells in itertools.product(((6, few_columns), (1, few_columns[:, 1:2])), sizes):
+    for n, mask in ((6, few_columns), (1, few_columns[:, 1:2])):
         W, dense = sparse_and_dense(package, mask, 0)
         x, dy = whole_numbers((n, 8), 1), whole_numbers((n, mask.shape[1]), 2)
-        by_column = np.argsort(W.cols, kind="stable")
-        columnwise = W.rows[by_column], W.cols[by_column], W.values[by_column]
-        with unittest.mock.patch.object(kernels, "CHUNK_CELLS", cells):
-            watched = x.view(Watched)
-            equal(kernels.product_gather(watched, *columnwise, mask.shape[1]), x @ dense)
-            equal([rows for rows, _ in watched.parts], in_chunks(n, max(1, cells // W.nnz)))
-            watched = x.view(Watched)
-            equal(kernels.gradient_gather(watched, dy, W.rows, W.cols), (x.T @ dy)[mask != 0])
-            equal([cols for _, cols in watched.parts], in_chunks(W.nnz, max(1, cells // n)))
-            watched = x.view(Watched)
-            equal(kernels.gradient_blocks(watched, dy, W.rows, W.cols), (x.T @ dy)[mask != 0])
-            equal([cols for _, cols in watched.parts], in_chunks(8, max(1, cells // mask.shape[1])))
+        for cells in sizes:
+            with unittest.mock.patch.object(kernels, "CHUNK_CELLS", cells):
+                watched = x.view(Watched)
+                equal(kernels.gradient_pairs(watched, dy, W.rows, W.cols), (x.T @ dy)[mask != 0])
+                equal([cols for _, cols in watched.parts], in_chunks(W.nnz, max(1, cells // n)))
+                watched = x.view(Watched)
+                equal(kernels.gradient_blocks(watched, dy, W.rows, W.cols), (x.T @ dy)[mask != 0])
+                equal([cols for _, cols in watched.parts], in_chunks(8, max(1, cells // mask.shape[1])))
+        for columns in (1, 2, 5, 6, 7):
+            widths = []
+
+            def gather(arranged, x, out, buffers, widths=widths, original=kernels.product_gather):
+                widths.append(x.shape[1])
+                return original(arranged, x, out, buffers)
+
+            with unittest.mock.patch.multiple(kernels, COLUMNS=columns, product_gather=gather):
+                equal(x @ W, x @ dense)
+            assert widths == in_chunks(n, columns)
+
+
+def plain_kernels(package):
+    kernels = package.kernels
+    for seed, mask in enumerate(TOPOLOGIES):
+        for of_x, of_W in ((np.float32, np.float32), (np.float32, np.float64), (np.float64, np.float32)):
+            W, dense = sparse_and_dense(package, mask, seed, of_W)
+            x, dy = whole_numbers((mask.shape[0], 3), 1, of_x), whole_numbers((mask.shape[1], 3), 2, of_W)
+            equal(kernels.product_plain(x, W.rows, W.cols, W.values, mask.shape[1]), dense.T @ x)
+            equal(kernels.gradient_plain(x, dy, W.rows, W.cols), (x @ dy.T)[mask != 0])
+
+
+@lru_cache
+def cheapest_cut(lengths, call):
+    """What the cheapest of all ways to cut a list into slices costs."""
+    n = len(lengths)
+    return min(
+        sum((last - first) * lengths[last - 1] + call for first, last in itertools.pairwise([0, *borders, n]))
+        for k in range(n)
+        for borders in itertools.combinations(range(1, n), k)
+    )
+
+
+def cuts(package):
+    """No way to cut is cheaper; and a slice that has too many cells is cut once more."""
+    kernels = package.kernels
+    for lengths in ((1,), (1, 1, 2), (2, 2, 2, 2), (1, 2, 2, 9), (1, 1, 2, 3, 3, 7), (1, 2, 3, 4, 5, 6)):
+        for call in (0, 1, 3, 8, 1000):
+            with unittest.mock.patch.multiple(kernels, CELLS_OF_A_CALL=call, SLICE_CELLS=1000):
+                slices = kernels._cut(np.array(lengths))
+            assert [*(first for first, _ in slices), len(lengths)] == [0, *(last for _, last in slices)]
+            cost = sum((last - first) * lengths[last - 1] + call for first, last in slices)
+            assert cost == cheapest_cut(lengths, call), f"{lengths}, {call} a slice: cut to {slices}"
+            for cells in (1, 4, 6):
+                with unittest.mock.patch.multiple(kernels, CELLS_OF_A_CALL=call, SLICE_CELLS=cells):
+                    pieces = kernels._cut(np.array(lengths))
+                heights = [(s, max(1, cells // lengths[s[1] - 1])) for s in slices]
+                assert pieces == [(k, min(s[1], k + height)) for s, height in heights for k in range(*s, height)]
+    assert kernels._cut(np.array([], int)) == []
+
+
+# One slice for all; one per length of the lists; slices cut once more.
+WAYS_TO_CUT = ({"CELLS_OF_A_CALL": 1000}, {"CELLS_OF_A_CALL": 0}, {"CELLS_OF_A_CALL": 3, "SLICE_CELLS": 3})
+
+
+def padded_lists(package):
+    """Every connection stands once in the lists, at its target, and what fills up has the weight 0."""
+    kernels = package.kernels
+    several = *TOPOLOGIES, np.ones((40, 3))  # short arrays are sorted stably, whatever one asks for
+    for (seed, mask), way in itertools.product(enumerate(several), WAYS_TO_CUT):
+        W, _ = sparse_and_dense(package, mask, seed)
+        with unittest.mock.patch.multiple(kernels, **way):
+            incoming, outgoing = kernels.PaddedLists(W.cols, mask.shape[1]), kernels.PaddedLists(W.rows, mask.shape[0])
+        sides = (incoming, W.rows, W.cols, mask.shape[1]), (outgoing, W.cols, W.rows, mask.shape[0])
+        for lists, sources, targets, n_targets in sides:
+            counts = [int(np.count_nonzero(targets == target)) for target in range(n_targets)]
+            order = sorted(range(len(counts)), key=lambda target, counts=counts: counts[target])
+            assert lists.order.tolist() == order and lists.order[lists.rank].tolist() == list(range(len(counts)))
+            assert (lists.nnz, lists.n_empty) == (W.nnz, counts.count(0))
+            borders = [lists.n_empty, *(s.last for s in lists.slices)]
+            assert [*(s.first for s in lists.slices), len(counts)] == borders
+            assert lists.largest == max((s.positions.size for s in lists.slices), default=0)
+            arranged = lists.arrange(sources, np.arange(1.0, W.nnz + 1))
+            assert arranged.lists is lists
+            for s, of_s, weights in zip(lists.slices, arranged.sources, arranged.weights, strict=True):
+                assert s.positions.dtype == np.int32 and of_s.dtype == np.intp
+                for row, target in enumerate(order[s.first : s.last]):
+                    held = [k for k in range(W.nnz) if targets[k] == target]
+                    fill = counts[order[s.last - 1]] - len(held)
+                    equal(s.positions[row], np.array([*held, *[W.nnz] * fill], np.int32))
+                    equal(of_s[row], np.array([*(sources[k] for k in held), *[0] * fill], np.intp))
+                    equal(weights[row], np.array([[*(k + 1.0 for k in held), *[0.0] * fill]]))
+            collected = lists.collect([w.transpose(0, 2, 1) for w in arranged.weights], np.float32)
+            equal(collected, np.arange(1, W.nnz + 1, dtype=np.float32))
+        equal(W.topology.incoming.order, incoming.order)
+        equal(W.topology.outgoing.order, outgoing.order)
+        assert W.topology.incoming is W.topology.incoming and W.topology.outgoing is W.topology.outgoing, "made once"
+
+
+def gather_kernels(package):
+    kernels = package.kernels
+    for (seed, mask), way in itertools.product(enumerate(TOPOLOGIES), WAYS_TO_CUT):
+        dtype = (np.float32, np.float64)[seed % 2]
+        W, dense = sparse_and_dense(package, mask, seed, dtype)
+        with unittest.mock.patch.multiple(kernels, **way):
+            incoming, outgoing = kernels.PaddedLists(W.cols, mask.shape[1]), kernels.PaddedLists(W.rows, mask.shape[0])
+        for m in (3, 0):
+            x, dy = whole_numbers((mask.shape[0], m), seed, dtype), whole_numbers((mask.shape[1], m), seed + 9, dtype)
+            y, dx = np.empty(dy.shape, dtype), np.empty(x.shape, dtype)
+            forward, backward = (kernels.GatherBuffers(lists, m, dtype) for lists in (incoming, outgoing))
+            gradient = [np.zeros((*s.positions.shape, 1), dtype) for s in outgoing.slices]
+            to_cols, to_rows = incoming.arrange(W.rows, W.values), outgoing.arrange(W.cols, W.values)
+            for times in (1, 2):
+                kernels.product_gather(to_cols, x, y, forward)
+                equal(y, dense.T @ x)
+                kernels.gradient_gather(to_rows, dy, x, dx, gradient, backward)
+                equal(dx, dense @ dy)
+                equal(outgoing.collect(gradient, dtype), times * (x @ dy.T)[mask != 0])
+                x, dy, y[...], dx[...] = x.copy(), dy.copy(), np.nan, np.nan
+    buffers = kernels.GatherBuffers(incoming, 2, np.float32)
+    assert buffers.gathered.dtype == buffers.sorted.dtype == buffers.sorted_x.dtype == np.float32
+
+
+def products_with_a_memory(package):
+    """Products with one matrix over several steps, in two parts at once, and all of it twice."""
+    products = package.products
+    kinds = {"dense": "DenseProduct", "gather": "GatherProduct", "scratch": "ScratchProduct"}
+    for (seed, mask), (way, kind) in itertools.product(enumerate(TOPOLOGIES[:4]), kinds.items()):
+        W, dense = sparse_and_dense(package, mask, seed, np.float32)
+        if way == "dense":
+            W = dense
+        dtype = np.float64 if way == "gather" else np.float32
+        parts = products.make_products(W, "gather" if way == "dense" else way, dtype, [2, 3])
+        assert [type(part).__name__ for part in parts] == [kind, kind]
+        if way == "gather":
+            assert {weights.dtype for part in parts for weights in part.incoming.weights + part.outgoing.weights} <= {
+                np.dtype(dtype)
+            }
+            assert [part.n_cells for part in parts] == [2 * W.nnz, 3 * W.nnz]
+        for _ in range(2):
+            expected = [np.zeros(mask.shape, dtype) for _ in parts]
+            for part in parts:
+                part.begin_backward()
+            z, dz = ([np.empty((mask.shape[1], m), dtype) for m in (2, 3)] for _ in range(2))
+            for step, (k, part) in itertools.product(range(2), enumerate(parts)):
+                x = whole_numbers((mask.shape[0], 2 + k), seed + step, dtype)
+                dx = np.empty(x.shape, dtype)
+                part.forward(x, z[k])
+                equal(z[k], dense.T.astype(dtype) @ x)
+                dz[k][...] = whole_numbers(dz[k].shape, seed + step + 9)  # in an array that is used in every step
+                part.backward(dz[k], x, dx)
+                equal(dx, dense.astype(dtype) @ dz[k])
+                expected[k] += x @ dz[k].T
+            for part, right in zip(parts, expected, strict=True):
+                equal(part.gradient(), right if way == "dense" else right[mask != 0])
+    W, _ = sparse_and_dense(package, TOPOLOGIES[3], 0)
+    one, other = products.make_products(W, "gather", np.float64, [1, 1])
+    assert one.incoming is other.incoming and one.outgoing is other.outgoing, "made once for all parts"
+    one_cell = package.sparse.SparseMatrix((100, 100), [3], [4], [5.0])
+    for matrix, kind in ((W, products.ScratchProduct), (one_cell, products.GatherProduct)):
+        assert type(products.make_products(matrix, "auto", np.float64, [1])[0]) is kind
 
 
 def in_chunks(total, chunk):
@@ -440,8 +618,9 @@ def choice_of_kernel(package):
         ):  # fmt: skip
             assert kernels.choose_kernel(shape, nnz) == kernels.choose_kernel(shape, nnz, "auto") == expected
             assert [kernels.choose_kernel(shape, nnz, kernel) for kernel in FORCED] == list(FORCED)
-    assert kernels.choose_kernel((20_000, 256), 200_000) == "scratch", "an embedding of 4 % is large, but not too large"
+    assert kernels.choose_kernel((20_000, 256), 1_000_000) == "scratch", "20 % of an embedding: not too large a scratch"
     assert kernels.SCRATCH_MAX_CELLS * np.dtype(np.float32).itemsize <= 2**29, "half a gigabyte"
+    assert kernels.SLICE_CELLS * kernels.COLUMNS * np.dtype(np.float32).itemsize <= 2**21, "two megabytes"
 
 
 def kernels_in_force(package):
@@ -458,7 +637,7 @@ def kernels_in_force(package):
         unittest.mock.patch.multiple(
             kernels,
             product_gather=spy("gather", kernels.product_gather),
-            gradient_gather=spy("gather", kernels.gradient_gather),
+            gradient_pairs=spy("gather", kernels.gradient_pairs),
             gradient_blocks=spy("scratch", kernels.gradient_blocks),
         ),
         unittest.mock.patch.object(sparse.SparseMatrix, "toarray", spy("scratch", sparse.SparseMatrix.toarray)),
@@ -471,6 +650,114 @@ def kernels_in_force(package):
             assert set(used) == {expected}, f"kernel {kernel}: {used}"
     W = sparse.SparseMatrix((100, 100), [3], [4], [5.0])
     assert sparse.multiplier(W) is W
+
+
+# Threads
+
+
+def parts_of_a_minibatch(package):
+    threads = package.threads
+    for n, most in itertools.product((0, 1, 2, 5, 6, 7), (1, 2, 3, 7)):
+        parts = threads.split_batch(n, most)
+        assert [k for part in parts for k in range(part.start, part.stop)] == list(range(n))
+        assert len(parts) == max(1, math.ceil(n / most))
+        assert max(part.stop - part.start for part in parts) == math.ceil(n / len(parts))
+        assert min(part.stop - part.start for part in parts) == n // len(parts)
+    assert len(threads.split_batch(threads.MOST_TEXTS)) == 1
+    assert len(threads.split_batch(threads.MOST_TEXTS + 1)) == 2
+    for cpu_count, expected in ((6, 6), (None, 1)):
+        system = types.SimpleNamespace(cpu_count=lambda cpu_count=cpu_count: cpu_count)
+        with unittest.mock.patch.object(threads, "os", system):
+            assert threads.available_cores() == expected
+            system.sched_getaffinity = {0: {3, 4, 9}}.get  # of process 0, which is this one
+            assert threads.available_cores() == 3
+
+
+def threads_side_by_side(package):
+    threads = package.threads
+    here, sizes = threading.get_ident(), []
+
+    def pool(n_threads, original=threads.ThreadPoolExecutor):
+        sizes.append(n_threads)
+        return original(n_threads)
+
+    with unittest.mock.patch.object(threads, "ThreadPoolExecutor", pool):
+        for parts, n_threads in (([], 3), ([5], 3), ([5, 6], 1), ([5, 6, 7], 0)):
+            assert threads.run_parts(lambda k: (k, threading.get_ident()), parts, n_threads) == [
+                (k, here) for k in parts
+            ]
+        assert sizes == []
+        for n_threads in (2, 4):
+            together = threading.Barrier(2)
+
+            def meet(k, together=together):
+                together.wait(SECONDS)
+                return k
+
+            assert threads.run_parts(meet, [5, 6], n_threads) == [5, 6]
+        assert sizes == [2, 2]
+    raises(ZeroDivisionError, lambda: threads.run_parts(lambda k: 1 / k, [1, 0], 2))
+    with np.errstate(over="ignore", divide="raise"):
+        assert [h["over"] for h in threads.run_parts(lambda k: np.geterr(), [0, 1], 2)] == ["ignore"] * 2
+        with threads.Background(active=True) as background:
+            assert background.submit(np.geterr).result(SECONDS)["over"] == "ignore"
+
+
+def raises(kind, function):
+    try:
+        function()
+    except kind:
+        return
+    raise AssertionError(f"no {kind.__name__}")
+
+
+def background(package):
+    """In this order, and beside the caller or at once; errors come with the result; in the end nothing is left."""
+    here = threading.get_ident()
+    for active in (False, True):
+        with package.threads.Background(active) as work:
+            done = []
+            pieces = [work.submit(lambda a, b: done.append(a) or (a, b), k, -k) for k in range(9)]  # noqa: B023
+            assert [piece.result(SECONDS) for piece in pieces] == [(k, -k) for k in range(9)] and done == [*range(9)]
+            assert (work.submit(threading.get_ident).result(SECONDS) == here) != active
+            assert work.ahead > 0 if active else work.ahead == 0
+            raises(ZeroDivisionError, lambda: work.submit(lambda: 1 / 0).result(SECONDS))  # noqa: B023
+    begun, ended = threading.Event(), threading.Event()
+    with package.threads.Background(active=True) as work:
+        running = work.submit(lambda: begun.set() or ended.wait(SECONDS))
+        waiting = work.submit(len, "")
+        waiting.add_done_callback(lambda _: ended.set())
+        assert begun.wait(SECONDS)
+    assert waiting.cancelled() and running.result(0), "what has not begun is not begun any more"
+
+
+class WithoutThread:
+    """In place of a Background: does what is handed in at once, or as late as possible.
+
+    So the two ends of what a thread may do, without the chance.
+    """
+
+    def __init__(self, late, ahead):
+        self.late, self.ahead, self.waiting = late, ahead, []
+        self.handed_in = []  # how many pieces there were, each time that one was waited for
+
+    def submit(self, function, *arguments):
+        self.waiting.append((function, arguments))
+        last = len(self.waiting)
+        if not self.late:
+            self.work(last)
+        return types.SimpleNamespace(result=lambda: self.result(last))
+
+    def result(self, last):
+        self.handed_in.append(len(self.waiting))
+        self.work(last)
+
+    def work(self, last):
+        for k in range(last):
+            if self.waiting[k]:
+                function, arguments = self.waiting[k]
+                self.waiting[k] = None
+                function(*arguments)
 
 
 # Layers
@@ -486,6 +773,23 @@ def random_sparse(package, rng, shape, density=0.5):
 def check(loss, params, grads):
     """Check gradients by the complex step; a fall back on differences is a warning, and so an error."""
     check_gradients(loss, params, grads)
+
+
+def check_slopes(loss, params, grads):
+    """Check gradients by the complex step, for each array along one direction in which every entry takes part.
+
+    A wrong entry changes the slope, unless by a chance that has a probability of about the tolerance.
+    """
+    rng = np.random.default_rng(3)
+    assert params.keys() == grads.keys()
+    for name, param in params.items():
+        values = getattr(param, "values", param)
+        assert grads[name].shape == values.shape, f"{name}: shape {grads[name].shape}, expected {values.shape}"
+        direction = rng.normal(size=values.shape)
+        moved = values + 1e-30j * direction
+        slope = loss(params | {name: moved if values is param else param.with_values(moved)}).imag / 1e-30
+        error = abs(slope - np.sum(direction * grads[name]))
+        assert error <= 1e-12 * np.linalg.norm(grads[name]), f"d{name}: the slope is wrong by {error}"
 
 
 class Uniform:
@@ -537,11 +841,12 @@ def embedding(package):
             equal(x, np.array([dense[word] for word in tokens.ravel()]).reshape(dx.shape))
             for _ in range(2):
                 close(layer.embedding_backward(dx, cache), gradient)
-            check(
-                lambda p, tokens=tokens, dx=dx: np.sum(dx * layer.embedding_forward(tokens, p["E"])[0]),
-                {"E": weights},
-                {"E": layer.embedding_backward(dx, cache)},
-            )
+            if tokens is several:
+                check(
+                    lambda p, dx=dx: np.sum(dx * layer.embedding_forward(several, p["E"])[0]),
+                    {"E": weights},
+                    {"E": layer.embedding_backward(dx, cache)},
+                )
             single = weights.astype(np.float32) if weights is dense else E.with_values(E.values.astype(np.float32))
             x, cache = layer.embedding_forward(tokens, single)
             assert x.dtype == np.float32
@@ -556,6 +861,52 @@ def embedding(package):
             close(layer.embedding_backward(dx, cache), gradient)
     sums = layer.sum_per_word(dense[:5], np.array([2, 0, 1, 0, 2]), 3)
     close(sums, [dense[1] + dense[3], dense[2], dense[0] + dense[4]])
+
+
+def fast_embedding(package):
+    """Word by word; in one part and in two, of which one has no words that own anything."""
+    layer, SparseMatrix = package.layers.fast_embedding, package.sparse.SparseMatrix
+    mask = np.array([[0, 0, 0], [1, 0, 1], [0, 1, 0], [1, 1, 1], [0, 0, 0]])
+    dense = mask * whole_numbers(mask.shape, 0)
+    rows, cols = np.nonzero(mask)
+    E = SparseMatrix(mask.shape, rows, cols, dense[rows, cols])
+    tokens = np.array([[3, 1, 3, 0, 2], [2, 2, 3, 4, 1]])  # repeated words
+    N, T = tokens.shape
+    for weights, dtype, S in itertools.product((dense, E), (None, np.float32, np.complex128), (1, 2, 5, 6)):
+        x, cache = layer.fast_embedding_forward(tokens, weights, S, *([] if dtype is None else [dtype]))
+        by_step = np.array([[[dense[tokens[n, t], d] for n in range(N)] for d in range(3)] for t in range(T)], x.dtype)
+        equal(x, in_groups(by_step, S))
+        assert x.dtype == (dtype or np.float64) and x.flags.c_contiguous, "a row of texts is in one piece"
+        dx = whole_numbers((T, 3, N), 1, np.float32)
+        expected = np.zeros(mask.shape, np.float32)
+        for n, t in np.ndindex(N, T):
+            expected[tokens[n, t]] += dx[t, :, n]
+        caches = [layer.fast_embedding_forward(tokens[n : n + 1], weights, S)[1] for n in range(N)]
+        in_parts = [in_groups(dx[..., n : n + 1], S, 7) for n in range(N)]
+        whole = in_groups(dx, S, 7)
+        for parts, of_parts in (([whole], [cache]), (in_parts, caches), ([whole], [cache])):
+            gradient = layer.fast_embedding_backward(parts, of_parts, weights)
+            equal(gradient, expected if weights is dense else expected[rows, cols])
+    assert layer.fast_embedding_forward(tokens, E.with_values(E.values.astype(np.float32)), 2)[0].dtype == np.float32
+    assert layer.fast_embedding_forward(tokens, dense.astype(np.float32), 2)[0].dtype == np.float32
+    none, _ = layer.fast_embedding_forward(tokens[:0], E, 2)
+    equal(none, np.zeros((3, 3, 2, 0)))
+
+
+def in_groups(x, S, filling=0):
+    """(T, D, N) in groups of S steps, (n_groups, D, S, N); what is left of the last group is filled."""
+    T, D, N = x.shape
+    groups = np.full((math.ceil(T / S), D, S, N), filling, x.dtype)
+    for t in range(T):
+        groups[t // S, :, t % S] = x[t]
+    return groups
+
+
+def out_of_groups(groups, T):
+    """Undo :func:`in_groups`; what is left of the last group has to be 0."""
+    S = groups.shape[2]
+    equal(groups[-1][:, T - S * (len(groups) - 1) :], 0 * groups[-1][:, T - S * (len(groups) - 1) :])
+    return np.array([groups[t // S, :, t % S] for t in range(T)])
 
 
 def unique_with_inverse_of(shape, original=np.unique):
@@ -707,7 +1058,7 @@ def lstm_gradients(package):
         for first, second in zip(*gradients, strict=True):
             equal(first, second)
         named = {name.removeprefix("d"): gradient for name, gradient in gradients[0]._asdict().items()}
-        check(
+        check_slopes(
             lambda p, mask=mask, kernel=kernel: np.sum(dh * layer.lstm_forward(**p, mask=mask, kernel=kernel)[0]),
             parameters,
             named,
@@ -736,27 +1087,180 @@ def lstm_types(package):
             assert layer.lstm_forward(**(single | {name: given[name]}))[0].dtype == np.float64, name
 
 
-# The cheap ones first, and before them the one that finds most: a mutant costs what it takes to find it.
-CHECKS = (
-    lstm_step,
-    sgd_rule,
-    adam_rule,
-    optimizers_over_several_steps,
-    state_follows_the_connections,
-    optimizers_keep_single_precision,
-    clipping,
-    choice_of_kernel,
-    large_shapes,
-    storage,
-    rows_of_a_matrix,
-    types_of_products,
-    chunks,
-    products,
-    dropout,
-    lstm_values,
-    kernels_in_force,
-    lstm_types,
-    embedding,
-    readout,
-    lstm_gradients,
-)
+STEPS, WIDTH = 7, 2
+FAST_MASKS = {
+    "words": np.ones((N, STEPS), bool),
+    # Before, after and between the words; beside steps in which all texts have a word.
+    "padding": np.array([[0, 1, 1, 0, 1, 1, 1], [1, 1, 1, 1, 1, 1, 0], [0, 1, 0, 1, 1, 1, 1]], bool),
+    "no words": np.array([[0, 0, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 1]], bool),
+}
+
+
+def fast_lstm_arrays(kind):
+    """Parameters of an LSTM of the size WIDTH, as arrays; x is (T, D, N)."""
+    rng = np.random.default_rng(9)
+    arrays = {"x": rng.normal(size=(STEPS, D, N)), "b": rng.normal(size=4 * WIDTH), "dh": rng.normal(size=(WIDTH, N))}
+    for name, shape in (("W_x", (D, 4 * WIDTH)), ("W_h", (WIDTH, 4 * WIDTH))):
+        arrays[name] = rng.normal(size=shape)
+        if kind != "dense":
+            arrays[name] *= rng.random(shape) < 0.6
+            arrays[name][:, 3] = 0
+    return arrays
+
+
+@lru_cache
+def last_state_by_scalars(kind, padding):
+    arrays = fast_lstm_arrays(kind)
+    zero = np.zeros((N, WIDTH))
+    hidden = lstm_by_scalars(
+        arrays["x"].transpose(2, 0, 1), arrays["W_x"], arrays["W_h"], arrays["b"], FAST_MASKS[padding], zero, zero
+    )
+    return hidden[:, -1].T
+
+
+class FastLSTM:
+    """The fast LSTM with products that are made anew, as it is used for each minibatch."""
+
+    def __init__(self, package, kind, padding, dtype=np.float64, background=None):
+        arrays = fast_lstm_arrays(kind)
+        self.package, self.kernel, self.mask = package, "auto" if kind == "dense" else kind, FAST_MASKS[padding]
+        self.background = background or WithoutThread(late=False, ahead=0)
+        self.S = 3  # steps in a group
+        self.dh = arrays.pop("dh").astype(dtype)
+        self.parameters = {name: array.astype(dtype) for name, array in arrays.items()}
+        if kind != "dense":
+            for name in ("W_x", "W_h"):
+                self.parameters[name] = package.sparse.SparseMatrix.from_array(self.parameters[name])
+
+    def forward(self, p, **settings):
+        dtype = np.result_type(*(getattr(array, "values", array) for array in p.values()))
+        self.products = [
+            self.package.products.make_products(p[name], self.kernel, dtype, [width])[0]
+            for name, width in (("W_x", self.S * N), ("W_h", N))
+        ]
+        x = in_groups(p["x"].astype(dtype), self.S, 7)
+        return self.package.layers.fast_lstm.fast_lstm_forward(
+            x, *self.products, p["b"], self.mask, self.background, **settings
+        )
+
+    def backward(self, cache):
+        dx, db = self.package.layers.fast_lstm.fast_lstm_backward(self.dh, cache, self.background)
+        return {
+            "x": out_of_groups(dx, STEPS),
+            "b": db,
+            **dict(zip(("W_x", "W_h"), (p.gradient() for p in self.products), strict=True)),
+        }
+
+
+def fast_lstm(package):
+    """Its last state by scalars, its gradients by the complex step, twice from one cache."""
+    for kind, padding in (
+        ("gather", "padding"), ("dense", "padding"), ("scratch", "padding"), ("gather", "no words"), ("dense", "words")
+    ):  # fmt: skip
+        lstm = FastLSTM(package, kind, padding)
+        x, dh = lstm.parameters["x"].copy(), lstm.dh.copy()
+        h, cache = lstm.forward(lstm.parameters)
+        close(h, last_state_by_scalars(kind, padding))
+        before = h.copy()
+        gradients = lstm.backward(cache)
+        for name, gradient in lstm.backward(cache).items():
+            equal(gradient, gradients[name])
+        for array, right in ((lstm.parameters["x"], x), (lstm.dh, dh), (h, before)):
+            equal(array, right)
+        check_slopes(lambda p, lstm=lstm: np.sum(lstm.dh * lstm.forward(p)[0]), lstm.parameters, gradients)
+
+
+def fast_lstm_beside_a_thread(package):
+    """However late or early the other thread is, and however many steps it is given, the bits are the same."""
+    for kind, padding in (("gather", "padding"), ("dense", "words")):
+        lstm = FastLSTM(package, kind, padding)
+
+        def outcome(lstm=lstm):
+            h, cache = lstm.forward(lstm.parameters)
+            return {"h": h, **lstm.backward(cache)}
+
+        def same(expected, lstm=lstm, outcome=outcome):
+            for name, array in outcome().items():
+                equal(array, expected[name])
+            predicted, cache = lstm.forward(lstm.parameters, keep=False)
+            equal(predicted, expected["h"])
+            return [len(part) for part in cache[1:] if getattr(part, "ndim", 0) == 3]
+
+        for lstm.S in (1, 2, 3, 7, 9):
+            lstm.background = WithoutThread(late=False, ahead=0)
+            expected = outcome()
+            for late, ahead in ((False, 2), (True, 2), (True, 0)):
+                lstm.background = WithoutThread(late, ahead)
+                held = same(expected)
+                pieces = math.ceil(STEPS / lstm.S)
+                handed_in = [min(pieces, k + 1 + ahead) for k in range(pieces)]
+                assert lstm.background.handed_in[:pieces] == handed_in, "so many are handed in before they are needed"
+                assert max(held) <= 2, f"{held} steps are kept, where nothing is to be kept"
+        with package.threads.Background(active=True) as lstm.background:
+            same(expected)
+    steps_per_group = package.layers.fast_lstm.steps_per_group
+    assert [steps_per_group(n) for n in (0, 1, 64, 65, 128, 129, 256, 257)] == [4, 4, 4, 3, 2, 1, 1, 1]
+
+
+def fast_lstm_types(package):
+    """Single precision stays; where dh is of double precision, so is what comes back."""
+    for kind in ("dense", "gather", "scratch"):
+        exact, single = (FastLSTM(package, kind, "padding", dtype) for dtype in (np.float64, np.float32))
+        h, cache = exact.forward(exact.parameters)
+        gradients = exact.backward(cache)
+        h_single, cache = single.forward(single.parameters)
+        close_in_single_precision(h_single, h)
+        for name, gradient in single.backward(cache).items():
+            close_in_single_precision(gradient, gradients[name])
+    lstm = FastLSTM(package, "dense", "words", np.float32)
+    _, cache = lstm.forward(lstm.parameters)
+    lstm.dh = lstm.dh.astype(np.float64)
+    assert lstm.backward(cache)["x"].dtype == lstm.backward(cache)["b"].dtype == np.float64
+
+
+def whole_network(package):
+    """Everything together by the complex step: parts of a minibatch, dropout, words that repeat, a text without any."""
+    network_module = package.module("numpy_setlstm.network")
+    rng = np.random.default_rng(0)
+    arrays = {"b": rng.normal(size=8), "W_out": rng.normal(size=(2, 3)), "b_out": rng.normal(size=3)}
+    tokens, labels = np.array([[0, 3, 3], [1, 0, 4], [0, 0, 0], [2, 4, 3], [4, 4, 1]]), np.array([2, 0, 1, 2, 1])
+    for kernel in FORCED:
+        parameters = {
+            name: random_sparse(package, rng, shape)[0]
+            for name, shape in (("E", (5, 3)), ("W_x", (3, 8)), ("W_h", (2, 8)))
+        } | arrays
+        given = {"embedding_dropout": 0.2, "dropout": 0.2, "kernel": kernel}
+        with unittest.mock.patch.multiple(network_module, MOST_TEXTS=2, MOST_TEXTS_PREDICTING=3, BACKGROUND_CELLS=0):
+            network = network_module.Network(parameters, n_threads=1, **given)
+            _, gradients = network.loss_and_gradients(tokens, labels, np.random.default_rng(1))
+
+            def loss(p, network=network):
+                logits = network.forward(tokens, np.random.default_rng(1), p)[0]
+                return network_module.cross_entropy_forward(logits, labels)[0]
+
+            check_slopes(loss, parameters, gradients)
+            many = network_module.Network(parameters, n_threads=9, **given)
+            for name, gradient in many.loss_and_gradients(tokens, labels, np.random.default_rng(1))[1].items():
+                equal(gradient, gradients[name])
+            equal(many.predict_proba(tokens), network.predict_proba(tokens))
+            close(network.predict_proba(tokens), package.layers.readout.softmax(network.forward(tokens)[0]))
+
+
+# By the file that they are about: a mutant meets those of its own file first, and costs what it takes to find it. So
+# the cheap ones come first, and before them the one that finds most.
+CHECKS = {
+    "optimizers.py": (
+        sgd_rule, adam_rule, optimizers_over_several_steps, state_follows_the_connections,
+        optimizers_keep_single_precision, clipping, adam_in_place,
+    ),
+    "kernels.py": (choice_of_kernel, cuts, gather_kernels, plain_kernels, padded_lists, chunks),
+    "sparse.py": (storage, large_shapes, rows_of_a_matrix, types_of_products, products),
+    "products.py": (products_with_a_memory,),
+    "threads.py": (parts_of_a_minibatch, background, threads_side_by_side),
+    "layers/dropout.py": (dropout,),
+    "layers/embedding.py": (embedding,),
+    "layers/fast_embedding.py": (fast_embedding,),
+    "layers/readout.py": (readout,),
+    "layers/lstm.py": (lstm_step, lstm_values, lstm_types, lstm_gradients, kernels_in_force),
+    "layers/fast_lstm.py": (fast_lstm, fast_lstm_beside_a_thread, fast_lstm_types, whole_network),
+}  # fmt: skip

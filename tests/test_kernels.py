@@ -135,6 +135,8 @@ def test_a_chunk_border_loses_and_repeats_nothing(chunk_cells, monkeypatch):
     here ``np.empty`` is full of NaN.
     """
     monkeypatch.setattr(kernels, "CHUNK_CELLS", chunk_cells)
+    monkeypatch.setattr(kernels, "SLICE_CELLS", chunk_cells)
+    monkeypatch.setattr(kernels, "COLUMNS", min(chunk_cells, 7))
     mask = np.zeros((8, 5), bool)
     mask.flat[[1, 2, 5, 9, 15, 16, 17, 18, 19, 30, 33, 34]] = True  # rows 2, 4, 5 and 7 are empty
     W, dense = sparse_and_dense(mask, np.float64)
@@ -283,3 +285,103 @@ def test_an_unknown_kernel_is_named_together_with_the_known_ones():
         multiplier(W, "fast")
     with pytest.raises(ValueError, match=expected):
         weight_gradient(np.ones((1, 2)), np.ones((1, 2)), W, "fast")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_the_gather_kernels_equal_their_plain_twins(name, dtype):
+    W, _ = sparse_and_dense(TOPOLOGIES[name], dtype)
+    x, dy = whole_numbers((W.shape[0], 3), dtype, seed=1), whole_numbers((W.shape[1], 3), dtype, seed=2)
+    incoming, outgoing = W.topology.incoming, W.topology.outgoing
+
+    y = np.full((W.shape[1], 3), 99, dtype)
+    buffers = kernels.GatherBuffers(incoming, 3, dtype)
+    kernels.product_gather(incoming.arrange(W.rows, W.values), x, y, buffers)
+    np.testing.assert_array_equal(y, kernels.product_plain(x, W.rows, W.cols, W.values, W.shape[1]))
+
+    dx = np.full((W.shape[0], 3), 99, dtype)
+    gradient = [np.zeros((*s.positions.shape, 1), dtype) for s in outgoing.slices]
+    buffers = kernels.GatherBuffers(outgoing, 3, dtype)
+    for times in (1, 2):
+        kernels.gradient_gather(outgoing.arrange(W.cols, W.values), dy, x, dx, gradient, buffers)
+        np.testing.assert_array_equal(dx, kernels.product_plain(dy, W.cols, W.rows, W.values, W.shape[0]))
+        expected = times * kernels.gradient_plain(x, dy, W.rows, W.cols)
+        np.testing.assert_array_equal(outgoing.collect(gradient, dtype), expected, err_msg="the gradient adds up")
+    assert y.dtype == dx.dtype == dtype
+
+
+@steady
+@given(data=st.data())
+def test_padded_lists_hold_each_connection_once(data):
+    n_rows, n_cols = data.draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
+    mask = data.draw(hnp.arrays(bool, (n_rows, n_cols)))
+    W, _ = sparse_and_dense(mask, np.float64)
+    lists = W.topology.incoming
+    assert sorted(lists.order) == list(range(n_cols))
+    assert [int(lists.order[lists.rank[c]]) for c in range(n_cols)] == list(range(n_cols))
+    held = [
+        (int(lists.order[s.first + b]), int(position))
+        for s in lists.slices
+        for b, positions in enumerate(s.positions)
+        for position in positions
+        if position < W.nnz
+    ]
+    assert sorted(held, key=lambda pair: pair[1]) == [(int(c), k) for k, c in enumerate(W.cols)]
+    values = np.arange(1.0, W.nnz + 1)
+    arranged = lists.arrange(W.rows, values)
+    np.testing.assert_array_equal(lists.collect([w.transpose(0, 2, 1) for w in arranged.weights], float), values)
+    for sources, weights, s in zip(arranged.sources, arranged.weights, lists.slices, strict=True):
+        exists = s.positions < W.nnz
+        np.testing.assert_array_equal(sources[exists], W.rows[s.positions[exists]])
+        assert not sources[~exists].any() and not weights[:, 0][~exists].any()
+
+
+def slices_of(counts, monkeypatch, cells, call):
+    """Shapes (B, K) of the slices of lists of these lengths."""
+    monkeypatch.setattr(kernels, "SLICE_CELLS", cells)
+    monkeypatch.setattr(kernels, "CELLS_OF_A_CALL", call)
+    lists = kernels.PaddedLists(np.repeat(np.arange(len(counts)), counts), len(counts))
+    borders = [lists.n_empty, *(s.last for s in lists.slices)]
+    assert [s.first for s in lists.slices] == borders[:-1]
+    return [s.positions.shape for s in lists.slices]
+
+
+def test_slices_are_cut_where_it_is_cheapest_and_so_that_they_fit(monkeypatch):
+    counts = [2, 0, 9, 2, 3, 2]
+    assert slices_of(counts, monkeypatch, cells=100, call=0) == [(3, 2), (1, 3), (1, 9)]
+    assert slices_of(counts, monkeypatch, cells=100, call=4) == [(4, 3), (1, 9)]  # 12 + 4 is less than 6 + 3 + 4 + 4
+    assert slices_of(counts, monkeypatch, cells=100, call=1000) == [(5, 9)]
+    assert slices_of(counts, monkeypatch, cells=6, call=4) == [(2, 2), (2, 3), (1, 9)]  # a long list stays whole
+    assert slices_of([0, 0], monkeypatch, cells=6, call=4) == []
+
+
+@steady
+@given(counts=st.lists(st.integers(1, 9), min_size=1, max_size=8), call=st.integers(0, 12))
+def test_no_way_to_cut_is_cheaper(counts, call):
+    lengths = np.sort(counts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "CELLS_OF_A_CALL", call)
+        slices = kernels._cut(lengths)
+    n = len(lengths)
+    assert [first for first, _ in slices] + [n] == [0] + [last for _, last in slices]
+    best = [0]
+    for last in range(1, n + 1):
+        best.append(min(best[first] + (last - first) * lengths[last - 1] + call for first in range(last)))
+    assert sum((last - first) * lengths[last - 1] + call for first, last in slices) == best[n]
+
+
+def test_lists_of_lengths_alike_waste_little():
+    """A random graph's lists, 4.7 % of 256 x 1024: what fills up is less than a fifth."""
+    rng = np.random.default_rng(0)
+    rows, cols = np.divmod(np.sort(rng.choice(256 * 1024, 12_266, replace=False)), 1024)
+    W = SparseMatrix((256, 1024), rows, cols, np.ones(12_266))
+    for lists in (W.topology.incoming, W.topology.outgoing):
+        assert sum(s.positions.size for s in lists.slices) < 1.2 * W.nnz
+        assert lists.largest <= kernels.SLICE_CELLS
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 200])
+def test_products_of_any_number_of_texts(n):
+    W, dense = sparse_and_dense(np.random.default_rng(0).random((8, 5)) < 0.4, np.float64)
+    x = whole_numbers((n, 8), np.float64, seed=1)
+    np.testing.assert_array_equal(x @ W, x @ dense)

@@ -152,6 +152,16 @@ def test_what_is_no_computation_is_left_out():
     assert mutants(code) == []
 
 
+def test_the_strictness_of_a_zip_is_left_out_and_other_keywords_are_not():
+    code = "def function(a, b):\n    return other(zip(a, b, strict=True), strong=True)"
+    assert changes(code, "calls") == {"other(zip(a, b, strict=True))"}
+    assert changes(code, "constants") == {"other(zip(a, b, strict=True), strong=False)"}
+
+
+def test_a_constant_of_the_module_is_computation():
+    assert changes("COLUMNS = 64", "constants") == {"65", "63"}
+
+
 def test_a_condition_that_does_more_than_raise_is_computation():
     code = """
         def function(a, b):
@@ -172,7 +182,7 @@ def test_a_copy_has_the_mistake_and_the_package_has_not():
     source = (mutation.PACKAGE / "layers/lstm.py").read_text(encoding="utf-8")
     copy = mutation.PackageCopy("layers/lstm.py", source.replace("return 0.5 * (1 +", "return 0.5 * (2 +"))
     assert copy.layers.lstm.sigmoid(np.zeros(1)) == 1.0
-    assert copy.module("numpy_setlstm.network").lstm_forward is copy.layers.lstm.lstm_forward
+    assert copy.module("numpy_setlstm.network").fast_lstm_forward is copy.layers.fast_lstm.fast_lstm_forward
     assert copy.layers.lstm.weight_gradient is copy.sparse.weight_gradient
     assert {name: module for name, module in sys.modules.items() if name in before} == before
     real = sys.modules["numpy_setlstm.layers.lstm"]
@@ -245,6 +255,11 @@ def test_an_equivalent_needs_a_reason_and_is_listed_once():
 def test_every_file_of_layers_is_a_target():
     files = {f"layers/{path.name}" for path in (mutation.PACKAGE / "layers").glob("[!_]*.py")}
     assert files <= set(mutation.TARGETS)
+
+
+def test_every_target_has_checks_of_its_own():
+    assert set(mutation_checks.CHECKS) == set(mutation.TARGETS)
+    assert all(mutation_checks.CHECKS.values())
 
 
 def test_the_package_passes_the_checks():

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numpy_setlstm.optimizers import SGD, Adam, adam_update, clip_by_norm, sgd_update
+from numpy_setlstm import optimizers
+from numpy_setlstm.optimizers import SGD, Adam, adam_in_place, adam_update, clip_by_norm, sgd_update
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import erdos_renyi, set_step
 
@@ -368,3 +369,30 @@ def test_zero_gradients_and_no_gradients():
 def test_a_norm_that_is_not_positive(max_norm):
     with pytest.raises(ValueError, match=f"max_norm is {max_norm}; expected a positive number"):
         clip_by_norm({"a": np.ones(2)}, max_norm)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("chunk", [1, 7, 20, 21, 1000])
+@pytest.mark.parametrize("layout", ["flat", "rows", "columns"])
+def test_adam_in_place_equals_the_pure_rule_bit_for_bit(dtype, chunk, layout, monkeypatch):
+    """Ages per weight, as after SET steps, or one for all; arrays in either order of memory."""
+    monkeypatch.setattr(optimizers, "CHUNK", chunk)
+    rng = np.random.default_rng(0)
+    shape = (20,) if layout == "flat" else (4, 5)
+    weights, m = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+    v = rng.random(shape).astype(dtype)
+    age = rng.integers(0, 9, shape).astype(np.int32) if layout == "flat" else np.array(3, np.int32)
+    if layout == "columns":
+        weights, m, v = (np.asfortranarray(array) for array in (weights, m, v))
+    constants = {"learning_rate": 0.01, "beta1": 0.8, "beta2": 0.99, "adam_eps": 1e-6}
+    expected = weights.copy(), m.copy(), v.copy(), age.copy()
+    for _ in range(3):
+        gradient = rng.normal(size=shape).astype(dtype)
+        kept = gradient.copy()
+        change, *state = adam_update(gradient, *expected[1:], **constants)
+        expected = expected[0] + change, *state
+        adam_in_place(weights, gradient, m, v, age, **constants)
+        np.testing.assert_array_equal(gradient, kept)
+    for name, got, wanted in zip(("weights", "m", "v", "age"), (weights, m, v, age), expected, strict=True):
+        np.testing.assert_array_equal(got, wanted, err_msg=name)
+        assert got.dtype == wanted.dtype, name

@@ -37,13 +37,38 @@ def dropout_forward(x, rate, rng=None):
     >>> sorted(set(y.tolist()))
     [0.0, 2.0]
     """
+    keep = dropout_mask(x.shape, rate, rng, x.real.dtype)
+    return (x, None) if keep is None else (x * keep, keep)
+
+
+def dropout_mask(shape, rate, rng, dtype):
+    """Draw what :func:`dropout_forward` multiplies by.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    rate : float in [0, 1)
+    rng : numpy.random.Generator or None
+    dtype : dtype
+        A real one.
+
+    Returns
+    -------
+    ndarray or None
+        0 where a number is left out, 1 / (1 - rate) elsewhere; None if nothing is.
+
+    Examples
+    --------
+    >>> sorted(set(dropout_mask((8,), 0.5, np.random.default_rng(0), np.float32).tolist()))
+    [0.0, 2.0]
+    """
     if not 0 <= rate < 1:
         raise ValueError(f"dropout rate is {rate}; expected a probability of at least 0 and below 1")
     if rng is None or rate == 0:
-        return x, None
-    uniform = rng.random(x.shape, dtype=np.float32)
-    keep = np.where(uniform >= rate, 1 / (1 - rate), 0).astype(x.real.dtype)
-    return x * keep, keep
+        return None
+    keep = (rng.random(shape, dtype=np.float32) >= rate).astype(dtype)
+    keep *= 1 / (1 - rate)
+    return keep
 
 
 def dropout_backward(dy, keep):

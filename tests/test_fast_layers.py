@@ -1,0 +1,173 @@
+"""The fast LSTM and embedding equal their plain twins, for every kernel, type and kind of padding."""
+
+import numpy as np
+import pytest
+
+from numpy_setlstm.gradcheck import check_gradients
+from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
+from numpy_setlstm.layers.fast_embedding import fast_embedding_backward, fast_embedding_forward
+from numpy_setlstm.layers.fast_lstm import fast_lstm_backward, fast_lstm_forward
+from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
+from numpy_setlstm.products import DenseProduct, GatherProduct, ScratchProduct, make_products
+from numpy_setlstm.sparse import SparseMatrix
+from numpy_setlstm.threads import Background
+
+N, T, D, H = 5, 6, 7, 4
+MASKS = {
+    "no padding": np.ones((N, T), bool),
+    "padding before": np.arange(T) >= np.array([0, 2, 5, 1, 3])[:, None],
+    "padding after": np.arange(T) < np.array([6, 2, 5, 1, 3])[:, None],
+    "padding in between": np.random.default_rng(0).random((N, T)) < 0.6,
+    "one text of padding only": np.arange(N)[:, None] * np.ones(T) > 0,
+}
+WAYS = ["dense", "gather", "scratch", "auto"]
+# Sums are taken in another order, so the last digits may differ: a few hundred roundings of numbers up to about 10.
+TOLERANCES = {np.float32: 1e-5, np.float64: 2e-14}
+
+
+ALONE = Background(active=False)
+
+
+def matrix(rng, shape, way, dtype=np.float64, density=0.3):
+    A = rng.normal(size=shape)
+    if way != "dense":
+        A *= rng.random(shape) < density
+        A[:, 3], A[2] = 0, 0  # a column and a row without connections
+    return A.astype(dtype) if way == "dense" else SparseMatrix.from_array(A.astype(dtype))
+
+
+def products_of(W_x, W_h, way, S, dtype=np.float64):
+    kernel = "auto" if way == "dense" else way
+    return make_products(W_x, kernel, dtype, [S * N])[0], make_products(W_h, kernel, dtype, [N])[0]
+
+
+THREADS = pytest.mark.parametrize("active", [False, True], ids=["one thread", "with a second thread"])
+
+
+def in_groups(x, S, filling=0.0):
+    """(N, T, D) -> (n_groups, D, S, N); what is left of the last group is filled."""
+    N, T, D = x.shape
+    groups = np.full((-(-T // S), D, S, N), filling, x.dtype)
+    for t in range(T):
+        groups[t // S, :, t % S] = x[:, t].T
+    return groups
+
+
+@THREADS
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("S", [1, 4, 6, 7])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_fast_lstm_equals_the_plain_one(way, S, mask, dtype, active):
+    rng = np.random.default_rng(1)
+    W_x, W_h = matrix(rng, (D, 4 * H), way, dtype), matrix(rng, (H, 4 * H), way, dtype)
+    x, b, dh_last = (rng.normal(size=shape).astype(dtype) for shape in ((N, T, D), 4 * H, (N, H)))
+    h, cache = lstm_forward(x, W_x, W_h, b, mask)
+    dh = np.zeros_like(h)
+    dh[:, -1] = dh_last
+    plain = lstm_backward(dh, cache)
+
+    product_x, product_h = products_of(W_x, W_h, way, S, dtype)
+    with Background(active) as background:
+        fast_h, fast_cache = fast_lstm_forward(in_groups(x, S, filling=7.0), product_x, product_h, b, mask, background)
+        dx, db = fast_lstm_backward(dh_last.T, fast_cache, background)
+    pairs = {
+        "h": (fast_h.T, h[:, -1]),
+        "dx": (dx, in_groups(plain.dx, S)),
+        "db": (db, plain.db),
+        "dW_x": (product_x.gradient(), plain.dW_x),
+        "dW_h": (product_h.gradient(), plain.dW_h),
+    }
+    for name, (fast, expected) in pairs.items():
+        np.testing.assert_allclose(fast, expected, rtol=0, atol=TOLERANCES[dtype], err_msg=name)
+        assert fast.dtype == dtype, f"{name} is {fast.dtype}"
+
+
+@pytest.mark.parametrize("mask", [MASKS["no padding"], MASKS["padding in between"]], ids=["no padding", "padding"])
+@THREADS
+@pytest.mark.parametrize("way", WAYS)
+def test_predicting_without_a_cache_gives_the_same_bits(way, active, mask):
+    """Also over more steps than there are arrays to write to."""
+    rng = np.random.default_rng(2)
+    W_x, W_h = matrix(rng, (D, 4 * H), way), matrix(rng, (H, 4 * H), way)
+    b, x, mask = rng.normal(size=4 * H), in_groups(rng.normal(size=(N, 7 * T, D)), 4), np.tile(mask, 7)
+    with Background(active) as background:
+        kept, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way, 4), b, mask, background)
+        fleeting, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way, 4), b, mask, background, keep=False)
+    np.testing.assert_array_equal(fleeting, kept)
+
+
+@pytest.mark.parametrize("mask", [MASKS["no padding"], MASKS["padding in between"]], ids=["no padding", "padding"])
+@pytest.mark.parametrize("way", ["dense", "gather", "scratch"])
+def test_gradients_of_the_fast_lstm_by_complex_step(way, mask):
+    rng = np.random.default_rng(3)
+    p = {
+        "x": in_groups(rng.normal(size=(N, T, D)), 4),  # two steps of the second group are left over
+        "W_x": matrix(rng, (D, 4 * H), way),
+        "W_h": matrix(rng, (H, 4 * H), way),
+        "b": rng.normal(size=4 * H),
+    }
+    dh = rng.normal(size=(H, N))
+
+    def run(p):
+        dtype = np.result_type(*(getattr(a, "values", a) for a in p.values()))
+        products = products_of(p["W_x"], p["W_h"], way, 4, dtype)
+        return products, *fast_lstm_forward(p["x"].astype(dtype), *products, p["b"], mask, ALONE)
+
+    (product_x, product_h), _, cache = run(p)
+    dx, db = fast_lstm_backward(dh, cache, ALONE)
+    gradients = {"x": dx, "W_x": product_x.gradient(), "W_h": product_h.gradient(), "b": db}
+    check_gradients(lambda p: np.sum(dh * run(p)[1]), p, gradients, method="complex", limit=1e-12)
+
+
+@pytest.mark.parametrize("way", ["dense", "gather", "scratch"])
+def test_two_backward_passes_give_the_same_gradients_and_leave_their_input_alone(way):
+    rng = np.random.default_rng(4)
+    products = products_of(matrix(rng, (D, 4 * H), way), matrix(rng, (H, 4 * H), way), way, 2)
+    x, dh = in_groups(rng.normal(size=(N, T, D)), 2), rng.normal(size=(H, N))
+    x_before, dh_before = x.copy(), dh.copy()
+    _, cache = fast_lstm_forward(x, *products, rng.normal(size=4 * H), MASKS["padding before"], ALONE)
+    passes = []
+    for _ in range(2):
+        dx, db = fast_lstm_backward(dh, cache, ALONE)
+        passes.append([dx, db, *(product.gradient() for product in products)])
+    for first, second in zip(*passes, strict=True):
+        np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(x, x_before)
+    np.testing.assert_array_equal(dh, dh_before)
+
+
+def test_which_product_is_made():
+    rng = np.random.default_rng(5)
+    sparse, dense = matrix(rng, (D, 4 * H), "gather"), matrix(rng, (D, 4 * H), "dense")
+    for W, kernel, kind in [
+        (dense, "gather", DenseProduct),
+        (sparse, "gather", GatherProduct),
+        (sparse, "scratch", ScratchProduct),
+        (sparse, "auto", ScratchProduct),  # a density of 0.3
+    ]:
+        products = make_products(W, kernel, np.float64, [2, 3])
+        assert [type(product) for product in products] == [kind, kind]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("S", [1, 4, 6, 7])
+@pytest.mark.parametrize("way", ["dense", "sparse"])
+def test_the_fast_embedding_equals_the_plain_one(way, S, dtype):
+    """Small whole numbers, so that every order of summation gives the same bits; words repeat."""
+    rng = np.random.default_rng(6)
+    E = rng.integers(-4, 5, (9, D)).astype(dtype)
+    E[[0, 5]] = 0  # rows without connections: the padding, and a word that owns none
+    if way == "sparse":
+        E = SparseMatrix.from_array(E)
+    tokens = np.array([[3, 3, 0, 8, 3, 5], [8, 8, 1, 2, 2, 0]])
+    x, cache = embedding_forward(tokens, E)
+    fast_x, fast_cache = fast_embedding_forward(tokens, E, S)
+    np.testing.assert_array_equal(fast_x, in_groups(x, S))
+    assert fast_x.dtype == dtype
+    dx = rng.integers(-4, 5, x.shape).astype(np.float64)
+    whole = fast_embedding_backward([in_groups(dx, S, filling=7.0)], [fast_cache], E)
+    np.testing.assert_array_equal(whole, embedding_backward(dx, cache))
+    parts = [fast_embedding_forward(tokens[n : n + 1], E, S)[1] for n in range(2)]
+    in_parts = fast_embedding_backward([in_groups(dx[n : n + 1], S) for n in range(2)], parts, E)
+    np.testing.assert_array_equal(in_parts, whole)
