@@ -159,7 +159,7 @@ def _digest(header_text, arrays):
 
 def pack_network(prefix, network):
     """Split a network into a header and arrays whose names begin with `prefix`."""
-    header = {key: value for key, value in vars(network).items() if key != "parameters"}
+    header = {key: value for key, value in vars(network).items() if key != "parameters" and key[0] != "_"}
     arrays = {}
     for name, W in network.parameters.items():
         if isinstance(W, SparseMatrix):

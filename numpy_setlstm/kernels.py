@@ -268,6 +268,8 @@ class GatherBuffers:
     n_columns : int
         M, the number of texts.
     dtype : dtype
+    empty : callable
+        Makes large arrays, as ``numpy.empty`` does.
 
     Attributes
     ----------
@@ -279,8 +281,8 @@ class GatherBuffers:
         For the targets' own rows in that order.
     """
 
-    def __init__(self, lists, n_columns, dtype):
-        self.gathered = np.empty((lists.largest, n_columns), dtype)
+    def __init__(self, lists, n_columns, dtype, empty=np.empty):
+        self.gathered = empty((lists.largest, n_columns), dtype)
         self.sorted = np.zeros((len(lists.order), n_columns), dtype)  # targets without a connection stay 0
         self.sorted_x = np.empty_like(self.sorted)
 

@@ -22,6 +22,7 @@ from numpy_setlstm.layers.readout import (
     linear_forward,
     softmax,
 )
+from numpy_setlstm.memory import ArrayPool
 from numpy_setlstm.products import GatherProduct, make_products
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
@@ -136,6 +137,9 @@ class Network:
     kernel: str = "auto"
     n_threads: int | None = None
 
+    def __post_init__(self):
+        self._pool = ArrayPool()  # for the large arrays of a minibatch, which the next one needs again
+
     def forward(self, tokens, rng=None, parameters=None, *, keep=True):
         """Logits of the classes.
 
@@ -165,21 +169,24 @@ class Network:
         dtype = np.result_type(*(weights_of(W) for W in p.values()))
         parts = self._parts(N, p, MOST_TEXTS if keep else MOST_TEXTS_PREDICTING)
         widths = [part.stop - part.start for part in parts]
-        steps = steps_per_group(max(widths))
-        products_x = make_products(p["W_x"], self.kernel, dtype, [steps * width for width in widths])
-        products = list(zip(products_x, make_products(p["W_h"], self.kernel, dtype, widths), strict=True))
+        steps, empty = steps_per_group(max(widths)), self._pool.empty
+        products_x = make_products(p["W_x"], self.kernel, dtype, [steps * width for width in widths], empty)
+        products_h = make_products(p["W_h"], self.kernel, dtype, widths, empty)
+        products = list(zip(products_x, products_h, strict=True))
         x_shape = (-(-T // steps), p["E"].shape[1], steps, N)
         x_keep = dropout_mask(x_shape, self.embedding_dropout, rng, np.finfo(dtype).dtype)
 
         def forward_part(k):
             n = parts[k]
-            x, embedding_cache = fast_embedding_forward(tokens[n], p["E"], steps, dtype)  # (..., part of N)
+            x, embedding_cache = fast_embedding_forward(
+                tokens[n], p["E"], steps, dtype, empty=empty
+            )  # (..., part of N)
             keep_part = None if x_keep is None else x_keep[..., n]
             if keep_part is not None:
                 x *= keep_part
             mask = tokens[n] != PADDING_ID
             with self._background(products) as background:
-                h, lstm_cache = fast_lstm_forward(x, *products[k], p["b"], mask, background, keep=keep)
+                h, lstm_cache = fast_lstm_forward(x, *products[k], p["b"], mask, background, keep=keep, empty=empty)
             return h, (embedding_cache, keep_part, lstm_cache)  # (H, part of N)
 
         hs, caches = zip(*run_parts(forward_part, range(len(parts)), self._threads), strict=True)
@@ -208,7 +215,7 @@ class Network:
         def backward_part(k):
             _, keep_part, lstm_cache = caches[k]
             with self._background(products) as background:
-                dx, db = fast_lstm_backward(dh_last[:, parts[k]], lstm_cache, background)
+                dx, db = fast_lstm_backward(dh_last[:, parts[k]], lstm_cache, background, empty=self._pool.empty)
             return dropout_backward(dx, keep_part), db, *(product.gradient() for product in products[k])
 
         dx, db, dW_x, dW_h = zip(*run_parts(backward_part, range(len(parts)), self._threads), strict=True)

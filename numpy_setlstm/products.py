@@ -12,7 +12,7 @@ from numpy_setlstm import kernels
 from numpy_setlstm.sparse import SparseMatrix
 
 
-def make_products(W, kernel, dtype, widths):
+def make_products(W, kernel, dtype, widths, empty=np.empty):
     """Prepare the products with one matrix, for several parts of a minibatch; what they can share is made once.
 
     Parameters
@@ -24,6 +24,8 @@ def make_products(W, kernel, dtype, widths):
         Of everything that is multiplied.
     widths : sequence of int
         Number of texts in each part.
+    empty : callable
+        Makes large arrays, as ``numpy.empty`` does.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def make_products(W, kernel, dtype, widths):
     values = W.values.astype(dtype, copy=False)
     incoming = W.topology.incoming.arrange(W.rows, values)
     outgoing = W.topology.outgoing.arrange(W.cols, values)
-    return [GatherProduct(incoming, outgoing, width, dtype) for width in widths]
+    return [GatherProduct(incoming, outgoing, width, dtype, empty) for width in widths]
 
 
 class DenseProduct:
@@ -118,13 +120,15 @@ class GatherProduct:
     n_columns : int
         M, the number of texts.
     dtype : dtype
+    empty : callable
+        Makes large arrays, as ``numpy.empty`` does.
     """
 
-    def __init__(self, incoming, outgoing, n_columns, dtype):
+    def __init__(self, incoming, outgoing, n_columns, dtype, empty=np.empty):
         self.incoming, self.outgoing = incoming, outgoing
-        self.n_columns, self.dtype = n_columns, dtype
+        self.n_columns, self.dtype, self.empty = n_columns, dtype, empty
         self.n_cells = incoming.lists.nnz * n_columns
-        self.buffers = kernels.GatherBuffers(incoming.lists, n_columns, dtype)
+        self.buffers = kernels.GatherBuffers(incoming.lists, n_columns, dtype, empty)
 
     def forward(self, x, out):
         """Write ``Wᵀ x`` of shape (n_cols, M) to `out`."""
@@ -133,7 +137,7 @@ class GatherProduct:
     def begin_backward(self):
         """Forget the gradient of an earlier backward pass."""
         lists = self.outgoing.lists
-        self.backward_buffers = kernels.GatherBuffers(lists, self.n_columns, self.dtype)
+        self.backward_buffers = kernels.GatherBuffers(lists, self.n_columns, self.dtype, self.empty)
         self.sums = [np.zeros((*s.positions.shape, 1), self.dtype) for s in lists.slices]
 
     def backward(self, dz, x, out):

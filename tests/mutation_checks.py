@@ -1184,7 +1184,7 @@ def fast_lstm_beside_a_thread(package):
                 equal(array, expected[name])
             predicted, cache = lstm.forward(lstm.parameters, keep=False)
             equal(predicted, expected["h"])
-            return [len(part) for part in cache[1:] if getattr(part, "ndim", 0) == 3]
+            return [len(part) for part in cache[1:] if getattr(part, "ndim", 0) >= 3]
 
         for lstm.S in (1, 2, 3, 7, 9):
             lstm.background = WithoutThread(late=False, ahead=0)
@@ -1193,7 +1193,7 @@ def fast_lstm_beside_a_thread(package):
                 lstm.background = WithoutThread(late, ahead)
                 held = same(expected)
                 pieces = math.ceil(STEPS / lstm.S)
-                handed_in = [min(pieces, k + 1 + ahead) for k in range(pieces)]
+                handed_in = [min(pieces, k + 1 + ahead) + k for k in range(pieces)]  # k: the slopes of those before
                 assert lstm.background.handed_in[:pieces] == handed_in, "so many are handed in before they are needed"
                 assert max(held) <= 2, f"{held} steps are kept, where nothing is to be kept"
         with package.threads.Background(active=True) as lstm.background:

@@ -50,7 +50,7 @@ def test_the_networks_are_what_their_names_say():
 
 @pytest.mark.parametrize("method", selfcheck.METHODS)
 def test_a_wrong_gradient_is_told(monkeypatch, method):
-    def no_slopes(gates, H, out):
+    def no_slopes(gates, c, out):
         out[...] = 1
 
     monkeypatch.setattr(fast_lstm, "_slopes", no_slopes)

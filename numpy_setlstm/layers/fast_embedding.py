@@ -10,7 +10,7 @@ from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
 from numpy_setlstm.sparse import SparseMatrix
 
 
-def fast_embedding_forward(tokens, E, steps, dtype=None):
+def fast_embedding_forward(tokens, E, steps, dtype=None, *, empty=np.empty):
     """Look up each word's vector; a fast twin of :func:`numpy_setlstm.layers.embedding.embedding_forward`.
 
     Parameters
@@ -22,6 +22,8 @@ def fast_embedding_forward(tokens, E, steps, dtype=None):
         S, the number of time steps in a group.
     dtype : dtype, optional
         Of the result; by default that of E.
+    empty : callable
+        Makes large arrays, as ``numpy.empty`` does.
 
     Returns
     -------
@@ -37,7 +39,8 @@ def fast_embedding_forward(tokens, E, steps, dtype=None):
     [[[0.0, 5.0], [7.0, 0.0]], [[0.0, 0.0], [7.0, 0.0]]]
     """
     (N, T), D = tokens.shape, E.shape[1]
-    x = np.zeros((-(-T // steps), D, steps, N), E.dtype if dtype is None else dtype)
+    x = empty((-(-T // steps), D, steps, N), E.dtype if dtype is None else dtype)
+    x.fill(0)
     if not isinstance(E, SparseMatrix):
         vectors, cache = embedding_forward(tokens, E)  # (N, T, D)
         for t in range(T):

@@ -9,8 +9,11 @@ What is different, and why:
   once per distinct word, as one would for a dense matrix, does not pay: to hand the result to the places where the word
   stands takes as long as the sparse product.)
 - The products know their matrix and keep what can be kept between steps: see :mod:`numpy_setlstm.products`.
-- Results are written to arrays that exist already (``out=``): making new ones takes as long as filling them.
-- Nothing is kept for the backward pass that is not needed, and nothing at all when only predicting.
+- How steeply c and h answer to what enters the gates is known as soon as the gates are, so the second thread computes
+  these slopes in the forward pass. They are what is kept for the backward pass, in place of gates and cell states, and
+  leave it little to do but to multiply by them. When only predicting, nothing is kept.
+- Results are written to arrays that exist already (``out=``): making new ones takes as long as filling them. Large
+  arrays come from `empty`, which may use memory again: see :mod:`numpy_setlstm.memory`.
 - A step without padding takes no notice of padding.
 
 Only the state after the last step is returned, and only its gradient flows back: what a classifier needs.
@@ -34,7 +37,7 @@ def steps_per_group(n_texts):
     return max(1, min(GROUP, GROUP_COLUMNS // max(1, n_texts)))
 
 
-def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True):
+def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True, empty=np.empty):
     """Run an LSTM over N sequences of T steps; a fast twin of :func:`numpy_setlstm.layers.lstm.lstm_forward`.
 
     Parameters
@@ -48,9 +51,11 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True
     mask : ndarray of shape (N, T), bool
         True where there is a word, False where there is padding, which is stepped over.
     background : Background
-        Where the products with x are computed.
+        Where the products with x, and the slopes, are computed.
     keep : bool, default True
         Whether to keep what :func:`fast_lstm_backward` needs.
+    empty : callable
+        Makes large arrays, as ``numpy.empty`` does.
 
     Returns
     -------
@@ -73,22 +78,24 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True
     T, H = mask.shape[1], len(b) // len(GATES)
     padded = (~mask).any(axis=0)  # (T,)
     steps = T if keep else 1  # without a backward pass each step writes over the one before
-    gates = np.empty((steps, 4 * H, N), x.dtype)
-    h, c = (np.zeros((steps + 1, H, N), x.dtype) for _ in range(2))  # before each step, and after the last
-    z_x, ig = np.empty((background.ahead + 1, 4 * H, S, N), x.dtype), np.empty((H, N), x.dtype)
-    submitted = []
+    slopes = empty((T, 6, H, N), x.dtype) if keep else None  # see _slopes
+    gates = empty((steps, 4 * H, N), x.dtype)
+    h, c = (empty((steps + 1, H, N), x.dtype) for _ in range(2))  # before each step, and after the last
+    h[0] = c[0] = 0
+    z_x, ig = empty((background.ahead + 1, 4 * H, S, N), x.dtype), empty((H, N), x.dtype)
+    reading, sloping = [], []
     for t in range(T):
         group, s = divmod(t, S)
         if s == 0:
-            for ahead in range(len(submitted), min(n_groups, group + background.ahead + 1)):
-                submitted.append(background.submit(_read_words, x[ahead], product_x, b, z_x[ahead % len(z_x)]))
-            submitted[group].result()
+            for ahead in range(len(reading), min(n_groups, group + background.ahead + 1)):
+                reading.append(background.submit(_read_words, x[ahead], product_x, b, z_x[ahead % len(z_x)]))
+            reading[group].result()
         k = t if keep else 0
         z = gates[k]  # (4H, N)
         product_h.forward(h[k], z)  # z = W_hᵀ h_prev + ...
         z += z_x[group % len(z_x), :, s]  # ... + W_xᵀ x + b
         _activate(z, H)
-        i, f, o, g = z[:H], z[H : 2 * H], z[2 * H : 3 * H], z[3 * H :]  # (H, N) each
+        i, f, o, g = z.reshape(4, H, N)  # (H, N) each
         c_t, h_t = c[k + 1], h[k + 1]
         np.multiply(f, c[k], out=c_t)  # c = f * c_prev + i * g
         np.multiply(i, g, out=ig)
@@ -100,10 +107,16 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True
             np.copyto(h_t, h[k], where=~mask[:, t])
         if not keep:
             c[0], h[0] = c_t, h_t
-    return h[-1], (x, product_x, product_h, mask, gates, h, c)
+        elif s == S - 1 or t == T - 1:
+            first = t - s  # step of the group
+            of_group = gates[first : t + 1], c[first : t + 2], slopes[first : t + 1]
+            sloping.append(background.submit(_slopes, *of_group))
+    for piece in sloping:
+        piece.result()
+    return h[-1], (x, product_x, product_h, mask, slopes, h)
 
 
-def fast_lstm_backward(dh, cache, background):
+def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
     """Backpropagation through time; undoes :func:`fast_lstm_forward`, last step first.
 
     Parameters
@@ -113,6 +126,8 @@ def fast_lstm_backward(dh, cache, background):
     cache : tuple
     background : Background
         Where dx and the gradient of W_x are computed.
+    empty : callable
+        Makes large arrays, as ``numpy.empty`` does.
 
     Returns
     -------
@@ -133,13 +148,12 @@ def fast_lstm_backward(dh, cache, background):
     >>> dx.shape, db.shape, W_h.gradient().shape
     ((3, 3, 2, 2), (16,), (4, 16))
     """
-    x, product_x, product_h, mask, gates, h, c = cache
+    x, product_x, product_h, mask, slopes, h = cache
     S, N = x.shape[2:]
     T, H = mask.shape[1], h.shape[1]
     padded = (~mask).any(axis=0)  # (T,)
-    dx = np.empty(x.shape, np.result_type(x, dh))
-    dh, dc = dh.astype(dx.dtype), np.zeros((H, N), dx.dtype)
-    slope, tanh_c, part = (np.empty((rows, N), dx.dtype) for rows in (4 * H, H, H))
+    dx = empty(x.shape, np.result_type(x, dh))
+    dh, dc, through_h = dh.astype(dx.dtype), np.zeros((H, N), dx.dtype), empty((H, N), dx.dtype)
     db = np.zeros(4 * H, dx.dtype)
     product_x.begin_backward()
     product_h.begin_backward()
@@ -150,21 +164,16 @@ def fast_lstm_backward(dh, cache, background):
             word = mask[:, t]
             dh_past, dc_past = np.where(word, 0, dh), np.where(word, 0, dc)
             dh, dc = np.where(word, dh, 0), np.where(word, dc, 0)
-        i, f, o, g = gates[t, :H], gates[t, H : 2 * H], gates[t, 2 * H : 3 * H], gates[t, 3 * H :]
-        dz = np.empty((4 * H, N), dx.dtype)
-        np.tanh(c[t + 1], out=tanh_c)
-        np.multiply(dh, tanh_c, out=dz[2 * H : 3 * H])  # do = dh * tanh_c
-        np.multiply(tanh_c, tanh_c, out=part)  # dc += dh * o * (1 - tanh_c²)
-        np.subtract(1, part, out=part)
-        part *= o
-        part *= dh
-        dc += part
-        np.multiply(dc, g, out=dz[:H])  # di = dc * g
-        np.multiply(dc, c[t], out=dz[H : 2 * H])  # df = dc * c_prev
-        np.multiply(dc, i, out=dz[3 * H :])  # dg = dc * i
-        dc *= f  # dc_prev = dc * f
-        _slopes(gates[t], H, slope)
-        dz *= slope
+        c_i, c_f, h_o, c_g, h_c, c_c = slopes[t]  # (H, N) each, see _slopes
+        dz = empty((4 * H, N), dx.dtype)
+        dz_i, dz_f, dz_o, dz_g = dz.reshape(4, H, N)
+        np.multiply(dh, h_o, out=dz_o)  # h = o * tanh(c)
+        np.multiply(dh, h_c, out=through_h)
+        dc += through_h
+        np.multiply(dc, c_i, out=dz_i)  # c = f * c_prev + i * g
+        np.multiply(dc, c_f, out=dz_f)
+        np.multiply(dc, c_g, out=dz_g)
+        dc *= c_c  # dc_prev
         product_h.backward(dz, h[t], dh)  # z = ... + W_hᵀ h_prev
         group, s = divmod(t, S)
         dz_of_group[s] = dz
@@ -208,10 +217,31 @@ def _activate(z, H):
     sigmoids *= 0.5
 
 
-def _slopes(gates, H, out):
-    """Write the derivative of each gate to `out`, from the gates: s (1 - s) of a sigmoid, 1 - g² of a tanh."""
-    sigmoids, g = gates[: 3 * H], gates[3 * H :]
-    np.subtract(1, sigmoids, out=out[: 3 * H])
-    out[: 3 * H] *= sigmoids
-    np.multiply(g, g, out=out[3 * H :])
-    np.subtract(1, out[3 * H :], out=out[3 * H :])
+def _slopes(gates, c, out):
+    """Write how steeply c and h answer to a step's inputs to `out`, for a group of steps.
+
+    Parameters
+    ----------
+    gates : ndarray of shape (S, 4H, N)
+    c : ndarray of shape (S + 1, H, N)
+        Before each step, and after the last.
+    out : ndarray of shape (S, 6, H, N)
+        Slope of c with respect to what enters i, the same for f, that of h for o, of c for g; of h with respect to c;
+        of c with respect to c_prev.
+    """
+    S, (H, N) = len(gates), c.shape[1:]
+    i, f, o, g = gates.reshape(S, 4, H, N).swapaxes(0, 1)  # (S, H, N) each
+    c_i, c_f, h_o, c_g, h_c, c_c = out.swapaxes(0, 1)
+    tanh_c = np.tanh(c[1:])
+    for sigmoid, slope in ((i, c_i), (f, c_f), (o, h_o)):
+        np.subtract(1, sigmoid, out=slope)  # s (1 - s)
+        slope *= sigmoid
+    for tanh, slope in ((g, c_g), (tanh_c, h_c)):
+        np.multiply(tanh, tanh, out=slope)  # 1 - tanh²
+        np.subtract(1, slope, out=slope)
+    c_i *= g  # c = f * c_prev + i * g
+    c_f *= c[:-1]
+    c_g *= i
+    c_c[...] = f
+    h_o *= tanh_c  # h = o * tanh_c
+    h_c *= o
