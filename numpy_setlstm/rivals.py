@@ -70,7 +70,7 @@ def small_dense_sizes(n_words, n_parameters, n_classes, *, embedding_share):
         Those of the sparse network, everything counted.
     n_classes : int
         C.
-    embedding_share : float in (0, 1)
+    embedding_share : float in [0, 1]
         Which part of them should be in the embedding: that of the sparse network, so that the small network is the
         sparse one squeezed, not one that is built for another purpose.
 
@@ -99,8 +99,8 @@ def small_dense_sizes(n_words, n_parameters, n_classes, *, embedding_share):
     >>> NetworkSizes(20_000, 10, 65, 2).dense_parameters
     219892
     """
-    if not 0 < embedding_share < 1:
-        raise ValueError(f"embedding_share is {embedding_share}; expected a number between 0 and 1, both excluded")
+    if not 0 <= embedding_share <= 1:
+        raise ValueError(f"embedding_share is {embedding_share}; expected a fraction from 0 to 1")
     embedding_dim = max(1, round(embedding_share * n_parameters / n_words))
     while embedding_dim:
         room = n_parameters - n_words * embedding_dim - n_classes  # for 4 H² + per_unit H
