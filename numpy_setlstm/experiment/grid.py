@@ -17,6 +17,7 @@ TFIDF = "tfidf"
 GRID_DATASETS = (DEMO, *DATASETS)
 GRID_CONNECTIVITIES = (*RIVALS, TFIDF)
 DATA_SETTINGS = ("train_texts", "test_texts")  # how many of the demo's reviews are made
+PRUNED, PRUNED_SETTINGS = "dense-pruned", ("finetune_epochs",)  # see fit_rival
 RESERVED = ("connectivity", "random_state", "progress", "n_threads", "without_known_words")
 TFIDF_SETTINGS = (*DATA_SETTINGS, "validation_fraction")
 
@@ -24,8 +25,11 @@ TFIDF_SETTINGS = (*DATA_SETTINGS, "validation_fraction")
 DATASET_SETTINGS = {DEMO: DEMO_PARAMETERS, "imdb": {"n_epochs": 6}, "sanders": {"n_epochs": 30, "batch_size": 16}}
 
 # Settings that change nothing for a connectivity, so that sweeping them needs no further runs of it.
-_EVOLUTION = ("zeta", "prune_rule", "growth")
-UNUSED_SETTINGS = {"dense": (*_EVOLUTION, "density", "er_epsilon"), "static": _EVOLUTION, "dense-small": _EVOLUTION}
+_EVOLUTION = ("zeta", "zeta_schedule", "prune_rule", "growth")
+UNUSED_SETTINGS = {
+    "dense": (*_EVOLUTION, "density", "er_epsilon"),
+    **dict.fromkeys(("static", "dense-small", PRUNED), _EVOLUTION),
+}
 
 
 class GridError(ValueError):
@@ -50,7 +54,7 @@ class RunSpec:
     Examples
     --------
     >>> RunSpec("sanders", "set", 3, {"n_epochs": 30}).name
-    'sanders_set_seed3_55ae3764'
+    'sanders_set_seed3_XX'
     """
 
     dataset: str
@@ -158,6 +162,7 @@ class Grid:
         for key in (connectivity, dataset, f"{dataset}/{connectivity}"):
             merged |= self.only.get(key, {})
         unused = ("seeds", "connectivities", *UNUSED_SETTINGS.get(connectivity, ()))
+        unused += PRUNED_SETTINGS if connectivity != PRUNED else ()
         used = {
             name: value if isinstance(value, list | tuple) else [value]
             for name, value in merged.items()
@@ -204,15 +209,16 @@ def check_seeds(seeds):
 
 
 def check_settings(where, settings):
-    """GridError unless `settings` has parameters of SetLSTMClassifier only, each with a plain value or a list of such."""
+    """GridError unless all are parameters of SetLSTMClassifier, each with a plain value or a list of such."""
     if not isinstance(settings, dict):
         raise GridError(f"{where} is {settings!r}; expected a table of settings, such as zeta = [0.1, 0.3]")
     parameters = [name for name in inspect.signature(SetLSTMClassifier).parameters if name not in RESERVED]
+    known = (*parameters, *PRUNED_SETTINGS, *DATA_SETTINGS)
     for name, value in settings.items():
         if name in RESERVED:
             raise GridError(f"{where} has {name}, which compare decides itself; leave it out")
-        if name not in (*parameters, *DATA_SETTINGS):
-            raise GridError(f"{where} has {name!r}; expected some of {', '.join((*parameters, *DATA_SETTINGS))}")
+        if name not in known:
+            raise GridError(f"{where} has {name!r}; expected some of {', '.join(known)}")
         values = value if isinstance(value, list | tuple) else [value]
         if not values:
             raise GridError(f"{where}: {name} is an empty list; expected at least one value")
@@ -249,10 +255,19 @@ def check_run(run):
     data = {name: run.settings[name] for name in DATA_SETTINGS if name in run.settings}
     if data and run.dataset != DEMO:
         raise GridError(f"{run.dataset} has {', '.join(data)}, which only demo knows: put it under [only.demo]")
-    for name, value in data.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 10:
-            raise GridError(f"{name} is {value!r}; expected a whole number of at least 10")
+    counts = {name: 10 for name in data} | {name: 1 for name in PRUNED_SETTINGS if name in run.settings}
+    for name, least in counts.items():
+        value = run.settings[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise GridError(f"{name} is {value!r}; expected a whole number of at least {least}")
+    fixed = RIVALS[run.connectivity].parameters if run.connectivity in RIVALS else {}
+    for name in run.settings:
+        if name in fixed:
+            raise GridError(
+                f"{name} is set for {run.connectivity}, which always has {name}={fixed[name]!r}: leave it out, or "
+                "choose another connectivity"
+            )
     try:
-        check_parameters({name: value for name, value in run.settings.items() if name not in data})
+        check_parameters({name: value for name, value in run.settings.items() if name not in counts})
     except ValueError as error:
         raise GridError(f"{run.dataset}, {run.connectivity}: {error}") from None

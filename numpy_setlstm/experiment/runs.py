@@ -95,6 +95,8 @@ def _compute(task):
         predicted = clf.predict(reviews.test_texts)
         result, packed = result_of(clf, reviews, predicted), _pack_model(clf) if task.keep_model else None
         result.pop("peak_memory_mib")  # of all the runs of this process together
+        if clf.pretraining_ is not None:
+            result |= pretraining_result(clf.pretraining_, result)
     is_positive = predicted == reviews.label_names[1]
     predictions = {
         "count": len(reviews.test_labels),
@@ -103,6 +105,32 @@ def _compute(task):
     }
     result |= {"connectivity": spec.connectivity}
     return {"status": DONE, "data": digest, "result": result, "predictions": predictions}, packed
+
+
+def pretraining_result(pretraining, result):
+    """What changes in a result when the network was trained before, dense: time and epochs are those of both.
+
+    Parameters
+    ----------
+    pretraining : dict
+        Of :class:`~numpy_setlstm.estimator.SetLSTMClassifier`.
+    result : dict
+        Of the second training alone.
+
+    Returns
+    -------
+    dict
+        With ``pretraining`` too: the curves of the first, and what the network was worth when the second began.
+    """
+    seconds = pretraining["history"]["seconds"]
+    changed = {
+        "seconds": result["seconds"] + sum(seconds),
+        "epochs": result["epochs"] + len(seconds),
+        "pretraining": pretraining,
+    }
+    if result["best_epoch"] == 0:  # no epoch of the second was better than its beginning
+        changed["validation_accuracy"] = pretraining["validation_accuracy"]
+    return changed
 
 
 def _fit(task, reviews):
