@@ -12,7 +12,19 @@ from numpy_setlstm.benchmark.run import QUICK_SECONDS, REPEATS, ROWS, run_benchm
 from numpy_setlstm.benchmark.work import Work
 from numpy_setlstm.datasets import DATA_HOME_VARIABLE, DATASETS, load_dataset
 from numpy_setlstm.estimator import SetLSTMClassifier
-from numpy_setlstm.experiment import MODEL_FILE, run_demo, run_training
+from numpy_setlstm.experiment import (
+    GRID_CONNECTIVITIES,
+    GRID_DATASETS,
+    MODEL_FILE,
+    QUICK,
+    compare,
+    grid_from,
+    parse_seeds,
+    parse_setting,
+    read_grid,
+    run_demo,
+    run_training,
+)
 from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.selfcheck import METHODS, run_selfcheck
 from numpy_setlstm.topology import PRUNE_RULES
@@ -75,6 +87,40 @@ def train(options):
         print("interrupted; the same command with --resume goes on", file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
+
+
+def run_comparison(options):
+    """Compare connectivities over data sets and seeds, in a table."""
+    given = {key: getattr(options, key) for key in ("datasets", "connectivities", "seeds", "settings")}
+    given = {key: value for key, value in given.items() if value is not None}
+    ways = [way for way in ("grid", "quick", "report_only") if getattr(options, way)]
+    if len(ways) + (not ways and bool(given)) != 1 or (given and ways and ways != ["quick"]):
+        raise ValueError(
+            "give one of --grid FILE, --quick, --report-only, or --datasets with --connectivities; --quick takes "
+            "--seeds and --set as well"
+        )
+    grid = None
+    if options.grid:
+        grid = read_grid(options.grid)
+    elif not options.report_only:
+        settings = dict(parse_setting(text) for text in options.settings or ())
+        seeds = {"seeds": parse_seeds(options.seeds)} if options.seeds else {}
+        names_given = {key: given[key] for key in ("datasets", "connectivities") if key in given}
+        grid = grid_from((QUICK if options.quick else {}) | names_given | seeds | {"settings": settings}, "the options")
+    interrupted = compare(
+        grid,
+        options.output,
+        scheduler=options.scheduler,
+        report_only=options.report_only,
+        workers=options.workers,
+        data_home=options.data_home,
+        save_models=options.save_models,
+        retry_failed=options.retry_failed,
+        progress=True,
+    )
+    if interrupted:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+    return EXIT_INTERRUPTED if interrupted else 0
 
 
 def benchmark(options):
@@ -215,6 +261,32 @@ def build_parser():
         option = "--" + name.removeprefix("n_").replace("_", "-")
         train_parser.add_argument(option, dest=name, **settings | {"help": settings["help"] + default})
     train_parser.set_defaults(command=train)
+
+    compare_parser = commands.add_parser("compare", help=run_comparison.__doc__, description=run_comparison.__doc__)
+    compare_parser.add_argument("--output", required=True, metavar="DIR", help="for results and tables; goes on there")
+    compare_parser.add_argument("--grid", metavar="FILE", help="what to run, in TOML or JSON: see docs/comparing.md")
+    compare_parser.add_argument("--quick", action="store_true", help="a grid that takes less than ten minutes")
+    compare_parser.add_argument("--report-only", action="store_true", help="only make the tables of what is in DIR")
+    compare_parser.add_argument("--datasets", type=names, metavar="NAMES", help=f"some of {','.join(GRID_DATASETS)}")
+    compare_parser.add_argument(
+        "--connectivities", type=names, metavar="NAMES", help=f"some of {','.join(GRID_CONNECTIVITIES)}"
+    )
+    compare_parser.add_argument(
+        "--seeds", metavar="SEEDS", help="how many, as in 5, or which, as in 0,1,2 (default: 0)"
+    )
+    compare_parser.add_argument(
+        "--set",
+        action="append",
+        dest="settings",
+        metavar="NAME=VALUE[,VALUE...]",
+        help="parameter of SetLSTMClassifier; each value is run; may be given again for another",
+    )
+    compare_parser.add_argument("--data-home", metavar="DIR", help=f"folder of the data sets ({DATA_HOME_VARIABLE})")
+    compare_parser.add_argument("--workers", type=int, metavar="N", help="processes (default: as many as cores)")
+    compare_parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that computes the runs")
+    compare_parser.add_argument("--save-models", action="store_true", help="keep the models beside the results")
+    compare_parser.add_argument("--retry-failed", action="store_true", help="run again what failed")
+    compare_parser.set_defaults(command=run_comparison)
 
     benchmark_parser = commands.add_parser("benchmark", help=benchmark.__doc__, description=benchmark.__doc__)
     benchmark_parser.add_argument("--output", required=True, metavar="DIR", help="for results and pictures")

@@ -191,8 +191,8 @@ def test_predict_reads_standard_input_and_refuses_what_it_cannot_read(capsys, da
 
 
 def test_the_demo_writes_its_table_and_pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiment, "DEMO_TRAIN", 120)
-    monkeypatch.setattr(experiment, "DEMO_TEST", 40)
+    monkeypatch.setattr(experiment.demo, "DEMO_TRAIN", 120)
+    monkeypatch.setattr(experiment.demo, "DEMO_TEST", 40)
     lines = []
     results = experiment.run_demo(
         tmp_path / "demo", seed=1, report=lines.append, embedding_dim=12, hidden_size=12, n_epochs=3, density=0.1

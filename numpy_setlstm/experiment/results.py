@@ -1,66 +1,18 @@
-"""Experiments: one network trained and tested, and the demo that sets dense, static and evolved side by side."""
+"""One network trained and tested: what there is to say about it, ready for JSON."""
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from numpy_setlstm.checkpoint import replacing
-from numpy_setlstm.datasets import Reviews, make_reviews
-from numpy_setlstm.estimator import SetLSTMClassifier
-from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.topology import connection_counts, null_evolution, replay, turnover_by_group
+from numpy_setlstm.topology import connection_counts, replay, turnover_by_group
 
-# Found on validation reviews, like those of the estimator: see docs/recipe.md.
-DEMO_PARAMETERS = {
-    "embedding_dim": 128,
-    "hidden_size": 128,
-    "max_length": 48,
-    "n_epochs": 9,
-    "batch_size": 32,
-    "embedding_dropout": 0.0,
-    "dropout": 0.0,
-    "zeta": 0.2,
-}
-DEMO_RATES = {
-    "set": {"learning_rate": 1.5e-2, "embedding_learning_rate": 5e-2},
-    "static": {"learning_rate": 1.5e-2, "embedding_learning_rate": 5e-2},
-    "dense": {"learning_rate": 3e-3, "embedding_learning_rate": 3e-3},
-}
 WORD_BANDS = (102, 1002)  # first ids after the 100 commonest words, and after the 1,000 commonest
 WORD_BAND_NAMES = ("1 to 100", "101 to 1000", "beyond 1000")
 MODEL_FILE = "model.npz"
-DEMO_TRAIN, DEMO_TEST = 7000, 1000
-
-
-def demo_reviews(seed=0):
-    """The synthetic reviews of the demo: 7,000 to train on and 1,000 to test on.
-
-    Parameters
-    ----------
-    seed : int
-
-    Returns
-    -------
-    Reviews
-
-    Examples
-    --------
-    >>> demo_reviews(0)
-    Reviews(demo: train 7,000 (50% positive), test 1,000 (50% positive))
-    """
-    texts, labels = make_reviews(DEMO_TRAIN + DEMO_TEST, np.random.default_rng(seed))
-    return Reviews(
-        name="demo",
-        train_texts=texts[:DEMO_TRAIN],
-        train_labels=labels[:DEMO_TRAIN],
-        test_texts=texts[DEMO_TRAIN:],
-        test_labels=labels[DEMO_TRAIN:],
-        rule="the grammar says which sentence decides",
-    )
 
 
 def run(clf, reviews, *, resume=False, checkpoint_path=None):
@@ -86,7 +38,7 @@ def run(clf, reviews, *, resume=False, checkpoint_path=None):
     return result_of(clf, reviews)
 
 
-def result_of(clf, reviews):
+def result_of(clf, reviews, predicted=None):
     """What there is to say about a trained network.
 
     Parameters
@@ -94,6 +46,8 @@ def result_of(clf, reviews):
     clf : SetLSTMClassifier
         Fitted.
     reviews : Reviews
+    predicted : ndarray of shape (n_test_texts,), optional
+        Names of the labels that `clf` predicts for the test texts, if they are known already.
 
     Returns
     -------
@@ -104,7 +58,9 @@ def result_of(clf, reviews):
         ``seconds_per_epoch``; ``peak_memory_mib`` of the process so far; ``turnover`` (see :func:`turnover`); the
         curves; the parameters of the classifier that differ from the default.
     """
-    right = clf.predict(reviews.test_texts) == np.array(reviews.label_names)[reviews.test_labels]
+    if predicted is None:
+        predicted = clf.predict(reviews.test_texts)
+    right = predicted == np.array(reviews.label_names)[reviews.test_labels]
     per_class = [right[reviews.test_labels == label].mean() for label in np.unique(reviews.test_labels)]
     history, state, E = clf.history_, clf.training_state_, clf.network_.parameters["E"]
     unfinished = state.sums["seconds"] if state.order is not None else 0.0
@@ -218,114 +174,3 @@ def write_json(path, document):
     """
     with replacing(path) as file:
         file.write(json.dumps(document, indent=1).encode())
-
-
-def run_demo(output, *, seed=0, progress=False, report=print, **parameters):
-    """Train dense, static and evolved networks on the demo's reviews; write results and pictures.
-
-    Parameters
-    ----------
-    output : str or Path
-        Folder for ``results.json`` and the pictures; made if it does not exist.
-    seed : int
-        Of the reviews and of the networks.
-    progress : bool, default False
-        Show progress bars, if standard error is a terminal.
-    report : callable
-        Takes lines of text to show.
-    **parameters
-        Of :class:`~numpy_setlstm.estimator.SetLSTMClassifier`, in place of those in :data:`DEMO_PARAMETERS`.
-
-    Returns
-    -------
-    list of dict
-        The results, dense first.
-    """
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
-    reviews = demo_reviews(seed)
-    report(f"{reviews}\nfor example: {reviews.train_texts[0]}")
-    classifiers, results = {}, []
-    for connectivity in reversed(CONNECTIVITIES):
-        settings = DEMO_PARAMETERS | DEMO_RATES[connectivity] | parameters
-        classifiers[connectivity] = SetLSTMClassifier(connectivity, random_state=seed, progress=progress, **settings)
-        results.append(run(classifiers[connectivity], reviews))
-        write_json(output / "results.json", {"runs": results})
-        report(f"{connectivity}: {results[-1]['test_accuracy']:.1%} of the test reviews right")
-        if results[-1]["interrupted"]:
-            break
-    report("\n" + format_table(results) + "\n")
-    for path in save_pictures(classifiers, output, seed):
-        report(f"wrote {path}")
-    return results
-
-
-def run_training(clf, reviews, output, *, seed=0, resume=False, report=print):
-    """Train one network; write the model after every epoch, results and pictures at the end.
-
-    Parameters
-    ----------
-    clf : SetLSTMClassifier
-    reviews : Reviews
-    output : str or Path
-        Folder for ``model.npz``, ``results.json`` and the pictures; made if it does not exist.
-    seed : int
-        Of the null model in the pictures.
-    resume : bool, default False
-        Go on with training that was interrupted.
-    report : callable
-        Takes lines of text to show.
-
-    Returns
-    -------
-    dict
-        The result: see :func:`result_of`.
-    """
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
-    result = run(clf, reviews, resume=resume, checkpoint_path=output / MODEL_FILE)
-    write_json(output / "results.json", {"runs": [result]})
-    report(format_table([result]))
-    for path in save_pictures({clf.connectivity: clf}, output, seed):
-        report(f"wrote {path}")
-    return result
-
-
-def save_pictures(classifiers, output, seed):
-    """Draw learning curves, and how the recurrent connections of the evolved network changed.
-
-    Parameters
-    ----------
-    classifiers : dict of str to SetLSTMClassifier
-        Fitted; by label.
-    output : Path
-        A folder.
-    seed : int
-        Of the null model, the evolution without training.
-
-    Returns
-    -------
-    list of Path
-        The files that were written: ``learning_curves.png`` and, if a network evolved, ``connections.png`` and, unless
-        the matrix has too many connections to film, ``evolution.gif``.
-    """
-    from numpy_setlstm import plotting  # importing matplotlib takes a second, and training needs none of it
-
-    paths = [output / "learning_curves.png"]
-    axes = plotting.plot_learning_curves({label: clf.history_ for label, clf in classifiers.items()})
-    axes[0].figure.savefig(paths[0], dpi=150)
-    evolved = [clf for clf in classifiers.values() if clf.history_["set_steps"]]
-    if evolved and "W_h" in evolved[0].training_state_.initial_topologies:
-        state, zeta, rule = evolved[0].training_state_, evolved[0].zeta, evolved[0].prune_rule
-        before = state.initial_topologies["W_h"]
-        steps = [step["W_h"] for step in state.history["set_steps"]]
-        rng = np.random.default_rng(seed)
-        untrained = SparseMatrix.from_topology(before, rng.normal(size=len(before.rows)))
-        null_steps = null_evolution(untrained, len(steps), zeta, rng, prune_rule=rule)
-        paths.append(output / "connections.png")
-        ax = plotting.plot_connectivity_change(before, replay(before, steps)[-1])
-        ax.figure.savefig(paths[1], dpi=150)
-        if len(before.rows) <= plotting.MAX_DOTS:
-            paths.append(output / "evolution.gif")
-            plotting.save_animation(plotting.animate_evolution(before, steps, null_steps=null_steps), paths[2])
-    return paths
