@@ -199,6 +199,7 @@ def pack_state(state):
         "history": {key: column for key, column in state.history.items() if key != "set_steps"},
         "set_steps": [{name: step.nnz for name, step in steps.items()} for steps in state.history["set_steps"]],
         "has_best": state.best_network is not None,
+        "pretraining": state.pretraining,
     }
     header |= {key: getattr(state, key) for key in _STATE_KEYS}
     if state.best_network is not None:
@@ -246,5 +247,6 @@ def unpack_state(header, arrays):
         order=arrays.get("order"),
         history=header["history"] | {"set_steps": set_steps},
         best_network=unpack_network("best", header["best"], arrays) if header["has_best"] else None,
+        pretraining=header.get("pretraining"),  # models from before there was any do not have it
         **{key: header[key] for key in _STATE_KEYS},
     )

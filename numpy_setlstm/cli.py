@@ -16,7 +16,7 @@ from numpy_setlstm.experiment import MODEL_FILE, run_demo, run_training
 from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.selfcheck import METHODS, run_selfcheck
 from numpy_setlstm.topology import PRUNE_RULES
-from numpy_setlstm.training import GROWTHS, OPTIMIZERS
+from numpy_setlstm.training import GROWTHS, OPTIMIZERS, ZETA_SCHEDULES
 
 EXIT_WRONG, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -162,7 +162,8 @@ TRAIN_PARAMETERS = {
     "er_epsilon": {"type": float, "metavar": "EPSILON", "help": "Erdős–Rényi epsilon, in place of the density"},
     "zeta": {"type": float, "help": "fraction of the connections that a SET step replaces"},
     "prune_rule": {"choices": PRUNE_RULES, "help": "which connections a SET step removes"},
-    "growth": {"choices": GROWTHS, "help": "how new connections start"},
+    "growth": {"choices": GROWTHS, "help": "where new connections are and how they start"},
+    "zeta_schedule": {"choices": ZETA_SCHEDULES, "help": "whether zeta stays or falls from one SET step to the next"},
     "batch_size": {"type": int, "metavar": "N", "help": "texts per minibatch"},
     "optimizer": {"choices": tuple(OPTIMIZERS), "help": "update rule"},
     "learning_rate": {"type": float, "metavar": "RATE", "help": "of all but the embedding"},

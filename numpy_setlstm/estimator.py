@@ -1,5 +1,6 @@
 """The classifier: texts or word ids in, labels out, in the shape of a scikit-learn estimator."""
 
+import copy
 import inspect
 import warnings
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from numpy_setlstm.checkpoint import (
 from numpy_setlstm.datasets.splitting import split_by_text
 from numpy_setlstm.inputs import check_classes, check_known_words, check_parameters, check_X, check_y, fingerprint, take
 from numpy_setlstm.layers.embedding import check_tokens
-from numpy_setlstm.network import NetworkSizes, init_network
+from numpy_setlstm.network import Network, NetworkSizes, init_network
 from numpy_setlstm.text import Vocabulary, pad_sequences
 from numpy_setlstm.training import OPTIMIZERS, TrainingSettings, TrainingState, split_streams, train
 
@@ -65,8 +66,14 @@ class SetLSTMClassifier:
         Fraction of the connections that each SET step replaces.
     prune_rule : {"sign", "magnitude"}
         Which connections a SET step removes: see :func:`numpy_setlstm.topology.prune`.
-    growth : {"zero", "random"}
-        Whether new connections start at 0 or are drawn like the initial ones.
+    growth : {"zero", "random", "gradient"}
+        "zero", "random": new connections are at random places, and start at 0 or are drawn like the initial ones.
+        "gradient": they are where the gradient of the loss is largest, and start at 0, as in RigL. That takes a dense
+        network's memory and, at each SET step, time: see :func:`numpy_setlstm.training.gradient_sizes`.
+    zeta_schedule : {"constant", "cosine"}
+        Whether each SET step replaces the fraction `zeta`, or the first one does and the others fewer and fewer, down
+        to almost none at the last: see :func:`numpy_setlstm.training.zeta_of`. The cosine depends on `n_epochs`, so
+        with it, `n_epochs` cannot be changed any more when training is resumed.
     vocabulary_size : int, optional
         V. For texts: the most frequent words that are known, padding and unknown included, at most 20,000 by default.
         For word ids: ids run from 0 to V - 1; by default V is the largest id of the training data plus one.
@@ -113,11 +120,15 @@ class SetLSTMClassifier:
         ``gate_counts`` and ``seconds``; per evolution, the k-th between epochs k and k + 1, ``set_steps`` (dict of str
         to SetStep) and ``validation_loss_evolved``.
     best_epoch_ : int
-        Index of the epoch that `network_` is from; -1 if training was interrupted before the first one had ended.
+        Index of the epoch that `network_` is from; -1 if training was interrupted before the first one had ended, or
+        began with pretrained weights and no epoch has been better than these.
     vocabulary_ : Vocabulary or None
         None if trained on word ids.
     n_parameters_, n_dense_parameters_ : int
         Of this network, and of its dense counterpart.
+    pretraining_ : dict or None
+        For a network whose first weights come from another training (see :meth:`with_network`): that one's ``history``
+        and ``best_epoch``, and ``validation_loss`` and ``validation_accuracy`` of the weights to begin with.
     training_state_ : TrainingState
         What is needed to go on training.
 
@@ -147,6 +158,7 @@ class SetLSTMClassifier:
         zeta=0.1,
         prune_rule="sign",
         growth="zero",
+        zeta_schedule="constant",
         vocabulary_size=None,
         max_length=100,
         padding="pre",
@@ -271,6 +283,74 @@ class SetLSTMClassifier:
         if (labels.dtype.kind == "U") != (self.classes_.dtype.kind == "U"):
             raise ValueError(f"the labels are {labels.dtype}, but the model learnt {self.classes_.dtype} ones")
         return float((predicted == labels).mean())
+
+    def network_sizes(self, X, y):
+        """Sizes of the network that :meth:`fit` would train on these texts; counts parameters ahead of training.
+
+        Parameters
+        ----------
+        X, y
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        NetworkSizes
+
+        Examples
+        --------
+        >>> sizes = SetLSTMClassifier(validation_fraction=0).network_sizes(["good film", "bad film"], [1, 0])
+        >>> sizes.n_words, sizes.n_classes  # padding, unknown, and three words
+        (5, 2)
+        """
+        check_parameters(self.get_params())
+        texts_or_ids = check_X(X)
+        labels = check_y(y, len(texts_or_ids))
+        classes = check_classes(labels)
+        training, _ = self._split(texts_or_ids, labels)
+        vocabulary = self._build_vocabulary(take(texts_or_ids, training))
+        n_words = self._count_words(texts_or_ids) if vocabulary is None else len(vocabulary)
+        return NetworkSizes(n_words, self.embedding_dim, self.hidden_size, len(classes))
+
+    def with_network(self, network, **parameters):
+        """A classifier for the same texts and labels whose training begins with given weights, and has not begun.
+
+        ``fit(X, y, resume=True)``, on the texts and labels of this one, trains it: for `n_epochs` epochs, with an
+        optimizer that starts anew, with generators that go on from where this one's are. The given weights are the best
+        ones until an epoch is better on validation.
+
+        Parameters
+        ----------
+        network : Network
+            Such as this one's, pruned. Is not changed.
+        **parameters
+            Of the constructor, in place of this one's; they have to suit the network.
+
+        Returns
+        -------
+        SetLSTMClassifier
+            Usable for prediction at once.
+
+        Examples
+        --------
+        >>> texts, labels = ["a lovely film", "a dull film"] * 20, [1, 0] * 20
+        >>> clf = SetLSTMClassifier("dense", hidden_size=8, embedding_dim=8, validation_fraction=0).fit(texts, labels)
+        >>> tuned = clf.with_network(clf.network_, n_epochs=2).fit(texts, labels, resume=True)
+        >>> len(tuned.history_["train_loss"]), len(tuned.pretraining_["history"]["train_loss"])
+        (2, 8)
+        """
+        self._check_fitted()
+        clf = type(self)(**self.get_params() | parameters)
+        check_parameters(clf.get_params())
+        network = Network(
+            network.copy().parameters, network.scales, clf.embedding_dropout, clf.dropout, clf.kernel, clf.n_threads
+        )
+        state = clf._begin(network, copy.deepcopy(self.training_state_.streams))
+        history = {key: list(column) for key, column in self.history_.items() if key != "set_steps"}
+        state.pretraining = {"history": history, "best_epoch": self.best_epoch_}
+        clf.classes_, clf.vocabulary_, clf.training_state_ = self.classes_, self.vocabulary_, state
+        clf._fingerprint, clf._trained_with = self._fingerprint, clf.get_params()
+        clf._publish(state)
+        return clf
 
     def save(self, path):
         """Write the model, and all that is needed to go on training, to one ``.npz`` file.
@@ -402,6 +482,13 @@ class SetLSTMClassifier:
                     f"{name} was {self._trained_with[name]!r} when training began and is {value!r} now; resume can "
                     f"change {', '.join(RESUME_WITH_OTHER)} only: set {name} back, or fit anew"
                 )
+        before = self._trained_with["n_epochs"]
+        if self.zeta_schedule == "cosine" and self.connectivity == "set" and self.n_epochs != before:
+            raise ValueError(
+                f"n_epochs was {before} when training began and is {self.n_epochs} now; with zeta_schedule='cosine' it "
+                "decides how much each SET step replaces, so training would not be that of one go: set n_epochs back, "
+                "or fit anew"
+            )
 
     def _check_fitted(self):
         if not self.__sklearn_is_fitted__():
@@ -435,7 +522,7 @@ class SetLSTMClassifier:
     def _initial_state(self, n_words, n_classes):
         """Network, optimizer and generators before the first epoch."""
         streams = split_streams(np.random.default_rng(self.random_state))
-        recipe = self._recipe()
+        recipe = self.recipe()
         sizes = NetworkSizes(n_words, self.embedding_dim, self.hidden_size, n_classes)
         er_epsilon = None
         if self.connectivity != "dense":
@@ -452,10 +539,16 @@ class SetLSTMClassifier:
             kernel=self.kernel,
             n_threads=self.n_threads,
         )
+        return self._begin(network, streams)
+
+    def _begin(self, network, streams):
+        """The state of training before its first epoch."""
+        recipe = self.recipe()
         rates = dict.fromkeys(network.parameters, recipe.learning_rate) | {"E": recipe.embedding_learning_rate}
         return TrainingState.start(network, OPTIMIZERS[self.optimizer](network.parameters, rates), streams)
 
-    def _recipe(self):
+    def recipe(self):
+        """The recipe for the connectivity, with the settings that were given in place of its own: a Recipe."""
         default = DENSE_RECIPE if self.connectivity == "dense" else SPARSE_RECIPE
         given = {name: getattr(self, name) for name in vars(default) if getattr(self, name) is not None}
         return Recipe(**(vars(default) | given))
@@ -470,6 +563,7 @@ class SetLSTMClassifier:
             zeta=self.zeta,
             prune_rule=self.prune_rule,
             growth=self.growth,
+            zeta_schedule=self.zeta_schedule,
         )
 
     def _read(self, texts_or_ids, vocabulary):
@@ -492,7 +586,7 @@ class SetLSTMClassifier:
     def _publish(self, state):
         """Offer what was learnt so far under the names that users read."""
         self.network_ = state.best_network if state.best_network is not None else state.network
-        self.history_, self.best_epoch_ = state.history, state.best_epoch
+        self.history_, self.best_epoch_, self.pretraining_ = state.history, state.best_epoch, state.pretraining
         self.n_parameters_ = self.network_.count_parameters()
         shapes = {name: W.shape for name, W in self.network_.parameters.items()}
         self.n_dense_parameters_ = sum(int(np.prod(shape)) for shape in shapes.values())

@@ -7,13 +7,14 @@ import numpy as np
 from numpy_setlstm.kernels import KERNELS
 from numpy_setlstm.text import PADDING_ID, UNKNOWN_ID
 from numpy_setlstm.topology import PRUNE_RULES
-from numpy_setlstm.training import GROWTHS, OPTIMIZERS
+from numpy_setlstm.training import GROWTHS, OPTIMIZERS, ZETA_SCHEDULES
 
 CONNECTIVITIES = ("set", "static", "dense")
 _CHOICES = {
     "connectivity": CONNECTIVITIES,
     "prune_rule": PRUNE_RULES,
     "growth": GROWTHS,
+    "zeta_schedule": ZETA_SCHEDULES,
     "padding": ("pre", "post"),
     "truncating": ("pre", "post"),
     "optimizer": tuple(OPTIMIZERS),

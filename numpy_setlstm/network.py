@@ -67,6 +67,33 @@ class NetworkSizes:
         """Number of parameters of the dense network, everything counted, the padding word's row too."""
         return sum(int(np.prod(shape)) for shape in self.shapes.values())
 
+    def connection_counts(self, er_epsilon):
+        """Number of weights of E, W_x and W_h in a network with this er_epsilon.
+
+        Parameters
+        ----------
+        er_epsilon : float or None
+            None for the dense network.
+
+        Returns
+        -------
+        dict of str to int
+            The Erdős–Rényi count; all cells, those of the padding row too, where that fills the matrix and it is dense.
+
+        Examples
+        --------
+        >>> sizes = NetworkSizes(n_words=20_000, embedding_dim=256, hidden_size=256, n_classes=2)
+        >>> sizes.connection_counts(10)
+        {'E': 202560, 'W_x': 12800, 'W_h': 12800}
+        """
+        counts = {}
+        for name in SPARSE_PARAMETERS:
+            n_rows, n_cols = self.shapes[name]
+            count = n_rows * n_cols if er_epsilon is None else erdos_renyi_count((n_rows, n_cols), er_epsilon)
+            usable = (n_rows - reserved_rows_of(name)) * n_cols
+            counts[name] = n_rows * n_cols if count >= usable else count
+        return counts
+
     def er_epsilon_for(self, density):
         r"""The :math:`\varepsilon` at which the whole network has this share of the dense one's parameters.
 
@@ -334,14 +361,13 @@ def init_network(
     SparseMatrix(shape=(32, 128), nnz=320, density=0.0781, dtype=float32)
     """
     parameters, scales = {}, {}
+    counts = sizes.connection_counts(er_epsilon)
     for name in SPARSE_PARAMETERS:
         shape = sizes.shapes[name]
-        size = shape[0] * shape[1]
-        count = size if er_epsilon is None else erdos_renyi_count(shape, er_epsilon)
         reserved_rows = reserved_rows_of(name)
-        connections_per_unit = max(1, count / shape[1])  # into each unit of each gate, on average
+        connections_per_unit = max(1, counts[name] / shape[1])  # into each unit of each gate, on average
         scales[name] = embedding_scale if name == "E" else float(1 / np.sqrt(3 * connections_per_unit))
-        if count >= size - reserved_rows * shape[1]:
+        if counts[name] == shape[0] * shape[1]:
             parameters[name] = values_rng.normal(0, scales[name], shape).astype(dtype)
             parameters[name][:reserved_rows] = 0
         else:

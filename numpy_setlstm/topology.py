@@ -3,7 +3,8 @@ r"""Which connections exist: drawn at random, pruned, regrown.
 Sparse Evolutionary Training (SET) keeps a network sparse from its first step to its last. The network starts as a
 random graph (:func:`erdos_renyi`). After each epoch the connections that turned out weakest are removed
 (:func:`prune`) and as many are added at random (:func:`regrow`); :func:`set_step` does both and returns a
-:class:`SetStep`, through which everything that is stored per connection follows.
+:class:`SetStep`, through which everything that is stored per connection follows. SET's best-known rival, RigL, adds the
+connections whose gradient is largest: that is what `growth_scores` are for.
 
 Sources: D. C. Mocanu et al. (2018), "Scalable training of artificial neural networks with adaptive sparse connectivity
 inspired by network science", Nature Communications 9:2383; S. Liu, D. C. Mocanu and M. Pechenizkiy (2019),
@@ -238,12 +239,29 @@ def prune(W, zeta, prune_rule="sign"):
         groups = [np.arange(W.nnz)]
     else:
         raise ValueError(f"prune_rule is {prune_rule!r}; expected one of {', '.join(map(repr, PRUNE_RULES))}")
-    weakest = [g[_smallest(np.abs(W.values[g]), _floor_share(zeta, len(g)))] for g in groups]
+    weakest = [g[smallest(np.abs(W.values[g]), _floor_share(zeta, len(g)))] for g in groups]
     return np.sort(np.concatenate(weakest))
 
 
-def _smallest(sizes, count):
-    """Positions of the `count` smallest numbers, of equal ones the first; linear in their number, unlike sorting."""
+def smallest(sizes, count):
+    """Find the smallest numbers, in time linear in how many there are, unlike sorting.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (n,)
+    count : int
+        From 0 to n.
+
+    Returns
+    -------
+    ndarray of shape (count,), int
+        Their positions, in no particular order; of equal numbers the first go first.
+
+    Examples
+    --------
+    >>> sorted(smallest(np.array([3.0, 1.0, 2.0, 2.0]), 2).tolist())
+    [1, 2]
+    """
     if count == 0:
         return np.arange(0)
     limit = np.partition(sizes, count - 1)[count - 1]  # the largest of them
@@ -256,8 +274,8 @@ def _floor_share(zeta, count):
     return int(Fraction(repr(float(zeta))) * count)
 
 
-def regrow(shape, rows, cols, count, rng, *, reserved_rows=0):
-    """Choose free cells for new connections, every set of them equally likely.
+def regrow(shape, rows, cols, count, rng, *, reserved_rows=0, growth_scores=None):
+    """Choose free cells for new connections: every set of them equally likely, or those of the largest score.
 
     Parameters
     ----------
@@ -269,6 +287,10 @@ def regrow(shape, rows, cols, count, rng, *, reserved_rows=0):
     rng : numpy.random.Generator
     reserved_rows : int, default 0
         The first so many rows have no connection and get none.
+    growth_scores : ndarray of `shape`, optional
+        Numbers of at least 0, such as the size of each cell's gradient: the free cells with the largest ones are taken,
+        of equal ones the first. A score of 0 recommends nothing: if fewer free cells than `count` have more than that,
+        the rest are drawn at random from those of score 0. This array is dense, and as large as the full matrix.
 
     Returns
     -------
@@ -279,12 +301,15 @@ def regrow(shape, rows, cols, count, rng, *, reserved_rows=0):
     Raises
     ------
     ValueError
-        If fewer than `count` cells are free.
+        If fewer than `count` cells are free, or a score is negative, NaN or infinite, or their shape is another.
 
     Examples
     --------
     >>> regrow((2, 2), np.array([0, 1]), np.array([0, 1]), 2, np.random.default_rng(0))
     (array([0, 1]), array([1, 0]))
+    >>> scores = np.array([[9.0, 1.0, 3.0], [0.0, 2.0, 0.0]])
+    >>> regrow((2, 3), np.array([0]), np.array([0]), 2, np.random.default_rng(0), growth_scores=scores)
+    (array([0, 1]), array([2, 1]))
     """
     n_rows, n_cols = check_shape(shape)
     offset = reserved_rows * n_cols
@@ -297,7 +322,36 @@ def regrow(shape, rows, cols, count, rng, *, reserved_rows=0):
     n_cells = n_rows * n_cols - offset
     if count > n_cells - len(occupied):
         raise ValueError(f"{count} connections are to be added, but only {n_cells - len(occupied)} cells are free")
-    return np.divmod(_draw_free_cells(occupied, n_cells, count, rng) + offset, n_cols)
+    if growth_scores is None:
+        cells = _draw_free_cells(occupied, n_cells, count, rng)
+    else:
+        best = _best_free_cells(occupied, _check_scores(growth_scores, shape).ravel()[offset:], count)
+        taken = np.union1d(occupied, best)
+        cells = np.union1d(best, _draw_free_cells(taken, n_cells, count - len(best), rng))
+    return np.divmod(cells + offset, n_cols)
+
+
+def _check_scores(growth_scores, shape):
+    scores = np.asarray(growth_scores)
+    if scores.shape != tuple(shape):
+        raise ValueError(f"growth_scores have shape {scores.shape}; expected {tuple(shape)}, one number per cell")
+    bad = np.argwhere(~(np.isfinite(scores) & (scores >= 0)))
+    if len(bad):
+        row, col = bad[0].tolist()
+        raise ValueError(
+            f"{len(bad)} growth_scores are negative, NaN or infinite, the first is {scores[row, col]} at "
+            f"({row}, {col}); expected sizes of gradients, np.abs(gradient): if training has diverged, lower the "
+            "learning rate"
+        )
+    return scores
+
+
+def _best_free_cells(occupied, scores, count):
+    """The `count` cells not `occupied` with the largest scores above 0, sorted; fewer if not so many have one."""
+    free_scores = scores.copy()
+    free_scores[occupied] = 0
+    candidates = np.flatnonzero(free_scores)
+    return np.sort(candidates[smallest(-free_scores[candidates], min(count, len(candidates)))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -385,8 +439,8 @@ class SetStep:
         return carried
 
 
-def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0):
-    r"""One step of Sparse Evolutionary Training: prune the weakest connections, regrow as many at random.
+def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0, growth_scores=None):
+    r"""One step of Sparse Evolutionary Training: prune the weakest connections, regrow as many.
 
     Parameters
     ----------
@@ -402,6 +456,8 @@ def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0):
         the step changes what the network computes only by what it prunes.
     reserved_rows : int, default 0
         The first so many rows have no connection and get none.
+    growth_scores : ndarray of the shape of `W`, optional
+        Which cells to grow, instead of random ones: see :func:`regrow`.
 
     Returns
     -------
@@ -418,7 +474,8 @@ def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0):
     Notes
     -----
     Source: Mocanu et al. (2018), algorithm 1. SET's published codes start new weights either like the
-    initial ones or at 0; `scale` gives both.
+    initial ones or at 0; `scale` gives both. Growth by the size of the gradient: U. Evci et al. (2020), "Rigging the
+    Lottery: Making All Tickets Winners" (RigL), arXiv:1911.11134.
 
     Examples
     --------
@@ -430,7 +487,15 @@ def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0):
     """
     pruned = prune(W, zeta, prune_rule)
     kept = np.delete(np.arange(W.nnz), pruned)
-    grown_rows, grown_cols = regrow(W.shape, W.rows[kept], W.cols[kept], len(pruned), rng, reserved_rows=reserved_rows)
+    grown_rows, grown_cols = regrow(
+        W.shape,
+        W.rows[kept],
+        W.cols[kept],
+        len(pruned),
+        rng,
+        reserved_rows=reserved_rows,
+        growth_scores=growth_scores,
+    )
 
     # Two sorted lists of cells become one: a grown connection stands where its key belongs among the kept.
     kept_keys = W.topology.keys[kept]

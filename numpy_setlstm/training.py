@@ -5,6 +5,7 @@ the place within the epoch. So training that was interrupted, saved and resumed 
 given in one go.
 """
 
+import math
 import signal
 import threading
 import time
@@ -23,7 +24,9 @@ from numpy_setlstm.topology import set_step
 POOL_BATCHES = 32  # minibatches that are sorted by length together: see batch_order
 STREAMS = ("topology", "values", "batches", "dropout")
 OPTIMIZERS = {"adam": Adam, "sgd": SGD}
-GROWTHS = ("zero", "random")
+GROWTHS = ("zero", "random", "gradient")
+ZETA_SCHEDULES = ("constant", "cosine")
+GRADIENT_BATCHES = 8  # minibatches whose texts give the gradient that growth="gradient" goes by
 HISTORY_KEYS = (
     "train_loss",
     "train_accuracy",
@@ -56,8 +59,11 @@ class TrainingSettings:
         Fraction of the connections that each SET step replaces.
     prune_rule : {"sign", "magnitude"}
         See :func:`numpy_setlstm.topology.prune`.
-    growth : {"zero", "random"}
-        Whether new connections start at 0 or are drawn like the initial ones.
+    growth : {"zero", "random", "gradient"}
+        Whether new connections are at random places and start at 0, or there and are drawn like the initial ones, or
+        are where the gradient is largest and start at 0: see :func:`gradient_sizes`.
+    zeta_schedule : {"constant", "cosine"}
+        Whether every SET step replaces the fraction `zeta`, or fewer and fewer: see :func:`zeta_of`.
     """
 
     n_epochs: int = 8
@@ -68,6 +74,7 @@ class TrainingSettings:
     zeta: float = 0.3
     prune_rule: str = "sign"
     growth: str = "zero"
+    zeta_schedule: str = "constant"
 
 
 @dataclass
@@ -98,7 +105,11 @@ class TrainingState:
     best_network : Network or None
         Copy of the network after the best epoch, topology and weights together.
     best_epoch : int
-        Index of that epoch; -1 before the first one has ended.
+        Index of that epoch; -1 before the first one has ended, and while pretrained weights are better than any since.
+    pretraining : dict of str to value, or None
+        Where the first weights came from, unless they were drawn at random: ``history`` (of that training, per epoch,
+        without its SET steps) and ``best_epoch``. As soon as training begins also ``validation_loss`` and
+        ``validation_accuracy`` of these weights, which are the best ones until an epoch gives better ones.
     interrupted : bool
         Whether training was told to stop, by Ctrl-C.
     torn : bool
@@ -116,6 +127,7 @@ class TrainingState:
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
     best_network: Network | None = None
     best_epoch: int = -1
+    pretraining: dict | None = None
     interrupted: bool = False
     torn: bool = False
 
@@ -160,6 +172,7 @@ def train(state, settings, tokens, labels, validation=None, *, progress=False, a
     labels : ndarray of shape (n_texts,), int
     validation : tuple of (tokens, labels), optional
         Chooses the best epoch: the highest accuracy, among equals the lowest loss. Without it the last epoch is best.
+        Weights that were trained before compete too.
     progress : bool, default False
         Show a bar with the time left, if standard error is a terminal.
     after_epoch : callable, optional
@@ -200,7 +213,7 @@ def train(state, settings, tokens, labels, validation=None, *, progress=False, a
         state.interrupted, state.torn = False, True
         while state.epoch < settings.n_epochs:
             if state.order is None:
-                _begin_epoch(state, settings, tokens, validation)
+                _begin_epoch(state, settings, tokens, labels, validation)
             while state.batch < per_epoch:
                 if interrupt.requested:
                     state.interrupted, state.torn = True, False
@@ -252,10 +265,14 @@ def batch_order(lengths, batch_size, rng):
     return np.concatenate([batches.ravel(), order[in_full_batches:]])
 
 
-def _begin_epoch(state, settings, tokens, validation):
+def _begin_epoch(state, settings, tokens, labels, validation):
     start = time.perf_counter()
+    if state.pretraining is not None and state.epoch == 0:
+        loss, accuracy = evaluate(state.network, *validation) if validation else (None, None)
+        state.pretraining |= {"validation_loss": loss, "validation_accuracy": accuracy}
+        state.best_network = state.network.copy()
     if settings.evolve and state.epoch > 0:
-        state.history["set_steps"].append(evolve(state, settings))
+        state.history["set_steps"].append(evolve(state, settings, tokens, labels))
         loss = evaluate(state.network, *validation)[0] if validation else None
         state.history["validation_loss_evolved"].append(loss)
     lengths = (tokens != PADDING_ID).sum(axis=1)
@@ -296,16 +313,24 @@ def _end_epoch(state, validation):
     history["validation_loss"].append(loss)
     history["validation_accuracy"].append(accuracy)
     history["seconds"].append(state.sums["seconds"] + time.perf_counter() - start)
-    if validation is None or state.best_epoch < 0 or _merit(history, state.epoch) > _merit(history, state.best_epoch):
+    if validation is None or _is_best(state):
         state.best_network, state.best_epoch = state.network.copy(), state.epoch
     state.epoch, state.batch, state.order = state.epoch + 1, 0, None
 
 
-def _merit(history, epoch):
-    return history["validation_accuracy"][epoch], -history["validation_loss"][epoch]
+def _is_best(state):
+    """Whether the epoch that has just ended gave the best network so far."""
+    accuracies, losses = state.history["validation_accuracy"], state.history["validation_loss"]
+    if state.best_epoch >= 0:
+        best = accuracies[state.best_epoch], -losses[state.best_epoch]
+    elif state.pretraining is not None:
+        best = state.pretraining["validation_accuracy"], -state.pretraining["validation_loss"]
+    else:
+        return True
+    return (accuracies[-1], -losses[-1]) > best
 
 
-def evolve(state, settings):
+def evolve(state, settings, tokens=None, labels=None):
     """Take one SET step in every sparse matrix; the optimizer's state follows.
 
     Parameters
@@ -313,26 +338,116 @@ def evolve(state, settings):
     state : TrainingState
         Changed in place.
     settings : TrainingSettings
+    tokens, labels : ndarray, optional
+        As in :func:`train`; needed for ``growth="gradient"`` only.
 
     Returns
     -------
     dict of str to SetStep
         One per sparse matrix; a matrix that is dense does not evolve.
     """
+    zeta = zeta_of(settings, len(state.history["set_steps"]))
+    scores = gradient_sizes(state, settings, tokens, labels) if settings.growth == "gradient" else {}
     steps = {}
     for name in SPARSE_PARAMETERS:
         W = state.network.parameters[name]
         if isinstance(W, SparseMatrix):
             state.network.parameters[name], steps[name] = set_step(
                 W,
-                settings.zeta,
+                zeta,
                 state.streams["topology"],
                 prune_rule=settings.prune_rule,
                 scale=state.network.scales[name] if settings.growth == "random" else 0.0,
                 reserved_rows=reserved_rows_of(name),
+                growth_scores=scores.get(name),
             )
             state.optimizer.carry(name, steps[name])
     return steps
+
+
+def zeta_of(settings, evolution):
+    r"""The fraction of the connections that one evolution replaces.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+    evolution : int
+        Its index k, from 0 on; :math:`n` epochs have :math:`n - 1` evolutions, the last of which has
+        :math:`k = n - 2`.
+
+    Returns
+    -------
+    float in [0, 1]
+
+    Notes
+    -----
+    .. math:: \zeta_k = \frac{\zeta}{2} \left(1 + \cos \frac{\pi k}{n - 1}\right)
+
+    for "cosine": the first evolution replaces all of :math:`\zeta`, the last one some :math:`2.5 \, \zeta / (n - 1)^2`,
+    and only one after that, which does not take place, would replace nothing.
+
+    Source: U. Evci et al. (2020), arXiv:1911.11134, section 3, :math:`f_{decay}`, with the evolutions as the unit of
+    time and all of training as :math:`T_{end}`; RigL itself stops its updates some time before training ends.
+
+    Examples
+    --------
+    >>> settings = TrainingSettings(n_epochs=5, zeta=0.3, zeta_schedule="cosine")
+    >>> [round(zeta_of(settings, k), 3) for k in range(4)]
+    [0.3, 0.256, 0.15, 0.044]
+    """
+    if settings.zeta_schedule == "constant":
+        return settings.zeta
+    return settings.zeta / 2 * (1 + math.cos(math.pi * evolution / (settings.n_epochs - 1)))
+
+
+def gradient_sizes(state, settings, tokens, labels):
+    """How large the gradient of the loss is at every cell of the sparse matrices, connection or not.
+
+    Parameters
+    ----------
+    state : TrainingState
+        Its "topology" stream draws the texts; nothing else changes.
+    settings : TrainingSettings
+    tokens, labels : ndarray
+        As in :func:`train`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        One array of the full shape per sparse matrix, of numbers of at least 0. In E a word that occurs in none of the
+        drawn texts has only zeros, and so has the padding.
+
+    Notes
+    -----
+    The gradient is that of the mean loss over the texts of :data:`GRADIENT_BATCHES` minibatches, without dropout, and
+    with the network as it is before the SET step.
+
+    Source: U. Evci et al. (2020), "Rigging the Lottery: Making All Tickets Winners" (RigL), arXiv:1911.11134. This is
+    RigL's growth rule within SET, not all of RigL. RigL updates its connections every so many steps (some hundred)
+    and goes by the gradient of one minibatch; here, as in SET, there is one update between two epochs, so that a mean
+    over more texts is affordable. RigL prunes by magnitude, here `prune_rule` decides; RigL lets the fraction decay by
+    a cosine and stops before the end of training, here `zeta_schedule` decides; and RigL gives each layer its share of
+    connections by the Erdős–Rényi(-kernel) rule or equally, here it is the Erdős–Rényi rule for all three matrices.
+
+    Time and memory are those of a dense network: this is a rival to measure against, not a way to save either.
+    """
+    count = min(len(tokens), GRADIENT_BATCHES * settings.batch_size)
+    chosen = state.streams["topology"].permutation(len(tokens))[:count]
+    network = state.network
+    sparse = [name for name in SPARSE_PARAMETERS if isinstance(network.parameters[name], SparseMatrix)]
+    dense = network.parameters | {name: network.parameters[name].toarray() for name in sparse}
+    sums = {name: np.zeros_like(dense[name]) for name in sparse}
+    for first in range(0, count, settings.batch_size):
+        batch = chosen[first : first + settings.batch_size]
+        logits, cache = network.forward(tokens[batch], parameters=dense)
+        _, loss_cache = cross_entropy_forward(logits, labels[batch])
+        gradients = network.backward(cross_entropy_backward(loss_cache), cache)
+        for name in sparse:
+            sums[name] += gradients[name] * (len(batch) / count)  # of the mean over all texts, not over this minibatch
+    sizes = {name: np.abs(gradient) for name, gradient in sums.items()}
+    for name in sparse:
+        sizes[name][: reserved_rows_of(name)] = 0
+    return sizes
 
 
 def evaluate(network, tokens, labels, batch_size=256):

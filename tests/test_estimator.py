@@ -201,8 +201,8 @@ def test_er_epsilon_gives_each_matrix_its_erdos_renyi_count_and_overrides_densit
 
 
 def test_the_recipe_depends_on_the_connectivity_and_gives_way_to_what_is_set():
-    assert classifier()._recipe() == classifier(connectivity="static")._recipe() == SPARSE_RECIPE
-    assert classifier(connectivity="dense")._recipe() == DENSE_RECIPE
+    assert classifier().recipe() == classifier(connectivity="static").recipe() == SPARSE_RECIPE
+    assert classifier(connectivity="dense").recipe() == DENSE_RECIPE
     rates = classifier(learning_rate=0.5)._initial_state(30, 2).optimizer.learning_rates
     assert rates == dict.fromkeys(("W_x", "W_h", "b", "W_out", "b_out"), 0.5) | {"E": 1e-2}
 

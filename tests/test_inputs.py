@@ -39,7 +39,8 @@ def raises(error, *pieces):
 CHOICES = {
     "connectivity": ("sparse", "'set', 'static', 'dense'"),
     "prune_rule": ("random", "'sign', 'magnitude'"),
-    "growth": ("gradient", "'zero', 'random'"),
+    "growth": ("largest", "'zero', 'random', 'gradient'"),
+    "zeta_schedule": ("linear", "'constant', 'cosine'"),
     "kernel": ("cuda", "'auto', 'gather', 'scratch'"),
     "optimizer": ("rmsprop", "'adam', 'sgd'"),
     "padding": ("left", "'pre', 'post'"),

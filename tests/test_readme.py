@@ -47,7 +47,7 @@ def test_the_house_imports_never_upwards():
         **dict.fromkeys(["topology", "layers", "converters"], 2),
         **dict.fromkeys(["network", "optimizers"], 3),
         **dict.fromkeys(["training", "checkpoint"], 4),
-        **dict.fromkeys(["inputs", "estimator", "experiment", "benchmark", "plotting", "selfcheck"], 5),
+        **dict.fromkeys(["inputs", "estimator", "rivals", "experiment", "benchmark", "plotting", "selfcheck"], 5),
         **dict.fromkeys(["cli"], 6),
         **dict.fromkeys(["text", "datasets", "gradcheck"], 0),
     }

@@ -22,6 +22,7 @@ from numpy_setlstm.topology import (
     regrow,
     replay,
     set_step,
+    smallest,
     turnover_by_group,
 )
 
@@ -518,6 +519,97 @@ def test_more_connections_than_free_cells_is_an_error():
         regrow((2, 2), np.array([0, 1]), np.array([0, 1]), 3, np.random.default_rng(0))
     with pytest.raises(ValueError, match="3 connections are to be added, but only 2 cells are free"):
         regrow((3, 2), np.array([1, 2]), np.array([0, 1]), 3, np.random.default_rng(0), reserved_rows=1)
+
+
+# Regrowing where a score is largest
+
+
+def test_growth_by_score_computed_by_hand():
+    # Connected are (0, 0), which has the largest score of all, and (1, 2). Of the free cells (0, 2) and (1, 0) have the
+    # largest scores, 5 and 4.
+    scores = np.array([[9.0, 1.0, 5.0], [4.0, 3.0, 8.0]])
+    grown = regrow((2, 3), np.array([0, 1]), np.array([0, 2]), 2, np.random.default_rng(0), growth_scores=scores)
+    assert cells(*grown) == [(0, 2), (1, 0)]
+
+
+def test_of_equal_scores_the_first_grow():
+    grown = regrow((2, 3), *np.zeros((2, 0), int), 2, np.random.default_rng(0), growth_scores=np.full((2, 3), 0.5))
+    assert cells(*grown) == [(0, 0), (0, 1)]
+
+
+@steady
+@given(W=matrices(), data=st.data(), seed=seeds)
+def test_growth_by_score_takes_what_sorting_all_cells_would(W, data, seed):
+    reserved = data.draw(st.integers(0, min(W.rows, default=W.shape[0])))
+    scores = data.draw(hnp.arrays(np.float64, W.shape, elements=st.sampled_from([0.0, 0.5, 1.0, 2.0, 7.5])))
+    free = [cell for cell in np.ndindex(W.shape) if cell not in cells(W.rows, W.cols) and cell[0] >= reserved]
+    count = data.draw(st.integers(0, len(free)))
+    before = scores.copy()
+    grown = cells(
+        *regrow(
+            W.shape,
+            W.rows,
+            W.cols,
+            count,
+            np.random.default_rng(seed),
+            reserved_rows=reserved,
+            growth_scores=scores,
+        )
+    )
+    assert np.array_equal(scores, before)
+    assert len(grown) == count and strictly_increasing(grown) and set(grown) <= set(free)
+    in_order = sorted((cell for cell in free if scores[cell] > 0), key=lambda cell: -scores[cell])  # stable
+    assert set(in_order[:count]) == {cell for cell in grown if scores[cell] > 0}
+
+
+def test_cells_without_a_score_are_drawn_at_random_when_the_others_do_not_suffice():
+    scores = np.zeros((3, 4))
+    scores[0, 0], scores[1, 1], scores[2, 3] = 9.0, 0.1, 0.2  # the first is in the reserved row, the second connected
+    drawn = Counter()
+    for seed in range(1400):
+        rng = np.random.default_rng(seed)
+        rows, cols = np.array([1, 1]), np.array([0, 1])
+        grown = cells(*regrow((3, 4), rows, cols, 3, rng, reserved_rows=1, growth_scores=scores))
+        assert (2, 3) in grown
+        drawn[tuple(cell for cell in grown if cell != (2, 3))] += 1
+    assert len(drawn) == 10  # pairs of the five other free cells
+    assert chi_square(drawn.values()) < CHI_SQUARE_LIMIT[9]
+
+
+def test_growth_by_score_draws_nothing_where_the_scores_decide():
+    rng = np.random.default_rng(0)
+    before = rng.bit_generator.state
+    regrow((2, 3), np.array([0]), np.array([0]), 3, rng, growth_scores=np.arange(6.0).reshape(2, 3))
+    assert rng.bit_generator.state == before
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_step_by_score_brings_back_what_it_pruned_if_that_scores_highest(rule):
+    W = SparseMatrix((1, 4), [0, 0], [1, 2], [0.1, 5.0])
+    scores = np.array([[1.0, 9.0, 0.0, 2.0]])
+    new, step = set_step(W, 0.5, np.random.default_rng(0), prune_rule=rule, growth_scores=scores)
+    assert step.pruned.tolist() == [0]
+    assert cells(new.rows, new.cols) == [(0, 1), (0, 2)] and new.values.tolist() == [0.0, 5.0]
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
+def test_a_score_that_is_no_size_is_named(wrong):
+    scores = np.ones((2, 3))
+    scores[1, 2] = wrong
+    with pytest.raises(ValueError, match=rf"1 growth_scores are .* the first is {wrong} at \(1, 2\)"):
+        regrow((2, 3), np.array([0]), np.array([0]), 1, np.random.default_rng(0), growth_scores=scores)
+
+
+def test_scores_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"growth_scores have shape \(3, 2\); expected \(2, 3\), one number per cell"):
+        regrow((2, 3), np.array([0]), np.array([0]), 1, np.random.default_rng(0), growth_scores=np.ones((3, 2)))
+
+
+@steady
+@given(sizes=hnp.arrays(np.float64, st.integers(0, 12), elements=st.integers(-3, 3).map(float)), data=st.data())
+def test_the_smallest_are_those_of_a_stable_sort(sizes, data):
+    count = data.draw(st.integers(0, len(sizes)))
+    assert sorted(smallest(sizes, count)) == sorted(np.argsort(sizes, kind="stable")[:count])
 
 
 # A whole step

@@ -1,5 +1,6 @@
 """Training: what it does between two epochs, what it keeps, and that stopping and going on changes no bit."""
 
+import copy
 import io
 import os
 import signal
@@ -14,8 +15,18 @@ from numpy_setlstm.layers.readout import cross_entropy_forward
 from numpy_setlstm.network import NetworkSizes, init_network
 from numpy_setlstm.optimizers import SGD, Adam, clip_by_norm
 from numpy_setlstm.sparse import weights_of
-from numpy_setlstm.topology import replay
-from numpy_setlstm.training import TrainingSettings, TrainingState, evaluate, evolve, split_streams, train
+from numpy_setlstm.topology import prune, replay
+from numpy_setlstm.training import (
+    GRADIENT_BATCHES,
+    TrainingSettings,
+    TrainingState,
+    evaluate,
+    evolve,
+    gradient_sizes,
+    split_streams,
+    train,
+    zeta_of,
+)
 
 SPARSE = ("E", "W_x", "W_h")
 EVERY_KIND = [(c, o) for c in ("set", "static", "dense") for o in ("adam", "sgd")]
@@ -434,7 +445,7 @@ def test_replaying_the_set_steps_from_the_initial_topologies_gives_the_final_one
 
 
 @pytest.mark.parametrize("prune_rule", ["sign", "magnitude"])
-@pytest.mark.parametrize("growth", ["zero", "random"])
+@pytest.mark.parametrize("growth", ["zero", "random", "gradient"])
 def test_the_number_of_connections_is_constant_over_the_whole_training(prune_rule, growth):
     state, tokens, labels = begin()
     expected = {name: state.network.parameters[name].nnz for name in SPARSE}
@@ -531,6 +542,113 @@ def test_growth_decides_where_new_connections_start(growth):
     for name in SPARSE:
         new = state.network.parameters[name].values[steps[name].grown]
         assert len(new) and new.any() == (growth == "random")
+
+
+# Growth by the gradient
+
+
+def mean_loss(network, tokens, labels, parameters):
+    logits, _ = network.forward(tokens, parameters=parameters, keep=False)
+    return cross_entropy_forward(logits, labels)[0]
+
+
+def test_gradient_sizes_are_those_of_the_dense_gradient_by_finite_differences():
+    state, tokens, labels = begin(embedding_dropout=0.5, dropout=0.5)
+    sizes = gradient_sizes(state, TrainingSettings(batch_size=4), tokens, labels)  # minibatches of 4, 4 and 2 texts
+    dense = {name: W.toarray() if name in SPARSE else W for name, W in state.network.parameters.items()}
+    assert sizes.keys() == set(SPARSE)
+    fd_step = 1e-5
+    for name in SPARSE:
+        assert sizes[name].shape == dense[name].shape
+        expected = np.zeros_like(dense[name])
+        for cell in np.ndindex(expected.shape):
+            if name == "E" and cell[0] == 0:
+                continue  # the padding word
+            W = dense[name].copy()
+            losses = []
+            for sign in (1, -1):
+                W[cell] = dense[name][cell] + sign * fd_step
+                losses.append(mean_loss(state.network, tokens, labels, dense | {name: W}))
+            expected[cell] = abs(losses[0] - losses[1]) / (2 * fd_step)
+        np.testing.assert_allclose(sizes[name], expected, rtol=0, atol=1e-8 * expected.max())
+
+
+def test_gradient_sizes_of_words_that_do_not_occur_and_of_the_padding_are_zero():
+    state, tokens, labels = begin()
+    tokens[tokens == 7] = 8
+    sizes = gradient_sizes(state, TrainingSettings(), tokens, labels)["E"]
+    assert not sizes[0].any() and not sizes[7].any() and sizes[8].all()
+
+
+def test_gradient_growth_goes_by_as_many_texts_as_it_says():
+    state, tokens, labels = begin(n_texts=40)
+    seen = []
+    forward = state.network.forward
+    state.network.forward = lambda tokens, **keywords: (seen.append(len(tokens)), forward(tokens, **keywords))[1]
+    gradient_sizes(state, TrainingSettings(batch_size=3), tokens, labels)
+    assert seen == [3] * GRADIENT_BATCHES
+
+
+@pytest.mark.parametrize("prune_rule", ["sign", "magnitude"])
+def test_gradient_growth_takes_the_cells_that_sorting_would(prune_rule):
+    state, tokens, labels = begin()
+    settings = TrainingSettings(growth="gradient", prune_rule=prune_rule)
+    topology_stream = copy.deepcopy(state.streams["topology"])
+    twin = TrainingState(state.network.copy(), state.optimizer, {"topology": topology_stream}, {})
+    sizes = gradient_sizes(twin, settings, tokens, labels)
+    before = {name: state.network.parameters[name] for name in SPARSE}
+    steps = evolve(state, settings, tokens, labels)
+    for name in SPARSE:
+        W, step = before[name], steps[name]
+        kept = np.delete(W.topology.keys, prune(W, settings.zeta, prune_rule))
+        order = np.argsort(-sizes[name].ravel(), kind="stable")
+        free = order[~np.isin(order, kept)]
+        keys = step.grown_cells[0].astype(int) * W.shape[1] + step.grown_cells[1]
+        assert len(keys) and keys.tolist() == sorted(free[: len(keys)].tolist())
+        assert not state.network.parameters[name].values[step.grown].any()
+        assert state.network.parameters[name].nnz == W.nnz
+
+
+def test_resuming_is_exact_with_gradient_growth_and_a_cosine(monkeypatch, tmp_path):
+    parameters = {"growth": "gradient", "zeta_schedule": "cosine", "n_epochs": 4, "zeta": 0.5}
+    in_one_go = classifier(**parameters).fit(TEXTS, LABELS)
+    for call in (3, 5, 8, 13):
+        with monkeypatch.context() as patch:
+            press_ctrl_c(patch, "clip_by_norm", [call])
+            clf = fit_interrupted(classifier(**parameters))
+        clf = reloaded(clf, tmp_path / "model.npz").fit(TEXTS, LABELS, resume=True)
+        assert_same_training(clf, in_one_go)
+
+
+# The fraction that is replaced
+
+
+def test_a_cosine_falls_from_zeta_to_almost_nothing():
+    settings = TrainingSettings(n_epochs=9, zeta=0.4, zeta_schedule="cosine")
+    zetas = [zeta_of(settings, k) for k in range(8)]
+    assert zetas[0] == 0.4 and zetas[4] == pytest.approx(0.2) and zetas[7] == pytest.approx(0.01522, abs=1e-5)
+    assert np.all(np.diff(zetas) < 0)
+    assert zeta_of(TrainingSettings(n_epochs=2, zeta=0.4, zeta_schedule="cosine"), 0) == 0.4
+    assert [zeta_of(TrainingSettings(n_epochs=9, zeta=0.4), k) for k in range(8)] == [0.4] * 8
+
+
+def test_each_evolution_replaces_what_the_schedule_says():
+    clf = classifier(n_epochs=5, zeta=0.5, zeta_schedule="cosine", prune_rule="magnitude").fit(TEXTS, LABELS)
+    nnz = clf.network_.parameters["E"].nnz
+    pruned = [len(steps["E"].pruned) for steps in clf.history_["set_steps"]]
+    assert pruned == [int(nnz * 0.25 * (1 + np.cos(np.pi * k / 4))) for k in range(4)]
+
+
+def test_with_a_cosine_the_number_of_epochs_is_settled_when_training_begins():
+    clf = classifier(n_epochs=3, zeta_schedule="cosine").fit(TEXTS, LABELS)
+    clf.set_params(n_epochs=4)
+    with pytest.raises(
+        ValueError, match="n_epochs was 3 when training began and is 4 now; with zeta_schedule='cosine'"
+    ):
+        clf.fit(TEXTS, LABELS, resume=True)
+    static = classifier(connectivity="static", n_epochs=3, zeta_schedule="cosine").fit(TEXTS, LABELS)
+    static.set_params(n_epochs=4).fit(TEXTS, LABELS, resume=True)  # which has nothing to replace
+    assert len(static.history_["train_loss"]) == 4
 
 
 # Divergence
