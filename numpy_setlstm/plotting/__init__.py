@@ -12,6 +12,8 @@ the same matrix, pruned and regrown as often, without any training
 (:func:`~numpy_setlstm.topology.null_evolution`).
 """
 
+from numpy_setlstm.measures.degrees import expected_degrees
+from numpy_setlstm.measures.evolution import surviving_fraction
 from numpy_setlstm.plotting.benchmark import (
     PART_STYLES,
     plot_benchmark,
@@ -20,11 +22,13 @@ from numpy_setlstm.plotting.benchmark import (
     plot_time_against_density,
 )
 from numpy_setlstm.plotting.checks import COMPRESSED_BELOW, plot_step_sizes
+from numpy_setlstm.plotting.comparison import plot_accuracies, plot_differences
 from numpy_setlstm.plotting.connectivity import MAX_DOTS, plot_connectivity, plot_connectivity_change, plot_set_step
-from numpy_setlstm.plotting.degrees import expected_degrees, plot_degrees, plot_weight_histogram
-from numpy_setlstm.plotting.evolution import plot_survival, surviving_fraction
+from numpy_setlstm.plotting.degrees import plot_degrees, plot_weight_histogram
+from numpy_setlstm.plotting.evolution import plot_ever_tried, plot_survival, plot_turnover
 from numpy_setlstm.plotting.film import GIF_COLORS, animate_evolution, save_animation
 from numpy_setlstm.plotting.learning import plot_learning_curves
+from numpy_setlstm.plotting.structure import plot_distances, plot_expansion
 from numpy_setlstm.plotting.style import BLUE, GATE_NAMES, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
 
 __all__ = [
@@ -41,10 +45,15 @@ __all__ = [
     "VERMILLION",
     "animate_evolution",
     "expected_degrees",
+    "plot_accuracies",
     "plot_benchmark",
     "plot_connectivity",
     "plot_connectivity_change",
     "plot_degrees",
+    "plot_differences",
+    "plot_distances",
+    "plot_ever_tried",
+    "plot_expansion",
     "plot_learning_curves",
     "plot_scaling",
     "plot_set_step",
@@ -52,6 +61,7 @@ __all__ = [
     "plot_step_sizes",
     "plot_survival",
     "plot_time_against_density",
+    "plot_turnover",
     "plot_weight_histogram",
     "save_animation",
     "surviving_fraction",

@@ -14,8 +14,9 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from numpy_setlstm.layers.lstm import GATES
+from numpy_setlstm.measures.evolution import births, surviving_fraction
 from numpy_setlstm.plotting.connectivity import MAX_DOTS, dot_diameter, dot_key, draw_dots
-from numpy_setlstm.plotting.evolution import births, label_survival, surviving_fraction
+from numpy_setlstm.plotting.evolution import label_survival
 from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, PURPLE, blue, dashes, faint, line_colors
 
 GIF_COLORS = 64
