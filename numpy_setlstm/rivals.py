@@ -218,9 +218,10 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
     connections per matrix as the sparse network has, and trained on with these connections: optimizer and schedule of
     learning rates start anew, the rates are those of the dense recipe, since that is how large these weights are; only
     the embedding, which is sparse now, has the rate of the sparse recipe. What is returned is a classifier with
-    ``connectivity="static"``; its `history_` is that of fine-tuning, and `pretraining_` has the dense network's history,
-    and what the network was worth right after pruning. If no epoch of fine-tuning is better than that, the network
-    right after pruning is the result and `best_epoch_` is -1. (Without validation the last epoch is the result.) This rival costs a dense training on top of the sparse one.
+    ``connectivity="static"``; its `history_` is that of fine-tuning, and `pretraining_` has the dense network's
+    history, and what the network was worth right after pruning. If no epoch of fine-tuning is better than that, the
+    network right after pruning is the result and `best_epoch_` is -1. (Without validation the last epoch is the
+    result.) This rival costs a dense training on top of the sparse one.
 
     Examples
     --------
