@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numpy_setlstm.estimator import SetLSTMClassifier
+from numpy_setlstm.estimator import SPARSE_RECIPE, SetLSTMClassifier
 from numpy_setlstm.inputs import check_parameters, check_X
 from numpy_setlstm.network import NetworkSizes, reserved_rows_of
 from numpy_setlstm.sparse import SparseMatrix
@@ -216,11 +216,12 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
 
     *dense-pruned* is trained as "dense". The best epoch's weights are pruned by :func:`prune_to_counts` to as many
     connections per matrix as the sparse network has, and trained on with these connections: optimizer and schedule of
-    learning rates start anew, the rates are those of the dense recipe, since that is how large these weights are. What
-    is returned is a classifier with ``connectivity="static"``; its `history_` is that of fine-tuning, and
-    `pretraining_` has the dense network's history, and what the network was worth right after pruning. If no epoch of
-    fine-tuning is better than that, the network right after pruning is the result and `best_epoch_` is -1. (Without
-    validation the last epoch is the result.) This rival costs a dense training on top of the sparse one.
+    learning rates start anew, the rates are those of the dense recipe, since that is how large these weights are; only
+    the embedding, which is sparse now, has the rate of the sparse recipe. What is returned is a classifier with
+    ``connectivity="static"``; its `history_` is that of fine-tuning, and `pretraining_` has the dense network's
+    history, and what the network was worth right after pruning. If no epoch of fine-tuning is better than that, the
+    network right after pruning is the result and `best_epoch_` is -1. (Without validation the last epoch is the
+    result.) This rival costs a dense training on top of the sparse one.
 
     Examples
     --------
@@ -298,8 +299,12 @@ def _small_dense_parameters(texts, labels, parameters):
 def _fit_dense_pruned(saved, texts, labels, checkpoint_path, finetune_epochs, parameters):
     dense = SetLSTMClassifier(**parameters | RIVALS["dense-pruned"].parameters)
     epochs = -(-dense.n_epochs // 2) if finetune_epochs is None else finetune_epochs
-    recipe = dense.recipe()  # a static network's own would be the sparse one
-    finetuning = {"connectivity": "static", "n_epochs": epochs, **vars(recipe)}
+    # The weights have the size of the dense network's, so its rates hold; but the embedding is sparse now, and learns
+    # better at a sparse embedding's rate, if the user has not chosen one.
+    rates = vars(dense.recipe())
+    if dense.embedding_learning_rate is None:
+        rates = rates | {"embedding_learning_rate": SPARSE_RECIPE.embedding_learning_rate}
+    finetuning = {"connectivity": "static", "n_epochs": epochs, **rates}
     if saved is not None and saved.pretraining_ is not None:
         n_epochs = len(saved.pretraining_["history"]["train_loss"])
         if n_epochs != dense.n_epochs:

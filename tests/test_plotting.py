@@ -19,7 +19,10 @@ from numpy_setlstm import plotting
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.plotting import (
     animate_evolution,
+    checks,
+    connectivity,
     expected_degrees,
+    film,
     plot_connectivity,
     plot_connectivity_change,
     plot_degrees,
@@ -102,11 +105,11 @@ def test_connectivity_draws_a_dot_per_connection(W, ax):
 
 @pytest.mark.parametrize(("shape", "gates"), [((300, 1200), GATES), ((301, 1204), GATES), ((5000, 7), ())])
 def test_connectivity_of_a_large_matrix_is_a_binned_image_that_loses_no_connection(shape, gates, monkeypatch):
-    monkeypatch.setattr(plotting, "MAX_DOTS", 1000)
+    monkeypatch.setattr(connectivity, "MAX_DOTS", 1000)
     W = erdos_renyi(shape, np.random.default_rng(0), density=0.05)
     ax = plot_connectivity(W, gates=gates)
     (image,) = ax.images
-    counts, cells = plotting._bin((W.rows, W.cols), shape, gates)
+    counts, cells = connectivity._bin((W.rows, W.cols), shape, gates)
     np.testing.assert_allclose(image.get_array() * cells, counts)
     assert counts.sum() == W.nnz and cells.sum() == W.size
     assert counts.shape[0] <= 128 and counts.shape[1] <= 256
@@ -117,7 +120,7 @@ def test_bins_never_cross_the_border_of_a_gate():
     shape = (100, 4 * 130)  # 130 columns in 64 bins: uneven ones
     for gate in range(4):
         every_cell_of_the_gate = np.meshgrid(np.arange(100), np.arange(130) + gate * 130, indexing="ij")
-        counts, cells = plotting._bin([index.ravel() for index in every_cell_of_the_gate], shape, GATES)
+        counts, cells = connectivity._bin([index.ravel() for index in every_cell_of_the_gate], shape, GATES)
         within = slice(gate * 64, (gate + 1) * 64)
         np.testing.assert_array_equal(counts[:, within], cells[:, within])
         assert counts.sum() == 100 * 130
@@ -167,7 +170,7 @@ def test_change_compares_two_topologies_any_number_of_steps_apart(W, steps, ax):
 
 
 def test_change_of_a_large_matrix_mixes_colors_and_leaves_empty_bins_transparent(W, steps, monkeypatch):
-    monkeypatch.setattr(plotting, "MAX_DOTS", 10)
+    monkeypatch.setattr(connectivity, "MAX_DOTS", 10)
     (image,) = plot_connectivity_change(W.topology, W.topology).images
     rgba = image.get_array()  # (12, 40, 4): a bin per cell, since the matrix is small
     np.testing.assert_array_equal(rgba[..., 3], W.toarray() != 0)
@@ -259,7 +262,7 @@ def test_a_film_that_fails_leaves_the_older_file_and_nothing_else(W, steps, tmp_
     path = tmp_path / "film.gif"
     path.write_text("something older")
     animation = animate_evolution(W.topology, steps[:1])
-    monkeypatch.setattr(plotting, "_with_one_palette", lambda frames: 1 / 0)
+    monkeypatch.setattr(film, "_with_one_palette", lambda frames: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         save_animation(animation, path)
     assert os.listdir(tmp_path) == ["film.gif"] and path.read_text() == "something older"
@@ -279,7 +282,7 @@ def test_films_that_cannot_be_are_refused(W, steps, tmp_path, monkeypatch):
         animate_evolution(W.topology, steps, null_steps=steps[:2])
     with pytest.raises(ValueError, match=r"shape \(2, 6\); expected \(n, 4H\)"):
         animate_evolution(Topology((2, 6), [], []), steps)
-    monkeypatch.setattr(plotting, "MAX_DOTS", 10)
+    monkeypatch.setattr(film, "MAX_DOTS", 10)
     with pytest.raises(ValueError, match="96 connections are too many"):
         animate_evolution(W.topology, steps)
     with pytest.raises(ValueError, match="expected a name in .gif"):
@@ -441,7 +444,7 @@ def test_the_axis_of_steps_has_room_for_all_of_them_in_order(ax):
     shares = (np.array(places) - ax.bbox.x0) / ax.bbox.width
     assert shares[0] == pytest.approx(0, abs=1e-9) and (np.diff(shares) > 0.05).all() and shares[-1] < 1
     powers = np.arange(-300.0, 0.0, 7.0)
-    np.testing.assert_allclose(np.log10(plotting._expand(plotting._compress(10.0**powers))), powers)
+    np.testing.assert_allclose(np.log10(checks._expand(checks._compress(10.0**powers))), powers)
 
 
 @pytest.mark.parametrize("style", STYLES)

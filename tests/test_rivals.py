@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from numpy_setlstm import SetLSTMClassifier, SparseMatrix, training
-from numpy_setlstm.estimator import DENSE_RECIPE
+from numpy_setlstm.estimator import DENSE_RECIPE, SPARSE_RECIPE
 from numpy_setlstm.network import Network, NetworkSizes, init_network
 from numpy_setlstm.rivals import RIVALS, fit_rival, prune_to_counts, small_dense_sizes
 from numpy_setlstm.sparse import weights_of
@@ -267,11 +267,11 @@ def test_the_pruned_network_comes_from_the_dense_one():
         assert np.array_equal(pruned.network_.parameters[name].topology.keys, before)
 
 
-def test_the_pruned_network_is_fine_tuned_with_its_connections_by_the_dense_recipe():
+def test_the_pruned_network_is_fine_tuned_with_its_connections_and_the_rate_of_a_sparse_embedding():
     clf = fit("dense-pruned")
     assert clf.connectivity == "static" and clf.history_["set_steps"] == []
     rates = dict.fromkeys(clf.network_.parameters, DENSE_RECIPE.learning_rate)
-    assert clf.training_state_.optimizer.learning_rates == rates | {"E": DENSE_RECIPE.embedding_learning_rate}
+    assert clf.training_state_.optimizer.learning_rates == rates | {"E": SPARSE_RECIPE.embedding_learning_rate}
     given = fit("dense-pruned", learning_rate=0.25, embedding_learning_rate=0.0)
     assert given.training_state_.optimizer.learning_rates == dict.fromkeys(rates, 0.25) | {"E": 0.0}
 

@@ -612,6 +612,12 @@ def test_the_smallest_are_those_of_a_stable_sort(sizes, data):
     assert sorted(smallest(sizes, count)) == sorted(np.argsort(sizes, kind="stable")[:count])
 
 
+@pytest.mark.parametrize("count", [1, 2, 300, 999, 1000])
+def test_the_smallest_of_so_many_that_they_are_not_simply_sorted(count):
+    sizes = np.random.default_rng(0).normal(size=1000)
+    assert sorted(smallest(sizes, count)) == sorted(np.argsort(sizes)[:count])
+
+
 # A whole step
 
 

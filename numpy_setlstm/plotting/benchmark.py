@@ -1,0 +1,204 @@
+"""What a training step costs: time and memory, beside peers."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from numpy_setlstm.benchmark.sweeps import crossing, exponent
+from numpy_setlstm.plotting.style import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, blue, faint, gray
+
+PART_STYLES = {  # colour and hatching: what goes forward is blue, what goes back orange; None: the style's grey
+    "input projection": (SKY_BLUE, None),
+    "recurrence forward": (BLUE, None),
+    "forward": (BLUE, "//"),
+    "recurrence backward": (ORANGE, None),
+    "backward": (ORANGE, "//"),
+    "gradients": (VERMILLION, None),
+    "optimizer": (GREEN, None),
+    "masks": (PURPLE, None),
+    "other": (None, None),
+}
+
+
+def plot_benchmark(results):
+    """Draw all pictures that the results of a benchmark allow.
+
+    Parameters
+    ----------
+    results : dict
+        From :func:`~numpy_setlstm.benchmark.run.run_benchmark`, whole or cut short.
+
+    Returns
+    -------
+    dict of str to matplotlib.axes.Axes
+        By a name for a file.
+    """
+    axes = {}
+    for k, row in enumerate(results["rows"], start=1):
+        parts = {name: peer["parts"] for name, peer in row["peers"].items() if "parts" in peer}
+        if parts:
+            ax = plot_step_parts(parts)
+            ax.set_title(f"A training step: {row['description']}", loc="left", size="medium")
+            axes[f"step_parts_{k}"] = ax
+    density = results.get("density", {}).get("rows", [])
+    titles = {
+        "step": "a training step",
+        "product": "one recurrent product",
+        "gradient": "the way back through W_h, with its gradient",
+    }
+    for kind, title in titles.items():
+        if len(density) >= 2:
+            names = density[0][kind]
+            curves = {name: [row[kind][name] for row in density] for name in names}
+            ax = plot_time_against_density([row["density"] for row in density], curves)
+            ax.set_title(f"Time of {title}", loc="left", size="medium")
+            axes[f"density_{kind}"] = ax
+    sizes = results.get("sizes", {}).get("rows", [])
+    if len(sizes) >= 2:
+        connections = [row["connections"] for row in sizes]
+        for quantity in ("seconds", "bytes"):
+            names = [name for name in results["peers"] if any(row["peers"].get(name) for row in sizes)]
+            curves = {name: [row["peers"].get(name, {}).get(quantity) for row in sizes] for name in names}
+            axes[f"scaling_{quantity}"] = plot_scaling(connections, curves, quantity)
+    return axes
+
+
+def plot_time_against_density(densities, seconds, ax=None):
+    """Draw how long something takes at different densities, for several ways to do it.
+
+    Parameters
+    ----------
+    densities : sequence of float
+        Increasing.
+    seconds : dict of str to sequence of float
+        By way; the first is compared with each of the others, and a circle with the density marks where the two lines
+        cross.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Both axes are logarithmic.
+
+    Examples
+    --------
+    >>> ax = plot_time_against_density([0.01, 1.0], {"sparse": [0.001, 0.1], "dense": [0.01, 0.01]})
+    >>> [text.get_text() for text in ax.texts]
+    ['10 %']
+    """
+    if ax is None:
+        ax = Figure(figsize=(6.5, 4), layout="constrained").subplots()
+    first, *others = seconds
+    for (name, column), style in zip(seconds.items(), _benchmark_styles(ax, seconds), strict=True):
+        ax.plot(densities, column, label=name, **style)
+    for name in others:
+        at = crossing(densities, seconds[first], seconds[name])
+        if at is not None:
+            y = np.exp(np.interp(np.log(at), np.log(densities), np.log(seconds[name])))
+            ink = ax.xaxis.label.get_color()
+            ax.plot(at, y, "o", ms=11, mfc="none", mec=ink)
+            offset = {"xytext": (8, -8), "textcoords": "offset points", "ha": "left", "va": "top"}
+            ax.annotate(f"{100 * at:.2g} %", (at, y), color=ink, **offset)
+    ax.set(xscale="log", yscale="log", xlabel="density: connections that exist", ylabel="seconds")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda density, _: f"{100 * density:g} %"))
+    ax.legend()
+    return ax
+
+
+def plot_scaling(connections, amounts, quantity="seconds", ax=None):
+    r"""Draw how time or memory grows with the number of connections.
+
+    Parameters
+    ----------
+    connections : sequence of float
+        Increasing.
+    amounts : dict of str to sequence of float or None
+        By way; None where it was not measured, as where a dense network would not fit.
+    quantity : {"seconds", "bytes"}
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Both axes are logarithmic; the legend tells the exponent of each line's best fit.
+
+    Examples
+    --------
+    >>> ax = plot_scaling([10, 100], {"sparse": [1.0, 10.0], "dense": [1.0, None]})
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['sparse, exponent 1.00', 'dense']
+    """
+    if ax is None:
+        ax = Figure(figsize=(6.5, 4), layout="constrained").subplots()
+    labels = {"seconds": "seconds of a training step", "bytes": "peak memory above idle"}
+    if quantity not in labels:
+        raise ValueError(f"quantity is {quantity!r}; expected 'seconds' or 'bytes'")
+    for (name, column), style in zip(amounts.items(), _benchmark_styles(ax, amounts), strict=True):
+        points = [(n, y) for n, y in zip(connections, column, strict=True) if y]
+        fit = f", exponent {exponent(*zip(*points, strict=True)):.2f}" if len(points) > 1 else ""
+        ax.plot(*(zip(*points, strict=True) if points else ([], [])), label=name + fit, **style)
+    ax.set(xscale="log", yscale="log", xlabel="connections", ylabel=labels[quantity])
+    if quantity == "bytes":
+        ax.yaxis.set_major_locator(LogLocator(2, numticks=12))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n / 2**20:g} MiB" if n < 2**30 else _gib(n)))
+        ax.yaxis.set_minor_locator(NullLocator())
+    ax.legend()
+    return ax
+
+
+def plot_step_parts(parts_by_peer, ax=None):
+    """Draw where the time of a training step goes: one bar per peer, one colour per part.
+
+    Parameters
+    ----------
+    parts_by_peer : dict of str to dict of str to float
+        By peer and part, seconds.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> ax = plot_step_parts({"sparse": {"gradients": 0.1, "optimizer": 0.05}, "torch": {"backward": 0.4}})
+    >>> [text.get_text() for text in ax.get_yticklabels()]
+    ['sparse', 'torch']
+    """
+    if ax is None:
+        ax = Figure(figsize=(9, 1.6 + 0.5 * len(parts_by_peer)), layout="constrained").subplots()
+    labels = [label for label in PART_STYLES if any(label in parts for parts in parts_by_peer.values())]
+    rows, left = np.arange(len(parts_by_peer)), np.zeros(len(parts_by_peer))
+    for label in labels:
+        widths = np.array([parts.get(label, 0.0) for parts in parts_by_peer.values()])
+        color, hatch = PART_STYLES[label]
+        settings = {"color": color or faint(ax), "hatch": hatch, "edgecolor": ax.get_facecolor(), "lw": 0.8}
+        ax.barh(rows, widths, 0.7, left, label=label, **settings)
+        left += widths
+    ax.set_yticks(rows, list(parts_by_peer))
+    ax.set(xlabel="seconds", xlim=(0, 1.02 * max(left, default=1)))
+    ax.invert_yaxis()
+    ax.grid(False, axis="y")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return ax
+
+
+def _gib(n_bytes):
+    return f"{n_bytes / 2**30:g} GiB"
+
+
+def _benchmark_styles(ax, names):
+    """Colour and marker of each line: the package's own in the pictures' blue, peers always alike."""
+    fixed = {
+        "sparse": (blue(ax), "o"),
+        "gather": (blue(ax), "o"),
+        "dense": (VERMILLION, "s"),
+        "scratch": (VERMILLION, "s"),
+        "torch": (ORANGE, "^"),
+        "scipy": (GREEN, "D"),
+        "scipy.sparse": (GREEN, "D"),
+        "textbook": (PURPLE, "v"),
+    }
+    others = iter([(PURPLE, "v"), (gray(ax), "P"), (ORANGE, "^")] * len(names))
+    chosen = [fixed.get(name) or next(others) for name in names]
+    return [{"color": color, "marker": marker, "ms": 5, "lw": 1.8} for color, marker in chosen]

@@ -1,0 +1,144 @@
+"""What a grid of experiments found: each run as a dot, and differences to the dense network with their intervals."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from numpy_setlstm.plotting.style import ORANGE, VERMILLION, blue, gray
+
+
+def plot_accuracies(rows, axes=None, *, metric="test_accuracy", reference="dense"):
+    """Draw the accuracy of every run: a row per connectivity, a dot per seed, a stroke at the mean.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        One per run, with "dataset", "connectivity" and the number that `metric` names, a fraction in [0, 1].
+    axes : sequence of matplotlib.axes.Axes, optional
+        One per data set, in the order in which they first come.
+    metric : str, default "test_accuracy"
+    reference : str, default "dense"
+        The connectivity whose mean is drawn as a line through all rows.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or not an axes for each data set.
+
+    Examples
+    --------
+    >>> runs = [("dense", 0.84), ("dense", 0.85), ("set", 0.86), ("set", 0.85)]
+    >>> rows = [dict(dataset="IMDB", connectivity=name, test_accuracy=accuracy) for name, accuracy in runs]
+    >>> ax, = plot_accuracies(rows)
+    >>> ax.get_title(loc="left"), [label.get_text() for label in ax.get_yticklabels()]
+    ('IMDB', ['dense', 'set'])
+    """
+    datasets, names = _in_order(rows, "dataset"), _in_order(rows, "connectivity")
+    if not datasets:
+        raise ValueError("there is no run to draw; expected rows with dataset, connectivity and a result")
+    if axes is None:
+        size = (2 + 3.2 * len(datasets), 1.1 + 0.42 * len(names))
+        axes = Figure(figsize=size, layout="constrained").subplots(1, len(datasets), squeeze=False)[0]
+    if len(axes) != len(datasets):
+        raise ValueError(f"there are {len(axes)} axes for {len(datasets)} data sets: {', '.join(datasets)}")
+    for k, (ax, dataset) in enumerate(zip(axes, datasets, strict=True)):
+        _draw_runs(ax, [row for row in rows if row["dataset"] == dataset], names, metric, reference)
+        ax.set_title(dataset, loc="left", size="medium")
+        ax.set_xlabel(metric.replace("_", " "))
+        ax.set_yticks(range(len(names)), names if k == 0 else [])
+    return np.asarray(axes)
+
+
+def _draw_runs(ax, rows, names, metric, reference):
+    """Dots and means of one data set."""
+    ink = ax.xaxis.label.get_color()
+    for place, name in enumerate(names):
+        values = [row[metric] for row in rows if row["connectivity"] == name and row[metric] is not None]
+        if not values:
+            continue  # this rival did not run on this data set
+        color = VERMILLION if name == reference else blue(ax)
+        nudge = 0.3 * (np.arange(len(values)) / max(len(values) - 1, 1) - 0.5) if len(values) > 1 else [0]
+        ax.plot(values, place + np.asarray(nudge), "o", ms=5, color=color, alpha=0.75, mew=0)
+        ax.plot([np.mean(values)] * 2, [place - 0.32, place + 0.32], color=ink, lw=2.2, solid_capstyle="butt")
+        if name == reference:
+            ax.axvline(np.mean(values), color=color, lw=1.2, ls="--", zorder=1)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    ax.grid(False, axis="y")
+
+
+def plot_differences(rows, ax=None, *, reference="dense"):
+    """Draw by how much each connectivity differs from the dense network, with the interval of that difference.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        With "dataset", "connectivity", "difference" (a mean of differences run by run, positive where it is better than
+        the reference, as a fraction: 0.01 is one percentage point), and its interval "low" to "high", or None for both
+        where there are too few runs for one.
+    ax : matplotlib.axes.Axes, optional
+    reference : str, default "dense"
+        What the differences are to.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The dot is full where the interval leaves 0 out, hollow where it does not, or is missing: there the runs do not
+        tell better from worse.
+
+    Raises
+    ------
+    ValueError
+        If there is no row.
+
+    Examples
+    --------
+    >>> row = dict(dataset="IMDB", connectivity="set", difference=0.01, low=0.004, high=0.016)
+    >>> ax = plot_differences([row, row | {"connectivity": "static", "low": -0.001}])
+    >>> [label.get_text() for label in ax.get_yticklabels()], ax.texts[0].get_text()
+    (['set', 'static'], 'IMDB')
+    """
+    datasets = _in_order(rows, "dataset")
+    if not datasets:
+        raise ValueError("there is no difference to draw; expected at least one row")
+    if ax is None:
+        ax = Figure(figsize=(6.5, 1.2 + 0.34 * (len(rows) + len(datasets))), layout="constrained").subplots()
+    ink, place, names = ax.xaxis.label.get_color(), 0, {}
+    ax.axvline(0, color=VERMILLION, lw=1.2, ls="--", zorder=1)
+    for dataset in datasets:
+        heading = {"xycoords": ("axes fraction", "data"), "va": "center", "weight": "bold"}
+        ax.annotate(dataset, (0, place), (6, 0), textcoords="offset points", **heading)
+        ax.axhline(place - 0.55, color=gray(ax), lw=0.6)
+        for row in (row for row in rows if row["dataset"] == dataset):
+            place += 1
+            names[place] = row["connectivity"]
+            _draw_difference(ax, row, place, ink)
+        place += 1
+    ax.set_yticks(list(names), list(names.values()))
+    ax.set_ylim(place - 0.4, -0.6)
+    ax.margins(x=0.12)
+    ax.set_xlabel(f"difference to {reference}, percentage points")
+    ax.grid(False, axis="y")
+    return ax
+
+
+def _draw_difference(ax, row, place, ink):
+    """One row of the picture: the interval, and the dot."""
+    interval = [row["low"], row["high"]]
+    known = None not in interval
+    decided = known and (row["low"] > 0 or row["high"] < 0)
+    if known:
+        ax.plot([100 * edge for edge in interval], [place, place], color=ink, lw=1.6, zorder=2, solid_capstyle="butt")
+    color = blue(ax) if row["difference"] >= 0 else ORANGE
+    face = color if decided else ax.get_facecolor()
+    ax.plot(100 * row["difference"], place, "o", ms=7.5, color=color, mfc=face, mew=1.8, zorder=3)
+
+
+def _in_order(rows, key):
+    """The values of a key, each once, in the order in which they come."""
+    return list(dict.fromkeys(row[key] for row in rows))

@@ -1,0 +1,98 @@
+"""Distributions: of the units' connections, and of the weights."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from numpy_setlstm.measures.degrees import degree_counts, degree_dispersion, expected_degrees, expected_dispersion
+from numpy_setlstm.plotting.style import ORANGE, blue, faint
+
+
+def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0):
+    """Draw how many connections the units have, against what a random graph leads one to expect.
+
+    Parameters
+    ----------
+    topology : Topology or SparseMatrix
+    ax : matplotlib.axes.Axes, optional
+    axis : {0, 1}
+        0 for the columns (connections into a unit), 1 for the rows (connections out of a unit).
+    nulls : sequence of Topology
+        What evolutions without training end with, the last ones of :func:`~numpy_setlstm.topology.replay` for instance.
+        Their mean is drawn beside the random graph, and with several of them the range of the middle 95 %.
+    reserved_rows : int, default 0
+        The first so many rows never have a connection, such as an embedding's padding; they are not drawn.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The legend tells variance / mean: above the random graph's if some units gather connections.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.topology import erdos_renyi
+    >>> ax = plot_degrees(erdos_renyi((40, 50), np.random.default_rng(0), density=0.1))
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['random graph, variance / mean 0.88', 'observed, variance / mean 1.18']
+    """
+    if ax is None:
+        ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()
+    side = {"axis": axis, "reserved_rows": reserved_rows}
+    nnz = len(topology.rows)
+    observed = degree_counts(topology, **side)
+    expected = observed.sum() * expected_degrees(topology.shape, nnz, **side)
+    k = np.arange(len(observed))
+    label = f"observed, variance / mean {degree_dispersion(topology, **side):.2f}"
+    ax.bar(k, observed, width=0.85, color=blue(ax), label=label)
+    label = f"random graph, variance / mean {expected_dispersion(topology.shape, nnz, **side):.2f}"
+    ax.plot(k, expected, color=ORANGE, marker="o", ms=4, lw=1.8, label=label)
+    shown = (observed > 0) | (expected > 0.05)
+    if len(nulls):
+        shown |= _draw_nulls(ax, nulls, side)
+    shown = np.flatnonzero(shown)
+    xlabel, ylabel = (("connections into a column", "columns"), ("connections out of a row", "rows"))[axis]
+    ax.set(xlim=(shown[0] - 1, shown[-1] + 1), xlabel=xlabel, ylabel=ylabel)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend()
+    return ax
+
+
+def _draw_nulls(ax, nulls, side):
+    """Mean and range of the degrees after evolutions without training; return which degrees they have."""
+    counts = np.array([degree_counts(null, **side) for null in nulls])  # (n_nulls, n_degrees)
+    low, high = np.percentile(counts, (2.5, 97.5), axis=0)
+    k = np.arange(counts.shape[1])
+    ink = ax.xaxis.label.get_color()
+    mean_dispersion = np.mean([degree_dispersion(null, **side) for null in nulls])
+    label = f"evolved without training, variance / mean {mean_dispersion:.2f}"
+    if len(nulls) > 1:
+        ax.vlines(k, low, high, color=ink, lw=1, zorder=2.5)
+    ax.plot(k, counts.mean(axis=0), "--", color=ink, lw=1.2, zorder=3, label=label)
+    return (counts > 0).any(axis=0)
+
+
+def plot_weight_histogram(values, pruned, ax=None, *, n_bins=60):
+    """Draw the distribution of the weights, and which of them are cut.
+
+    Parameters
+    ----------
+    values : ndarray of shape (nnz,)
+        The weights, such as ``W.values``.
+    pruned : ndarray of shape (n,), int
+        Positions of those that are cut, from :func:`numpy_setlstm.topology.prune` or ``step.pruned``.
+    ax : matplotlib.axes.Axes, optional
+    n_bins : int, default 60
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    if ax is None:
+        ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()
+    cut = np.zeros(len(values), bool)
+    cut[pruned] = True
+    labels = [f"kept ({(~cut).sum()})", f"pruned ({cut.sum()})"]
+    ax.hist([values[~cut], values[cut]], n_bins, stacked=True, color=[blue(ax), faint(ax)], label=labels)
+    ax.set(xlabel="weight", ylabel="connections")
+    ax.legend()
+    return ax

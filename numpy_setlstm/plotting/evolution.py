@@ -1,0 +1,152 @@
+"""What the SET steps did, step by step, beside what they do without training."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from numpy_setlstm.measures.evolution import surviving_fraction
+from numpy_setlstm.plotting.style import GATE_NAMES, GREEN, PURPLE, VERMILLION, blue, dashes, gray, line_colors
+
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def plot_survival(topology, set_steps_by_label, ax=None):
+    """Draw the fraction of the initial connections that are still there after each SET step.
+
+    Parameters
+    ----------
+    topology : Topology
+        Before the first step.
+    set_steps_by_label : dict of str to list of SetStep
+        Several evolutions of the same matrix, such as "with training" and "null model: without training". A
+        label that starts with "null" is drawn grey and dashed.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Notes
+    -----
+    Survivors do not show by themselves that training protects connections: a weight that happened to start
+    large is spared without any training too. Only the difference to the null model can be put down to
+    training.
+    """
+    if ax is None:
+        ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()
+    colors = line_colors(ax, set_steps_by_label)
+    for color, (label, steps) in zip(colors, set_steps_by_label.items(), strict=True):
+        fractions = surviving_fraction(topology, steps)
+        ax.plot(fractions, dashes(label), color=color, lw=1.8, marker="o", ms=4, label=label)
+    label_survival(ax)
+    ax.legend()
+    return ax
+
+
+def label_survival(ax):
+    """Axes and title of a picture of survival."""
+    ax.set(xlabel="SET steps", ylim=(0, 1.04))
+    ax.set_title("initial connections still there", loc="left", size="medium")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+
+
+def plot_turnover(turnover, ax=None):
+    """Draw which part of its connections each group lost in each SET step: each gate, or each band of words.
+
+    Parameters
+    ----------
+    turnover : dict of str to dict
+        By group, ``"pruned"``, a sequence of fractions, None where the group had no connections, and ``"null"``, None
+        or the
+        ``"mean"``, ``"low"`` and ``"high"`` of evolutions without training: the ``"turnover"`` of a matrix in
+        :func:`~numpy_setlstm.measures.describe`.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The grey band holds the middle 95 % of the evolutions without training, of whichever group strays most.
+
+    Examples
+    --------
+    >>> null = {"mean": [0.3, 0.3], "low": [0.28, 0.29], "high": [0.32, 0.31]}
+    >>> ax = plot_turnover({"i": {"pruned": [0.25, 0.2], "null": null}, "f": {"pruned": [0.3, 0.4], "null": null}})
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['input gate i', 'forget gate f', 'null model: without training']
+    """
+    ax = _evolution_axes(ax)
+    nulls = [group["null"] for group in turnover.values() if group["null"]]
+    for (color, marker), (name, group) in zip(_group_styles(ax, turnover), turnover.items(), strict=True):
+        pruned = np.array(group["pruned"], float)
+        label = GATE_NAMES.get(name, name)
+        ax.plot(np.arange(1, len(pruned) + 1), pruned, color=color, marker=marker, ms=5, lw=1.8, label=label)
+    if nulls:
+        low, mean, high = (
+            reduce([np.array(null[key], float) for null in nulls], axis=0)
+            for key, reduce in (("low", np.nanmin), ("mean", np.nanmean), ("high", np.nanmax))
+        )
+        steps = np.arange(1, len(mean) + 1)
+        ax.fill_between(steps, low, high, color=gray(ax), alpha=0.25, lw=0, zorder=1)
+        ax.plot(steps, mean, "--", color=gray(ax), lw=1.8, zorder=1.5, label="null model: without training")
+    ax.set_title("connections pruned in the step, of those the group had", loc="left", size="medium")
+    ax.set(xlabel="SET step", ylim=(0, None))
+    _legend_beside(ax)
+    return ax
+
+
+def plot_ever_tried(ever_tried, ax=None):
+    """Draw which share of the possible connections has ever existed, after each SET step.
+
+    Parameters
+    ----------
+    ever_tried : dict of str to dict of str to sequence of float
+        By matrix, ``"observed"`` and what is ``"expected"`` if growth is random: the ``"ever_tried"`` of
+        :func:`~numpy_setlstm.measures.describe`.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With a dashed grey line where random growth leads one to expect each matrix.
+
+    Notes ----- SET grows at random, so that its line has to lie upon the expectation; growth by gradient keeps coming
+    back to the same cells and falls below. See :func:`~numpy_setlstm.measures.expected_ever_tried`.
+
+    Examples
+    --------
+    >>> ax = plot_ever_tried({"W_h": {"observed": [0.04, 0.051], "expected": [0.04, 0.052]}})
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['W_h: 5.1 % in the end', 'null model: random growth']
+    """
+    ax = _evolution_axes(ax)
+    for (color, marker), (name, shares) in zip(_group_styles(ax, ever_tried), ever_tried.items(), strict=True):
+        observed = shares["observed"]
+        label = f"{name}: {100 * observed[-1]:.1f} % in the end"
+        ax.plot(observed, color=color, marker=marker, ms=5, lw=1.8, label=label)
+    for shares in ever_tried.values():
+        ax.plot(shares["expected"], "--", color=gray(ax), lw=1.8, zorder=2.5, label="_expected")
+    ax.lines[-1].set_label("null model: random growth")
+    ax.set_title("possible connections that have ever existed", loc="left", size="medium")
+    ax.set(xlabel="SET steps", ylim=(0, None))
+    _legend_beside(ax)
+    return ax
+
+
+def _evolution_axes(ax):
+    """Axes of a picture over the SET steps, with percent upwards."""
+    if ax is None:
+        ax = Figure(figsize=(7.5, 3.6), layout="constrained").subplots()
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    return ax
+
+
+def _group_styles(ax, groups):
+    """A colour and a marker for each group, so that they can be told apart without the colour too."""
+    colors = (blue(ax), VERMILLION, GREEN, PURPLE)
+    return [(colors[k % len(colors)], MARKERS[k % len(MARKERS)]) for k in range(len(groups))]
+
+
+def _legend_beside(ax):
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)

@@ -1,0 +1,80 @@
+"""Loss and accuracy over the epochs."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from numpy_setlstm.plotting.style import line_colors
+
+
+def plot_learning_curves(histories, axes=None):
+    """Draw loss and accuracy over the epochs, of several networks.
+
+    Parameters
+    ----------
+    histories : dict of str to dict of str to list
+        From a label, such as "dense", "static" or "set", to the `history` of a
+        :class:`~numpy_setlstm.training.TrainingState`.
+    axes : sequence of two matplotlib.axes.Axes, optional
+        For loss and accuracy.
+
+    Returns
+    -------
+    ndarray of two matplotlib.axes.Axes
+
+    Notes
+    -----
+    A SET step between two epochs lets the validation loss jump, mostly up: it cuts weights that were in use.
+    The jump is drawn as a vertical stroke with a triangle at its end, from which the next epoch's training
+    goes on.
+
+    Examples
+    --------
+    >>> history = dict(train_loss=[0.7, 0.5], train_accuracy=[0.5, 0.8], validation_loss=[0.7, 0.6])
+    >>> history |= dict(validation_accuracy=[0.5, 0.7], validation_loss_evolved=[0.75])
+    >>> loss_ax, accuracy_ax = plot_learning_curves({"set": history})
+    >>> loss_ax.get_xlabel()
+    'epoch'
+    """
+    if axes is None:
+        axes = Figure(figsize=(9, 3.6), layout="constrained").subplots(1, 2)
+    loss_ax, accuracy_ax = axes
+    for color, (label, history) in zip(line_colors(loss_ax, histories), histories.items(), strict=True):
+        train, validation = {"color": color, "ls": ":", "lw": 1.4}, {"color": color, "lw": 2, "label": label}
+        epochs = np.arange(1, len(history["train_loss"]) + 1)
+        loss_ax.plot(epochs, history["train_loss"], **train)
+        accuracy_ax.plot(epochs, history["train_accuracy"], **train)
+        x, y, jumps = _with_jumps(history["validation_loss"], history.get("validation_loss_evolved", []))
+        loss_ax.plot(x, y, **validation)
+        loss_ax.plot(*jumps, color=color, ls="none", marker="^", ms=5)
+        accuracy_ax.plot(epochs, np.array(history["validation_accuracy"], float), **validation)
+    loss_ax.set(xlabel="epoch", ylabel="cross-entropy (nats)", title="Loss")
+    accuracy_ax.set(xlabel="epoch", ylabel="texts classified correctly", title="Accuracy")
+    accuracy_ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    for ax in axes:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    evolved = any(history.get("validation_loss_evolved") for history in histories.values())
+    loss_ax.legend(handles=_curve_keys(loss_ax, evolved))
+    accuracy_ax.legend()
+    return np.asarray(axes)
+
+
+def _curve_keys(ax, evolved):
+    """Legend of the line styles, in the colour of the style's own letters."""
+    ink = ax.xaxis.label.get_color()
+    keys = [
+        Line2D([], [], color=ink, lw=2, label="validation"),
+        Line2D([], [], color=ink, lw=1.4, ls=":", label="training"),
+        Line2D([], [], color=ink, ls="none", marker="^", ms=5, label="after a SET step"),
+    ]
+    return keys if evolved else keys[:2]
+
+
+def _with_jumps(losses, evolved):
+    """Points of the validation curve, each loss followed by that after the SET step; the latter alone."""
+    losses, evolved = np.array(losses, float), np.array(evolved, float)  # None becomes NaN: not drawn
+    epochs, n = np.arange(1, len(losses) + 1), len(evolved)
+    x = np.concatenate([np.repeat(epochs[:n], 2), epochs[n:]])
+    y = np.concatenate([np.column_stack([losses[:n], evolved]).ravel(), losses[n:]])
+    return x, y, (epochs[:n], evolved)

@@ -1,0 +1,134 @@
+"""How far apart networks are, and how well their connections spread what comes in."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter
+
+from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, blue, gray
+
+MOST_NUMBERS = 12  # networks, up to which the distances are written into their cells
+LABEL_GAP = 0.075  # between the names of two baselines, as a share of the colour bar
+
+
+def plot_distances(distances, labels, baselines=None, ax=None):
+    """Draw the topological distance between each two of several networks.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n, n)
+        From :func:`~numpy_setlstm.measures.distance_matrix`.
+    labels : sequence of str
+        Names of the networks.
+    baselines : dict of str to float, optional
+        Distances to judge them by, from :func:`~numpy_setlstm.measures.distance_baselines`; marked on the colour bar.
+        One below all the colours, such as a shuffled copy's 0, stands at the lower end, with its number.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The bar is ``ax.child_axes[0]``.
+
+    Raises
+    ------
+    ValueError
+        If there is not a label for each network, or fewer than two networks.
+
+    Examples
+    --------
+    >>> ax = plot_distances(np.array([[0.0, 0.9], [0.9, 0.0]]), ["seed 0", "seed 1"], {"random pair": 0.96})
+    >>> [text.get_text() for text in ax.child_axes[0].texts]
+    ['random pair: 0.960']
+    """
+    distances, baselines, n = np.asarray(distances, float), baselines or {}, len(labels)
+    if distances.shape != (n, n) or n < 2:
+        raise ValueError(f"distances have shape {distances.shape} and there are {n} labels; expected (n, n) and n >= 2")
+    if ax is None:
+        ax = Figure(figsize=(4.8 + 0.4 * n, 2 + 0.4 * n), layout="constrained").subplots()
+    others = np.ma.masked_array(distances, np.eye(n, dtype=bool))
+    low, high = _color_limits(others.compressed(), baselines.values())
+    image = ax.imshow(others, cmap="cividis", vmin=low, vmax=high)
+    ax.set_xticks(range(n), labels, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(n), labels)
+    ax.grid(False)
+    if n <= MOST_NUMBERS:
+        for j, k in zip(*np.nonzero(~np.eye(n, dtype=bool)), strict=True):
+            ink = "black" if (distances[j, k] - low) / (high - low) > 0.5 else "white"
+            ax.text(k, j, f"{distances[j, k]:.2f}", color=ink, ha="center", va="center", size="small")
+    bar_ax = ax.inset_axes((1.04, 0, 0.04, 1))
+    bar_ax.grid(False)
+    ax.figure.colorbar(image, cax=bar_ax, format=FormatStrFormatter("%.2f"))
+    bar_ax.yaxis.set_ticks_position("left")
+    bar_ax.tick_params(labelleft=False, left=False)
+    _mark_baselines(bar_ax, baselines, low, high)
+    ax.set_title("topological distance", loc="left", size="medium")
+    return ax
+
+
+def _color_limits(distances, baselines):
+    """Limits of the colours: all distances and the baselines near them, never narrower than 0.02."""
+    far = distances.min() - max(0.2, 2 * np.ptp(distances))
+    values = np.concatenate([distances, [value for value in baselines if value > far]])
+    middle, half = (values.min() + values.max()) / 2, max(np.ptp(values) * 0.55, 0.01)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def _mark_baselines(bar_ax, baselines, low, high):
+    """A line across the colour bar for each baseline, and its name beside it, names kept apart."""
+    ink = bar_ax.yaxis.label.get_color()
+    place = -np.inf
+    for name, value in sorted(baselines.items(), key=lambda item: item[1]):
+        at = np.clip((value - low) / (high - low), 0, 1)
+        place = max(at, place + LABEL_GAP)
+        bar_ax.axhline(low + at * (high - low), color=ORANGE, lw=2.5)
+        line = {"arrowstyle": "-", "color": ink, "lw": 0.7, "shrinkA": 0, "shrinkB": 0}
+        within = {"xycoords": "axes fraction", "textcoords": "axes fraction", "arrowprops": line}
+        text = f"{name}: {value:.3f}"
+        bar_ax.annotate(text, (1, at), (1.9, place), **within, va="center", size="small", annotation_clip=False)
+
+
+def plot_expansion(expansion, ax=None):
+    r"""Draw the second singular value of a matrix and its gates against the bound of a good expander.
+
+    Parameters
+    ----------
+    expansion : dict of str to dict
+        The ``"expansion"`` of a matrix in :func:`~numpy_setlstm.measures.describe`: by part, ``"sigma_2"`` and
+        ``"bound"`` before and after, and the ranges of ``"random"`` graphs and of those with the ``"same_degrees"``.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        In multiples of the bound: at or below 1, the connections are expander-like. The bars are the nulls' ranges.
+
+    Examples
+    --------
+    >>> null = {"mean": 6.8, "low": 6.7, "high": 6.9}
+    >>> part = {"sigma_2": [6.9, 7.4], "bound": [6.8, 6.9], "random": null, "same_degrees": null}
+    >>> ax = plot_expansion({"i": part})
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['i']
+    """
+    if ax is None:
+        ax = Figure(figsize=(7.5, 3.6), layout="constrained").subplots()
+    x, parts = np.arange(len(expansion)), list(expansion.values())
+    before, after = np.array([np.divide(part["sigma_2"], part["bound"]) for part in parts]).T
+    ink = ax.xaxis.label.get_color()
+    ax.axhline(1, color=ink, lw=1, ls=":", zorder=1, label="bound of a good expander")
+    for key, place, color, label in (
+        ("random", 0.12, gray(ax), "random graph, as many connections"),
+        ("same_degrees", 0.28, ORANGE, "random graph, same degrees"),
+    ):
+        low, mean, high = (np.array([part[key][edge] / part["bound"][1] for part in parts]) for edge in
+                           ("low", "mean", "high"))  # fmt: skip
+        ax.errorbar(x + place, mean, [mean - low, high - mean], fmt="_", ms=9, color=color, elinewidth=4, label=label)
+    ax.plot(x - 0.28, before, "o", ms=8, mfc="none", mew=1.6, color=blue(ax), label="before the first SET step")
+    ax.plot(x - 0.12, after, "o", ms=8, color=blue(ax), label="after the last")
+    ax.set_xticks(x, [GATE_NAMES.get(name, name).replace(" gate", "\ngate").replace("candidate ", "candidate\n")
+                      if len(parts) > 1 else name for name in expansion])  # fmt: skip
+    ax.set_xlim(-0.6, len(parts) - 0.4)
+    ax.set_ylabel(r"$\sigma_2$ / bound")
+    ax.grid(False, axis="x")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return ax
