@@ -155,14 +155,14 @@ def gate_of(topology, k, n_gates=4):
     return Topology((n_rows, H), topology.rows[here], topology.cols[here] - k * H)
 
 
-def rewired(topology, rng, *, n_rounds=20):
+def rewired(topology, rng, *, n_rounds=10):
     """A random graph in which every unit has as many connections as it had before.
 
     Parameters
     ----------
     topology : Topology or SparseMatrix
     rng : numpy.random.Generator
-    n_rounds : int, default 20
+    n_rounds : int, default 10
         How often all rows are paired and trade.
 
     Returns
@@ -189,7 +189,7 @@ def rewired(topology, rng, *, n_rounds=20):
         pair = (rng.permutation(n_rows) // 2)[rows]  # (nnz,) which two rows trade
         pooled = np.flatnonzero(_occur_once(pair * n_cols + cols))
         in_order = pooled[np.argsort(pair[pooled], kind="stable")]
-        dealt = pooled[np.lexsort((rng.random(len(pooled)), pair[pooled]))]  # the same pairs, shuffled within
+        dealt = pooled[np.argsort(pair[pooled] + rng.random(len(pooled)))]  # the same pairs, shuffled within
         cols[in_order] = cols[dealt]
     return Topology(topology.shape, *np.divmod(np.sort(rows * n_cols + cols), n_cols))
 

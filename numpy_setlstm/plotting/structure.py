@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
 
-from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, blue, gray
+from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, VERMILLION, blue, gray
 
 MOST_NUMBERS = 12  # networks, up to which the distances are written into their cells
 LABEL_GAP = 0.45  # between the names of two baselines, in cells of the picture
@@ -81,7 +81,7 @@ def _mark_baselines(bar_ax, baselines, low, high, gap):
     for name, value in sorted(baselines.items(), key=lambda item: item[1]):
         at = np.clip((value - low) / (high - low), 0, 1)
         place = max(at, place + gap)
-        bar_ax.axhline(low + at * (high - low), color=ORANGE, lw=2.5)
+        bar_ax.axhline(low + at * (high - low), color=VERMILLION, lw=2.5)
         line = {"arrowstyle": "-", "color": ink, "lw": 0.7, "shrinkA": 0, "shrinkB": 0}
         within = {"xycoords": "axes fraction", "textcoords": "axes fraction", "arrowprops": line}
         text = f"{name}: {value:.3f}" + (" (below)" if value < low else "")
