@@ -164,8 +164,8 @@ def topological_distance(a, b, *, matched=True):
     2. A hidden unit's set of inputs is that of pairs (gate, input). Units are matched by their inputs in W_x, with the
        dimensions named as in the first network.
     3. Now that each unit has a partner, the inputs in W_h can be compared too; units are matched by all their inputs.
-    That
-       changes partners, so it is repeated as long as the distance falls.
+       That changes partners, so it is repeated as long as the distance falls. A second search starts from the order in
+       which the units stand, which is the better one for networks that had the same start; the nearer result counts.
 
     The best matching of graphs is a hard problem (quadratic assignment), and this is a search that may stop short of
     it: the distance is an upper bound. It finds a shuffled copy, unless many units have the same inputs in W_x.
@@ -221,15 +221,18 @@ def _match_units(a, b, dimensions):
         renamed = {"W_x": _permute_rows(b["W_x"], dimensions), "W_h": _permute_rows(b["W_h"], units)}
         return jaccard_distances(inputs_a, inputs_of(renamed, everything))
 
-    first = inputs_of({"W_x": _permute_rows(b["W_x"], dimensions)}, ("W_x",))
-    candidate, best, least = match(jaccard_distances(inputs_of(a, ("W_x",)), first)), None, np.inf
-    for _ in range(MOST_ROUNDS):
-        costs = costs_with(candidate)
-        total = costs[np.arange(H), candidate].sum()
-        if total >= least:
-            break
-        best, least = candidate, total
-        candidate = match(costs)
+    by_inputs = inputs_of({"W_x": _permute_rows(b["W_x"], dimensions)}, ("W_x",))
+    best, least = None, np.inf
+    for candidate in (match(jaccard_distances(inputs_of(a, ("W_x",)), by_inputs)), np.arange(H)):
+        before = np.inf
+        for _ in range(MOST_ROUNDS):
+            costs = costs_with(candidate)
+            total = costs[np.arange(H), candidate].sum()
+            if total < least:
+                best, least = candidate, total
+            if total >= before:
+                break
+            before, candidate = total, match(costs)
     return best
 
 

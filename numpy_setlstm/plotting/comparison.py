@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from numpy_setlstm.plotting.style import ORANGE, VERMILLION, blue, gray
 
@@ -62,13 +62,13 @@ def _draw_runs(ax, rows, names, metric, reference):
             continue  # this rival did not run on this data set
         color = VERMILLION if name == reference else blue(ax)
         nudge = 0.3 * (np.arange(len(values)) / max(len(values) - 1, 1) - 0.5) if len(values) > 1 else [0]
-        ax.plot(values, place + np.asarray(nudge), "o", ms=5, color=color, alpha=0.75, mew=0)
+        ax.plot(values, place + np.asarray(nudge), "o", ms=5, color=color, alpha=0.8, mew=0)
         ax.plot([np.mean(values)] * 2, [place - 0.32, place + 0.32], color=ink, lw=2.2, solid_capstyle="butt")
         if name == reference:
             ax.axvline(np.mean(values), color=color, lw=1.2, ls="--", zorder=1)
     ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=3))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
     ax.grid(False, axis="y")
 
 

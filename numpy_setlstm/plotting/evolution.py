@@ -76,9 +76,11 @@ def plot_turnover(turnover, ax=None):
     ['input gate i', 'forget gate f', 'null model: without training']
     """
     ax = _evolution_axes(ax)
-    nulls = [group["null"] for group in turnover.values() if group["null"]]
+    nulls = [group["null"] for group in turnover.values() if group["null"] and group["null"]["mean"][0] is not None]
     for (color, marker), (name, group) in zip(_group_styles(ax, turnover), turnover.items(), strict=True):
-        pruned = np.array(group["pruned"], float)
+        pruned = np.array(group["pruned"], float)  # None becomes NaN: not drawn
+        if np.isnan(pruned).all():
+            continue  # a band beyond a small vocabulary
         label = GATE_NAMES.get(name, name)
         ax.plot(np.arange(1, len(pruned) + 1), pruned, color=color, marker=marker, ms=5, lw=1.8, label=label)
     if nulls:
@@ -90,7 +92,7 @@ def plot_turnover(turnover, ax=None):
         ax.fill_between(steps, low, high, color=gray(ax), alpha=0.25, lw=0, zorder=1)
         ax.plot(steps, mean, "--", color=gray(ax), lw=1.8, zorder=1.5, label="null model: without training")
     ax.set_title("connections pruned in the step, of those the group had", loc="left", size="medium")
-    ax.set(xlabel="SET step", ylim=(0, None))
+    ax.set_xlabel("SET step")
     _legend_beside(ax)
     return ax
 
@@ -149,4 +151,5 @@ def _group_styles(ax, groups):
 
 
 def _legend_beside(ax):
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    if ax.lines:
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)

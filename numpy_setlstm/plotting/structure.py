@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
 
-from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, blue, gray
+from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, VERMILLION, blue, gray
 
 MOST_NUMBERS = 12  # networks, up to which the distances are written into their cells
-LABEL_GAP = 0.075  # between the names of two baselines, as a share of the colour bar
+LABEL_GAP = 0.45  # between the names of two baselines, in cells of the picture
 
 
 def plot_distances(distances, labels, baselines=None, ax=None):
@@ -44,23 +44,24 @@ def plot_distances(distances, labels, baselines=None, ax=None):
     if distances.shape != (n, n) or n < 2:
         raise ValueError(f"distances have shape {distances.shape} and there are {n} labels; expected (n, n) and n >= 2")
     if ax is None:
-        ax = Figure(figsize=(4.8 + 0.4 * n, 2 + 0.4 * n), layout="constrained").subplots()
+        ax = Figure(figsize=(6 + 0.4 * n, 2.4 + 0.4 * n), layout="constrained").subplots()
     others = np.ma.masked_array(distances, np.eye(n, dtype=bool))
     low, high = _color_limits(others.compressed(), baselines.values())
     image = ax.imshow(others, cmap="cividis", vmin=low, vmax=high)
     ax.set_xticks(range(n), labels, rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(n), labels)
     ax.grid(False)
+    ax.set_anchor("W")  # room for the bar and its names is on the right
     if n <= MOST_NUMBERS:
         for j, k in zip(*np.nonzero(~np.eye(n, dtype=bool)), strict=True):
             ink = "black" if (distances[j, k] - low) / (high - low) > 0.5 else "white"
             ax.text(k, j, f"{distances[j, k]:.2f}", color=ink, ha="center", va="center", size="small")
-    bar_ax = ax.inset_axes((1.04, 0, 0.04, 1))
+    bar_ax = ax.inset_axes((1.04 + 1 / n, 0, 0.25 / n, 1))
     bar_ax.grid(False)
     ax.figure.colorbar(image, cax=bar_ax, format=FormatStrFormatter("%.2f"))
     bar_ax.yaxis.set_ticks_position("left")
-    bar_ax.tick_params(labelleft=False, left=False)
-    _mark_baselines(bar_ax, baselines, low, high)
+    bar_ax.tick_params(labelsize="small")
+    _mark_baselines(bar_ax, baselines, low, high, LABEL_GAP / n)
     ax.set_title("topological distance", loc="left", size="medium")
     return ax
 
@@ -73,18 +74,18 @@ def _color_limits(distances, baselines):
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def _mark_baselines(bar_ax, baselines, low, high):
+def _mark_baselines(bar_ax, baselines, low, high, gap):
     """A line across the colour bar for each baseline, and its name beside it, names kept apart."""
     ink = bar_ax.yaxis.label.get_color()
     place = -np.inf
     for name, value in sorted(baselines.items(), key=lambda item: item[1]):
         at = np.clip((value - low) / (high - low), 0, 1)
-        place = max(at, place + LABEL_GAP)
-        bar_ax.axhline(low + at * (high - low), color=ORANGE, lw=2.5)
+        place = max(at, place + gap)
+        bar_ax.axhline(low + at * (high - low), color=VERMILLION, lw=2.5)
         line = {"arrowstyle": "-", "color": ink, "lw": 0.7, "shrinkA": 0, "shrinkB": 0}
         within = {"xycoords": "axes fraction", "textcoords": "axes fraction", "arrowprops": line}
-        text = f"{name}: {value:.3f}"
-        bar_ax.annotate(text, (1, at), (1.9, place), **within, va="center", size="small", annotation_clip=False)
+        text = f"{name}: {value:.3f}" + (" (below)" if value < low else "")
+        bar_ax.annotate(text, (1, at), (2.2, place), **within, va="center", size="small", annotation_clip=False)
 
 
 def plot_expansion(expansion, ax=None):
