@@ -55,7 +55,10 @@ def test_toml_and_json_say_the_same(tmp_path):
 @pytest.mark.skipif(grid_files.tomllib is None, reason="Python reads TOML from 3.11 on")
 def test_the_more_special_setting_wins(tmp_path):
     (tmp_path / "grid.toml").write_text(TOML)
-    runs = {(run.dataset, run.connectivity, run.settings.get("zeta")): run for run in read_grid(tmp_path / "grid.toml").runs()}
+    runs = {
+        (run.dataset, run.connectivity, run.settings.get("zeta")): run
+        for run in read_grid(tmp_path / "grid.toml").runs()
+    }
     assert runs["sanders", "set", 0.2].settings == {"batch_size": 16, "n_epochs": 20, "zeta": 0.2, "hidden_size": 64}
     assert runs["demo", "dense", None].settings["learning_rate"] == 0.002
     assert runs["demo", "set", 0.1].settings["learning_rate"] == 0.015  # the demo's own
@@ -112,7 +115,10 @@ def test_a_name_tells_runs_apart_and_stays_the_same():
         ({"only": {"sanders": {"seeds": 0}}}, "seeds is 0"),
         ({"only": {"sanders": {"connectivities": ["x"]}}}, "only.sanders: connectivities has 'x'"),
         ({"only": {"sanders": 3}}, "only.sanders is 3; expected a table"),
-        ({"connectivities": ["set-magnitude"], "settings": {"prune_rule": "sign"}}, "always has prune_rule='magnitude'"),
+        (
+            {"connectivities": ["set-magnitude"], "settings": {"prune_rule": "sign"}},
+            "always has prune_rule='magnitude'",
+        ),
         ({"connectivities": ["dense-pruned"], "settings": {"finetune_epochs": 0}}, "finetune_epochs is 0"),
     ],
 )
