@@ -252,6 +252,7 @@ def test_version_and_help(capsys):
         ["--version"],
         ["--help"],
         ["train", "--help"],
+        ["compare", "--help"],
         ["predict", "--help"],
         ["demo", "--help"],
         ["gradcheck", "--help"],

@@ -27,7 +27,7 @@ class Crew:
         Makes the executor, also a fresh one in place of one that broke.
     most_at_once : int, optional
         Tasks that are handed over at a time; all of them by default.
-    stop : multiprocessing.Event, optional
+    stop : callable, optional
         Tells processes of this machine to stop after their minibatch.
     function : callable
         What is done with a task: :func:`~numpy_setlstm.experiment.runs.execute`, or a wrapper of it.
@@ -131,7 +131,7 @@ class Crew:
         """
         self.waiting.clear()
         if self._stop is not None:
-            self._stop.set()
+            self._stop()
         for future in self.running:
             future.cancel()
         outcomes = []
@@ -159,25 +159,29 @@ def local_processes(workers):
     ------
     make_executor : callable
         As :class:`Crew` takes it.
-    stop : multiprocessing.Event
-        When it is set, the runs save their checkpoints and end.
+    stop : callable
+        Makes the runs save their checkpoints and end.
     """
     context = multiprocessing.get_context("spawn")
-    stop, made = context.Event(), []
+    # A pipe that nobody writes to: its end tells all processes at once, also when this one is killed. (Not an Event,
+    # whose locks stay locked for ever when a process that waits for it is killed.)
+    reader, writer = context.Pipe(duplex=False)
+    made = []
 
     def make_executor():
         for pool in made:
             pool.shutdown(wait=False, cancel_futures=True)
-        made[:] = [ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(stop, os.getpid()))]
+        made[:] = [ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(reader, os.getpid()))]
         return made[0]
 
     with thread_limit(workers):
         try:
-            yield make_executor, stop
+            yield make_executor, writer.close
         finally:
-            stop.set()
+            writer.close()
             for pool in made:
                 pool.shutdown(wait=True, cancel_futures=True)
+            reader.close()
 
 
 @contextlib.contextmanager
@@ -196,31 +200,31 @@ def thread_limit(workers):
                 os.environ[name] = value
 
 
-_stop = None  # of this process, if it is a worker
+_stopping = threading.Event()  # of this process, if it is a worker
 _busy = threading.Lock()
 
 
-def start_worker(stop, parent):
-    """Prepare a process for its runs: Ctrl-C reaches it through `stop` only, and it does not outlive its parent.
+def start_worker(reader, parent):
+    """Prepare a process for its runs: Ctrl-C reaches it through its parent only, which it does not outlive.
 
     Parameters
     ----------
-    stop : multiprocessing.Event
+    reader : multiprocessing.connection.Connection
+        Ends when the runs are to stop, and when the parent ends.
     parent : int
         The process that started this one.
     """
-    global _stop
-    _stop = stop
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # the terminal's Ctrl-C would come on top of ours, and a second one stops at once
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_watch, args=(stop, parent), daemon=True).start()
+    threading.Thread(target=_watch, args=(reader, parent), daemon=True).start()
 
 
-def _watch(stop, parent):
-    """Turn `stop`, or the parent's end, into one Ctrl-C for the run of this process."""
-    while not stop.wait(_WATCH_SECONDS) and os.getppid() == parent:
-        pass
+def _watch(reader, parent):
+    """Turn the end of the pipe into one Ctrl-C for the run of this process."""
+    with contextlib.suppress(EOFError, OSError):
+        reader.recv_bytes()
+    _stopping.set()
     _thread.interrupt_main()  # training ends after its minibatch, with a checkpoint; no effect between two runs
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
@@ -233,7 +237,7 @@ def execute_in_worker(task):
     with _busy:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            if not _stop.is_set():
+            if not _stopping.is_set():
                 return execute(task)
         except KeyboardInterrupt:
             pass

@@ -54,7 +54,7 @@ class RunSpec:
     Examples
     --------
     >>> RunSpec("sanders", "set", 3, {"n_epochs": 30}).name
-    'sanders_set_seed3_XX'
+    'sanders_set_seed3_8b9754bb'
     """
 
     dataset: str

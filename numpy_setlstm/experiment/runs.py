@@ -23,7 +23,7 @@ from numpy_setlstm.rivals import fit_rival
 
 FORMAT_VERSION = 1
 DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
-_PATH = re.compile(r"(?<!\w)(?:~|\.{0,2})(?:/[^\s/:,'\"]+)+/")
+_PATH = re.compile(r"(?<![\w:/])(?:~|\.{0,2})(?:/[^\s/:,'\"]+)+/")
 
 
 @dataclass(frozen=True)

@@ -145,8 +145,8 @@ def paired_difference(predicted, reference, labels, metric=accuracy, *, seed=0, 
 
     It covers two sources of chance: which seeds were used, and which texts are in the test set. It covers neither the
     choice of the training texts (all networks learn from the same ones) nor that of the settings. With n seeds it
-    understates their part, by a factor of about sqrt((n - 1) / n), and with few seeds (five or less) take it for a hint.
-    With one seed only the texts are resampled: the interval then is about these two networks.
+    understates their part, by a factor of about sqrt((n - 1) / n): with five or fewer, take it for a hint. With one
+    seed only the texts are resampled: the interval then is about these two networks.
 
     Texts with the same label and the same predictions are exchangeable; so their numbers are drawn from a multinomial
     distribution, instead of the texts one by one.

@@ -15,9 +15,10 @@ from numpy_setlstm.experiment.statistics import METRICS, confusion_counts, mean_
 REFERENCE = "dense"
 NONE = "–"
 NOTE = (
-    "Accuracies on the test texts in per cent, mean ± standard deviation over seeds. Differences to dense in points, with "
-    "the same seed and on the same texts, and their 95 % bootstrap interval over seeds and test texts; * one seed, texts "
-    "only. Share: of the dense network's parameters. Seconds and epochs: mean of a run."
+    "Accuracies on the test texts in per cent, mean ± standard deviation over seeds; balanced: mean over the two labels. "
+    "Differences to dense in points, with the same seed and on the same texts, and their 95 % bootstrap interval over "
+    "seeds and test texts; * one seed, texts only. Share: of the dense network's parameters. Seconds and epochs: mean of "
+    "a run."
 )
 
 
@@ -164,7 +165,7 @@ def format_row(row, rows):
         "share": _number(row.share, ".1%"),
         "seeds": seeds + (f" ({row.n_failed} failed)" if row.n_failed else ""),
     }
-    cells |= {metric: _spread(values) for metric, values in row.values.items()}
+    cells |= {metric.removesuffix(" accuracy"): _spread(values) for metric, values in row.values.items()}
     cells["difference to dense"] = _difference(row.differences.get("accuracy"))
     cells["balanced difference"] = _difference(row.differences.get("balanced accuracy"))
     cells |= {"seconds": _number(row.mean("seconds"), ".0f"), "epochs": _number(row.mean("epochs"), ".0f")}

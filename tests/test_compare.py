@@ -1,0 +1,386 @@
+"""Grids that are run: by any executor, interrupted, damaged, failing, twice at once; always with the same results."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+import pytest
+
+from numpy_setlstm import cli
+from numpy_setlstm.datasets import split_by_text
+from numpy_setlstm.experiment import Grid, GridError, RunSpec, compare, demo_reviews, run_grid, yardstick
+from numpy_setlstm.experiment.executors import Crew
+from numpy_setlstm.experiment.runs import Task, execute
+from numpy_setlstm.experiment.store import Store
+
+TINY = {
+    "train_texts": 60,
+    "test_texts": 20,
+    "n_epochs": 2,
+    "hidden_size": 4,
+    "embedding_dim": 4,
+    "density": 0.5,
+    "max_length": 20,
+}
+GRID = Grid(("demo",), ("dense", "set", "tfidf"), (0, 1), TINY)
+LONG = TINY | {"train_texts": 800, "n_epochs": 6, "batch_size": 8}  # some seconds, to be stopped in
+LONG_GRID = Grid(("demo",), ("set",), (0, 1), LONG)
+
+
+def silent(line):
+    """Instead of print."""
+
+
+def run(grid, output, **options):
+    """Run a grid in this process, unless told otherwise."""
+    with ThreadPoolExecutor(1) as executor:
+        return run_grid(grid, output, **{"executor": executor, "report": silent} | options)
+
+
+def results(output):
+    """All results in a folder by file name, without the times."""
+    documents = {}
+    for path in sorted((output / "runs").iterdir()):
+        document = json.loads(path.read_text())
+        for key in ("seconds", "seconds_per_epoch"):
+            document.get("result", {}).pop(key, None)
+        document.get("result", {}).get("history", {}).pop("seconds", None)
+        documents[path.name] = document
+    return documents
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    output = tmp_path_factory.mktemp("expected")
+    assert run(GRID, output) is False
+    return results(output)
+
+
+@pytest.fixture(scope="module")
+def expected_long(tmp_path_factory):
+    output = tmp_path_factory.mktemp("long")
+    run(LONG_GRID, output)
+    return results(output)
+
+
+def wait_for(condition, seconds=60):
+    """Wait until something holds, which it must."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
+
+
+def test_each_run_has_its_file_with_all_that_the_tables_need(expected, tmp_path):
+    assert [name.rsplit("_", 1)[0] for name in expected] == [
+        "demo_dense_seed0",
+        "demo_dense_seed1",
+        "demo_set_seed0",
+        "demo_set_seed1",
+        "demo_tfidf_seed0",
+    ]
+    for document in expected.values():
+        assert document["status"] == "done" and set(document["versions"]) == {"numpy_setlstm", "numpy", "python"}
+        assert {"parameters", "test_accuracy", "test_balanced_accuracy", "validation_accuracy"} <= set(
+            document["result"]
+        )
+        assert "set_steps" not in document["result"].get("history", {})
+        assert len(json.dumps(document)) < 20_000 and str(tmp_path.parent) not in json.dumps(document)
+
+
+def test_processes_give_the_same_bits(expected, tmp_path):
+    assert run(GRID, tmp_path, executor=None, workers=2) is False
+    assert results(tmp_path) == expected
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+    assert multiprocessing.active_children() == []
+
+
+def test_a_grid_goes_on_with_what_is_missing(expected, tmp_path):
+    run(Grid(("demo",), ("dense",), (1,), TINY), tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
+    lines = []
+    run(GRID, tmp_path, report=lines.append)
+    assert lines == ["5 runs: 1 are there, 4 to do"]
+    assert results(tmp_path) == expected
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    run(GRID, tmp_path, report=lines.append)
+    assert lines[1:] == ["5 runs: 5 are there, 0 to do"]
+
+
+@pytest.mark.parametrize("text", ["", '{"spec": {', "[]", '{"format_version": 1, "spec": {}}', "\0"])
+def test_a_damaged_file_is_told_and_its_run_done_again(expected, tmp_path, text):
+    run(GRID, tmp_path)
+    path = sorted((tmp_path / "runs").iterdir())[2]
+    path.write_text(text)
+    lines = []
+    run(GRID, tmp_path, report=lines.append)
+    assert lines[0] == f"{path.name} is damaged; if it is of this grid, it is run anew"
+    assert results(tmp_path) == expected
+
+
+def test_a_file_with_the_result_of_another_run_is_not_taken(expected, tmp_path):
+    run(GRID, tmp_path)
+    first, second = sorted((tmp_path / "runs").iterdir())[:2]
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(GridError, match="holds the result of another run.*delete the file"):
+        run(GRID, tmp_path)
+    first.write_text(first.read_text().replace('"format_version": 1', '"format_version": 2'))
+    with pytest.raises(GridError, match="has format version 2; this package reads 1"):
+        run(GRID, tmp_path)
+
+
+def test_a_run_that_fails_is_recorded_and_the_others_go_on(expected, tmp_path):
+    grid = Grid(("demo",), ("dense", "set"), (0,), TINY, {"dense": {"learning_rate": 1e38}})
+    lines = []
+    assert run(grid, tmp_path, report=lines.append) is False
+    dense, evolved = results(tmp_path).values()
+    assert dense["status"] == "failed" and dense["error"].startswith("FloatingPointError: the loss is ")
+    assert evolved == expected[Store(tmp_path).path(grid.runs()[1]).name]
+    assert "demo_dense_seed0_" in lines[-1] and "training has diverged" in lines[-1]
+    run(grid, tmp_path, report=lines.append)
+    assert lines[-1] == "1 failed before and stay as they are; --retry-failed runs them again"
+    run(grid, tmp_path, retry_failed=True, report=lines.append)
+    assert "2 runs: 1 are there, 1 to do" in lines and "failed: FloatingPointError" in lines[-1]
+
+
+def test_models_are_kept_if_asked_for(tmp_path):
+    run(Grid(("demo",), ("set", "tfidf"), (0,), TINY), tmp_path, save_models=True)
+    (path,) = (tmp_path / "models").iterdir()
+    clf = cli.SetLSTMClassifier.load(path)
+    (document,) = (d for d in results(tmp_path).values() if d["spec"]["connectivity"] == "set")
+    assert path.stem + ".json" in results(tmp_path) and clf.n_parameters_ == document["result"]["parameters"]
+
+
+def test_two_at_once_on_the_same_folder_do_each_other_no_harm(expected, tmp_path):
+    threads = [threading.Thread(target=run, args=(GRID, tmp_path)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results(tmp_path) == expected
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "checkpoints"}
+
+
+def test_a_process_that_is_killed_is_replaced_and_the_run_goes_on(expected_long, tmp_path):
+    outcome = []
+    options = {"executor": None, "workers": 2}
+    thread = threading.Thread(target=lambda: outcome.append(run(LONG_GRID, tmp_path, **options)))
+    thread.start()
+    wait_for(lambda: any((tmp_path / "checkpoints").glob("*.npz")))
+    for process in multiprocessing.active_children():
+        process.kill()
+    thread.join()
+    assert outcome == [False] and results(tmp_path) == expected_long
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one process")
+@pytest.mark.parametrize("whole_group", [False, True], ids=["to the program", "from the terminal"])
+def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on_to_the_same_bits(expected_long, tmp_path, whole_group):
+    settings = [f"--set={name}={value}" for name, value in LONG.items()]
+    arguments = [
+        "compare",
+        "--datasets",
+        "demo",
+        "--connectivities",
+        "set",
+        "--seeds",
+        "2",
+        "--workers",
+        "1",
+        *settings,
+    ]
+    arguments += ["--output", str(tmp_path)]
+    command = [sys.executable, "-m", "numpy_setlstm", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, start_new_session=True, **pipes)
+    try:
+        wait_for(lambda: any((tmp_path / "checkpoints").glob("*.npz")))
+        os.killpg(process.pid, signal.SIGINT) if whole_group else process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.splitlines() == [
+        "",
+        "stopping: what is under way saves its checkpoint",
+        "interrupted; the same command goes on where it stopped",
+    ]
+    assert any((tmp_path / "checkpoints").glob("*.npz")) and results(tmp_path) != expected_long
+    run(LONG_GRID, tmp_path)
+    assert results(tmp_path) == expected_long and list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_a_damaged_checkpoint_is_not_gone_on_from(expected, tmp_path):
+    store = Store(tmp_path)
+    store.prepare()
+    for spec in GRID.runs():
+        store.checkpoint_path(spec).write_bytes(b"no model")
+    run(GRID, tmp_path)
+    assert results(tmp_path) == expected
+
+
+class BreakingExecutor:
+    """Its process dies whenever it meets one of some seeds."""
+
+    def __init__(self, deadly):
+        self.deadly, self.broken = deadly, False
+
+    def submit(self, function, task):
+        future = Future()
+        self.broken = self.broken or task.spec.seed in self.deadly
+        if self.broken:
+            future.set_exception(BrokenProcessPool("died"))
+        else:
+            future.set_result(function(task))
+        return future
+
+
+def all_outcomes(crew):
+    outcomes = []
+    while crew:
+        outcomes += crew.take()
+    return {task.spec.seed: document for task, document, _ in outcomes}
+
+
+def test_a_run_that_kills_its_process_three_times_is_given_up_and_no_other():
+    made = []
+
+    def make_executor():
+        made.append(BreakingExecutor({1}))
+        return made[-1]
+
+    tasks = [Task(RunSpec("demo", "set", seed)) for seed in range(4)]
+    outcomes = all_outcomes(
+        Crew(tasks, make_executor, most_at_once=2, function=lambda task: ({"status": "done"}, None))
+    )
+    assert {seed: document["status"] for seed, document in outcomes.items()} == {
+        0: "done",
+        1: "failed",
+        2: "done",
+        3: "done",
+    }
+    assert outcomes[1]["error"].startswith("its process died 3 times") and len(made) == 4
+
+
+def test_an_executor_that_was_handed_in_and_broke_is_told(tmp_path):
+    with pytest.raises(RuntimeError, match="the executor broke; the results so far are kept"):
+        run(GRID, tmp_path, executor=BreakingExecutor({1}))
+    assert {document["spec"]["seed"] for document in results(tmp_path).values()} == {0}
+
+
+def test_an_error_of_the_executor_is_recorded(tmp_path):
+    class Refusing:
+        def submit(self, function, task):
+            future = Future()
+            future.set_exception(OSError("cannot reach /home/ada/worker-3"))
+            return future
+
+    run(Grid(("demo",), ("set",), (0,), TINY), tmp_path, executor=Refusing())
+    (document,) = results(tmp_path).values()
+    assert (document["status"], document["error"]) == ("failed", "OSError: cannot reach worker-3")
+
+
+def test_a_dask_cluster_gives_the_same_bits_though_a_worker_is_killed(expected_long, tmp_path):
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.LocalCluster(**options, silence_logs=50) as cluster, distributed.Client(cluster) as client:
+        victim = list(cluster.workers.values())[0].pid
+
+        def kill_when_busy():
+            wait_for(lambda: sum(map(len, client.processing().values())) == 2)
+            time.sleep(0.3)  # in the middle of the run
+            os.kill(victim, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_when_busy)
+        killer.start()
+        assert compare(LONG_GRID, tmp_path, scheduler=cluster.scheduler_address, report=silent) is False
+        killer.join()
+        pids = [worker.pid for worker in cluster.workers.values()]
+    assert victim not in pids
+    assert results(tmp_path) == expected_long
+
+
+def test_without_dask_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ImportError, match=r"pip install 'numpy-setlstm\[cluster\]'"):
+        compare(GRID, tmp_path, scheduler="tcp://127.0.0.1:1", report=silent)
+
+
+def test_without_scikit_learn_the_error_comes_before_the_first_run(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.pipeline", None)
+    with pytest.raises(ImportError, match=r"pip install 'numpy-setlstm\[compare\]', or leave tfidf out"):
+        run_grid(GRID, tmp_path, report=silent)
+    assert results(tmp_path) == {}
+
+
+def test_the_tfidf_model_is_chosen_on_the_texts_that_the_networks_hold_out():
+    reviews = demo_reviews(0, train_texts=200, test_texts=50)
+    model = yardstick.fit_tfidf(reviews)
+    labels = np.array(reviews.label_names)[reviews.train_labels]
+    clf = cli.SetLSTMClassifier(validation_fraction=0.1)
+    kept, held_out = clf._split(reviews.train_texts, labels)
+    np.testing.assert_array_equal(
+        held_out, split_by_text(reviews.train_texts, labels, 0.1, np.random.default_rng(0))[1]
+    )
+    accuracies = {}
+    for C in yardstick.PENALTIES:
+        pipeline = yardstick.make_pipeline(C).fit([reviews.train_texts[k] for k in kept], labels[kept])
+        accuracies[C] = pipeline.score([reviews.train_texts[k] for k in held_out], labels[held_out])
+    assert model.validation_accuracy == accuracies[model.penalty] == max(accuracies.values())
+    refit = yardstick.make_pipeline(model.penalty).fit(reviews.train_texts, labels)
+    np.testing.assert_array_equal(model.predict(reviews), refit.predict(reviews.test_texts))
+    regression = model.pipeline[-1]
+    assert model.n_parameters == (regression.coef_ != 0).sum() + 1
+
+
+def test_an_error_in_a_run_names_no_folder_of_the_machine(tmp_path):
+    document, _ = execute(Task(RunSpec("sanders", "set", 0), data_home=str(tmp_path / "nowhere")))
+    assert document["status"] == "failed" and str(tmp_path) not in document["error"]
+    assert document["error"].startswith("DatasetError: no full-corpus.csv in sanders: pass download=True")
+    assert "https://raw.githubusercontent.com/" in document["error"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "give one of --grid FILE, --quick, --report-only, or --datasets"),
+        (["--quick", "--report-only"], "give one of"),
+        (["--quick", "--grid", "grid.json"], "give one of"),
+        (["--grid", "grid.json", "--seeds", "3"], "give one of"),
+        (["--grid", "none.json"], "there is no grid file none.json"),
+        (["--datasets", "demo"], "has no connectivities"),
+        (["--datasets", "demo", "--connectivities", "sparse"], "connectivities has 'sparse'"),
+        (["--datasets", "demo", "--connectivities", "set", "--seeds", "a"], "--seeds is 'a'; expected how many"),
+        (["--datasets", "demo", "--connectivities", "set", "--set", "zeta=2"], "zeta is 2"),
+        (["--datasets", "demo", "--connectivities", "set", "--set", "zeta"], "--set is 'zeta'; expected name=value"),
+        (["--datasets", "demo", "--connectivities", "set", "--workers", "0"], "workers is 0"),
+        (["--datasets", "sanders", "--connectivities", "set", "--data-home", "nowhere"], "nowhere"),
+        (["--report-only"], "there are no results in"),
+    ],
+)
+def test_an_error_is_one_line_before_anything_is_run(capsys, tmp_path, arguments, message):
+    assert cli.main(["compare", "--output", str(tmp_path / "out"), *arguments]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("numpy-setlstm: error: ") and err.count("\n") == 1 and message in err
+    assert not list((tmp_path / "out").rglob("*.json"))
+
+
+def test_the_command_runs_a_grid_and_makes_its_tables_again(capsys, tmp_path):
+    settings = [f"--set={name}={value}" for name, value in TINY.items()]
+    arguments = ["--datasets", "demo", "--connectivities", "static,set", *settings, "--set", "zeta=0.1,0.2"]
+    assert cli.main(["compare", "--output", str(tmp_path), "--workers", "1", *arguments]) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and "set zeta=0.2" in out and "3 runs: 0 are there, 3 to do" in out
+    texts = {name: (tmp_path / name).read_text() for name in ("table.md", "table.csv", "runs.csv")}
+    for name in texts:
+        (tmp_path / name).unlink()
+    assert cli.main(["compare", "--output", str(tmp_path), "--report-only"]) == 0
+    assert {name: (tmp_path / name).read_text() for name in texts} == texts

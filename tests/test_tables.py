@@ -1,0 +1,141 @@
+"""The tables, to the letter, on results that are made up."""
+
+import numpy as np
+import pytest
+
+from numpy_setlstm.experiment.runs import pack_bits
+from numpy_setlstm.experiment.store import Store, format_document
+from numpy_setlstm.experiment.tables import (
+    NOTE,
+    find_reference,
+    format_csv,
+    format_markdown,
+    format_runs_csv,
+    format_terminal,
+    make_rows,
+)
+
+LABELS = np.arange(40) % 4 > 0  # 30 of 40 positive
+
+
+def document(connectivity, seed, n_wrong, *, parameters=1000, dataset="sanders", **settings):
+    """A result with the first `n_wrong` texts wrong."""
+    predicted = np.where(np.arange(40) < n_wrong, ~LABELS, LABELS)
+    is_tfidf = connectivity == "tfidf"
+    result = {
+        "parameters": parameters,
+        "share": None if is_tfidf else 1.0 if connectivity.startswith("dense") else 0.04,
+        "validation_accuracy": 0.5,
+        "best_epoch": None if is_tfidf else 3,
+        "epochs": None if is_tfidf else 30,
+        "seconds": 10.4 + seed,
+    }
+    return {
+        "spec": {"dataset": dataset, "connectivity": connectivity, "seed": seed, "settings": settings},
+        "status": "done",
+        "data": "same",
+        "result": result,
+        "predictions": {"count": 40, "predicted": pack_bits(predicted), "labels": pack_bits(LABELS)},
+    }
+
+
+def failed(connectivity, seed):
+    spec = {"dataset": "sanders", "connectivity": connectivity, "seed": seed, "settings": {}}
+    return {"spec": spec, "status": "failed", "error": "MemoryError: too large"}
+
+
+DOCUMENTS = [
+    document("tfidf", 0, 10, parameters=5000),
+    document("set", 1, 6, parameters=40),
+    document("set", 0, 4, parameters=40),
+    document("dense", 0, 8),
+    document("dense", 1, 12),
+    document("dense-small", 0, 8, parameters=41),
+    failed("set", 2),
+    failed("static", 0),
+]
+
+# Checked by hand: set with 4 and 6 wrong has macro F1 (18/22 + 54/58) / 2 and (16/22 + 52/58) / 2.
+TERMINAL = """\
+data set  connectivity  parameters    share         seeds    accuracy    balanced    macro F1  difference to dense  seconds  epochs
+sanders   dense              1,000  100.0 %             2  75.0 ± 7.1  75.0 ± 7.1  71.0 ± 7.3                    –       11      30
+sanders   static                 –        –  0 (1 failed)           –           –           –                    –        –       –
+sanders   set                   40    4.0 %  2 (1 failed)  87.5 ± 3.5  86.7 ± 4.7  84.3 ± 4.4  +12.5 [+2.5, +22.5]       11      30
+sanders   dense-small           41    4.1 %             1        80.0        80.0        76.2   +0.0 [+0.0, +0.0]*       10      30
+sanders   tfidf              5,000        –             –        75.0        73.3        70.2  +0.0 [-10.0, +10.0]       10       –"""  # noqa: E501
+
+
+def test_the_table_of_the_terminal():
+    assert format_terminal(make_rows(DOCUMENTS)) == TERMINAL
+
+
+def test_the_table_in_markdown():
+    lines = format_markdown(make_rows(DOCUMENTS)).splitlines()
+    assert lines[0].startswith("| data set | connectivity | parameters | share | seeds | accuracy |")
+    assert lines[1] == "| --- | --- |" + " ---: |" * 10
+    assert lines[4].startswith(
+        "| sanders | set | 40 | 4.0 % | 2 (1 failed) | 87.5 ± 3.5 | 86.7 ± 4.7 | 84.3 ± 4.4 | +12.5 ["
+    )
+    assert lines[8].replace("\\", "") == NOTE and len(lines) == 9
+
+
+def test_the_tables_as_csv():
+    lines = format_csv(make_rows(DOCUMENTS)).splitlines()
+    assert lines[0] == (
+        "dataset,connectivity,settings,parameters,share,seeds,failed,"
+        "accuracy,accuracy_sd,accuracy_difference_mean,accuracy_difference_low,accuracy_difference_high,"
+        "accuracy_difference_n_seeds,"
+        "balanced_accuracy,balanced_accuracy_sd,balanced_accuracy_difference_mean,balanced_accuracy_difference_low,"
+        "balanced_accuracy_difference_high,balanced_accuracy_difference_n_seeds,"
+        "macro_F1,macro_F1_sd,macro_F1_difference_mean,macro_F1_difference_low,macro_F1_difference_high,"
+        "macro_F1_difference_n_seeds,seconds,epochs"
+    )
+    assert lines[2] == "sanders,static,{},,,0,1" + "," * 20
+    assert lines[3].startswith("sanders,set,{},40.0,0.04,2,1,0.875,0.03535")
+    runs = format_runs_csv(DOCUMENTS).splitlines()
+    assert runs[0].startswith(
+        "dataset,connectivity,seed,settings,status,accuracy,balanced_accuracy,macro_F1,parameters"
+    )
+    assert runs[2].startswith("sanders,set,1,{},done,0.85,") and runs[7].endswith(",MemoryError: too large")
+    assert len(runs) == 1 + len(DOCUMENTS)
+
+
+def test_settings_are_named_where_they_tell_rows_apart_and_dense_is_found_all_the_same():
+    documents = [
+        document("set", 0, 4, zeta=0.1, n_epochs=3),
+        document("set", 0, 6, zeta=0.3, n_epochs=3),
+        document("dense", 0, 8, n_epochs=3),
+        document("dense", 0, 20, n_epochs=5),
+    ]
+    rows = make_rows(documents)
+    table = format_terminal(rows)
+    assert "set zeta=0.1 " in table and "dense n_epochs=5 " in table
+    by_settings = {(row.connectivity, row.settings.get("zeta"), row.settings["n_epochs"]): row for row in rows}
+    assert by_settings["set", 0.3, 3].differences["accuracy"].mean == pytest.approx(0.05)
+    assert find_reference(by_settings["set", 0.1, 3], rows) is by_settings["dense", None, 3]
+
+
+def test_no_difference_is_shown_where_it_is_in_doubt_what_to_compare_with():
+    in_doubt = [
+        document("set", 0, 4),
+        document("dense", 0, 8, learning_rate=0.1),
+        document("dense", 0, 8, learning_rate=0.2),
+    ]
+    other_seed = [document("set", 0, 4), document("dense", 1, 8)]
+    other_texts = [document("set", 0, 4), document("dense", 0, 8) | {"data": "other"}]
+    other_size = [document("set", 0, 4, dataset="demo", train_texts=50), document("dense", 0, 8, dataset="demo")]
+    for documents in (in_doubt, other_seed, other_texts, other_size):
+        (row,) = (row for row in make_rows(documents) if row.connectivity == "set")
+        assert row.differences == {} and row.share == 0.04 or row.share == 1.0
+
+
+def test_results_that_are_written_are_read_back(tmp_path):
+    store = Store(tmp_path)
+    store.prepare()
+    for one in DOCUMENTS:
+        spec = one["spec"]
+        path = store.runs / f"{spec['connectivity']}{spec['seed']}.json"
+        path.write_text(format_document(one | {"format_version": 1}))
+    (store.runs / "damaged.json").write_text("{")
+    assert format_terminal(make_rows(store.documents())) == TERMINAL
+    assert store.damaged() == ["damaged.json"]
