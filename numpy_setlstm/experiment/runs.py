@@ -19,9 +19,11 @@ from numpy_setlstm.experiment.grid import DATA_SETTINGS, DEMO, TFIDF, RunSpec
 from numpy_setlstm.experiment.results import result_of
 from numpy_setlstm.experiment.yardstick import fit_tfidf, tfidf_result
 from numpy_setlstm.inputs import fingerprint
+from numpy_setlstm.measures import describe
 from numpy_setlstm.rivals import fit_rival
 
 FORMAT_VERSION = 1
+N_NULLS = 5  # evolutions without training and random graphs beside each run, where every seed has its own
 DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
 _PATH = re.compile(r"(?<![\w:/])(?:~|\.{0,2})(?:/[^\s/:,'\"]+)+/")
 
@@ -60,7 +62,8 @@ def execute(task):
     -------
     document : dict
         Ready for JSON: ``spec``, ``versions``, ``status``, and with status "done" the ``result`` of
-        :func:`~numpy_setlstm.experiment.results.result_of` and the ``predictions``, with "failed" the ``error``. A run
+        :func:`~numpy_setlstm.experiment.results.result_of`, the ``predictions`` and, for a sparse network, the
+        ``topology`` of :func:`~numpy_setlstm.measures.describe`, with "failed" the ``error``. A run
         that is "interrupted" has saved its checkpoint.
     model : bytes or None
         The contents of the model's ``.npz`` file, if it was asked for.
@@ -87,6 +90,7 @@ def _compute(task):
         model = fit_tfidf(reviews, **{"validation_fraction": 0.1} | network_settings(spec))
         predicted = model.predict(reviews)
         result, packed = tfidf_result(model, reviews, predicted, time.perf_counter() - start), None
+        topology = None
     else:
         clf = _fit(task, reviews)
         if clf.training_state_.interrupted:
@@ -95,6 +99,7 @@ def _compute(task):
         predicted = clf.predict(reviews.test_texts)
         result, packed = result_of(clf, reviews, predicted), _pack_model(clf) if task.keep_model else None
         result.pop("peak_memory_mib")  # of all the runs of this process together
+        topology = describe_topology(clf, spec.seed)
         if clf.pretraining_ is not None:
             result |= pretraining_result(clf.pretraining_, result)
     is_positive = predicted == reviews.label_names[1]
@@ -104,7 +109,16 @@ def _compute(task):
         "labels": pack_bits(reviews.test_labels),
     }
     result |= {"connectivity": spec.connectivity}
-    return {"status": DONE, "data": digest, "result": result, "predictions": predictions}, packed
+    outcome = {"status": DONE, "data": digest, "result": result, "predictions": predictions}
+    return outcome if topology is None else outcome | {"topology": topology}, packed
+
+
+def describe_topology(clf, seed):
+    """What :func:`~numpy_setlstm.measures.describe` says of a classifier's sparse matrices; None if all are dense."""
+    state = clf.training_state_
+    if not state.initial_topologies:
+        return None
+    return describe(state.initial_topologies, state.history["set_steps"], seed=seed, n_nulls=N_NULLS)
 
 
 def pretraining_result(pretraining, result):
