@@ -15,10 +15,10 @@ from numpy_setlstm.experiment.statistics import METRICS, confusion_counts, mean_
 REFERENCE = "dense"
 NONE = "–"
 NOTE = (
-    "Accuracies on the test texts in per cent, mean ± standard deviation over seeds; balanced: mean over the two "
-    "labels. Differences to dense in points, with the same seed and on the same texts, and their 95 % bootstrap interval "
-    "over seeds and test texts; * one seed, texts only. Share: of the dense network's parameters. Seconds and epochs: "
-    "mean of a run."
+    "Accuracies on the test texts in per cent, mean ± standard deviation over seeds; balanced: mean over both labels. "
+    "Differences to dense in points, with the same seed and on the same texts, and their 95 % bootstrap interval over "
+    "seeds and test texts; * one seed, texts only. Share: of the dense network's parameters. Seconds, epochs: mean of "
+    "a run."
 )
 
 
