@@ -413,3 +413,11 @@ def test_describe_of_a_network_that_stays_as_it_is():
     its = measures.describe({"W_h": network(0)["W_h"]}, [])["W_h"]
     assert its["survival"] == {"observed": [1.0], "null": None} and its["degrees"]["rows"]["null"] is None
     assert its["turnover"]["i"] == {"pruned": [], "null": None}
+
+
+def test_a_description_does_not_depend_on_the_order_of_the_matrices():
+    rng = np.random.default_rng(0)
+    matrices = {name: erdos_renyi(shape, rng, density=0.3) for name, shape in (("W_x", (4, 16)), ("W_h", (4, 16)))}
+    steps = [{name: set_step(W, 0.3, rng)[1] for name, W in matrices.items()}]
+    backwards = dict(reversed(matrices.items()))
+    assert measures.describe(matrices, steps, n_nulls=3) == measures.describe(backwards, steps, n_nulls=3)

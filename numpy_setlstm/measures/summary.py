@@ -75,7 +75,7 @@ def describe(initial, steps, *, seed=0, n_nulls=20):
     for name, matrix in initial.items():
         if isinstance(matrix, np.ndarray):
             continue  # dense: everything is connected, and stays so
-        rng = np.random.default_rng([seed, len(described)])
+        rng = np.random.default_rng([seed, *name.encode()])  # the same in whatever order the matrices come
         described[name] = _describe_matrix(name, as_topology(matrix), [step[name] for step in steps], rng, n_nulls)
     return described
 
