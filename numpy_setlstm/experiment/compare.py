@@ -18,7 +18,7 @@ _REFRESH_SECONDS = 1.0
 # Rough times of a run beside that of a sparse network, for the estimate of the time left.
 TRAIN_TEXTS = {DEMO: 7000, "imdb": 25_000, "sanders": 900, "yelp": 8000, "amazon": 17_000}
 COSTS = {"dense": 3.0, "dense-pruned": 4.0, "dense-small": 0.5, TFIDF: 0.05}
-BAR = "{desc}: {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]"
+BAR = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
 
 
 def run_grid(
@@ -138,7 +138,11 @@ def work(crew, store, progress, report):
     tasks = list(crew.waiting)
     done = 0
     bar = tqdm(
-        total=sum(map(cost_of, tasks)), desc="compare", bar_format=BAR, disable=None if progress else True, leave=True
+        total=sum(map(cost_of, tasks)),
+        desc=f"0 of {len(tasks)} runs",
+        bar_format=BAR,
+        smoothing=0,  # runs end in bursts: the mean speed says more than that of the last one
+        disable=None if progress else True,
     )
 
     def take_note(outcomes):
@@ -149,13 +153,12 @@ def work(crew, store, progress, report):
             store.save(task.spec, document, model)
             done += 1
             bar.update(cost_of(task))
-            bar.set_postfix_str(f"{done} of {len(tasks)} runs", refresh=False)
+            bar.set_description_str(f"{done} of {len(tasks)} runs", refresh=False)
             if document["status"] == FAILED:
                 with bar.external_write_mode():
                     report(f"{task.spec.name} failed: {document['error']}")
         bar.refresh()
 
-    bar.set_postfix_str(f"0 of {len(tasks)} runs")
     with bar:
         try:
             while crew:
