@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from numpy_setlstm.experiment.executors import Crew, dask_cluster, execute_in_worker, local_processes
 from numpy_setlstm.experiment.grid import DEMO, TFIDF
+from numpy_setlstm.experiment.pictures import write_pictures
 from numpy_setlstm.experiment.runs import FAILED, INTERRUPTED, Task, load_reviews
 from numpy_setlstm.experiment.store import Store
 from numpy_setlstm.experiment.tables import write_tables
@@ -216,7 +217,7 @@ def compare(
     report=print,
     **options,
 ):
-    """Run a grid, here or on a Dask cluster, and write its tables.
+    """Run a grid, here or on a Dask cluster; write its tables and pictures.
 
     Parameters
     ----------
@@ -226,7 +227,7 @@ def compare(
     scheduler : str, optional
         Address of a Dask scheduler. Each of its workers reads the data sets from its own disk.
     report_only : bool, default False
-        Only write the tables of what is there.
+        Only write the tables and pictures of what is there.
     report : callable
         Takes lines of text to show.
     **options
@@ -243,8 +244,9 @@ def compare(
             interrupted = run_grid(grid, output, executor=executor, checkpoints=False, report=report, **options)
     elif not report_only:
         interrupted = run_grid(grid, output, report=report, **options)
-    table, paths = write_tables(Store(output))
+    store = Store(output)
+    table, paths = write_tables(store)
     report(f"\n{table}\n")
-    for path in paths:
+    for path in paths + write_pictures(store, report):
         report(f"wrote {path}")
     return interrupted

@@ -1,0 +1,96 @@
+"""The results of a grid as pictures: accuracies, differences, and what became of the connections."""
+
+from numpy_setlstm.experiment.distances import topological_distances
+from numpy_setlstm.experiment.statistics import METRICS
+from numpy_setlstm.experiment.tables import make_rows, settings_shown
+
+EVOLVED = "set"
+DPI = 150
+
+
+def write_pictures(store, report=print):
+    """Draw what is in a folder of results.
+
+    Parameters
+    ----------
+    store : Store
+    report : callable
+        Takes lines of text to show.
+
+    Returns
+    -------
+    list of Path
+        ``accuracies.png``, with a dense network ``differences.png``, for each data set with an evolved network
+        ``evolution_DATASET.png``, and for each kind of network of which two models were kept
+        ``distances_DATASET_CONNECTIVITY.png``.
+    """
+    from numpy_setlstm import plotting  # importing matplotlib takes a second
+
+    rows = [row for row in make_rows(store.documents()) if row.documents]
+    if not rows:
+        return []
+    figures = {"accuracies": draw_accuracies(rows)}
+    differences = [row for row in rows if row.differences]
+    if differences:
+        figures["differences"] = plotting.plot_differences([_difference(row, rows) for row in differences]).figure
+    evolved = {row.dataset: row.documents[0] for row in reversed(rows) if row.connectivity == EVOLVED}
+    for dataset, document in reversed(evolved.items()):
+        figures[f"evolution_{dataset}"] = draw_evolution(document["topology"])
+    try:
+        entries = topological_distances(store, rows)
+    except ImportError as error:
+        report(f"no distances between networks: {error}")
+        entries = []
+    for entry in entries:
+        labels = [f"seed {seed}" for seed in entry["seeds"]]
+        ax = plotting.plot_distances(entry["distances"], labels, entry["baselines"])
+        figures["_".join(["distances", entry["dataset"], *entry["connectivity"].split()])] = ax.figure
+    for name, figure in figures.items():
+        figure.savefig(store.output / f"{name}.png", dpi=DPI)
+    return [store.output / f"{name}.png" for name in figures]
+
+
+def draw_accuracies(rows):
+    """Every run as a dot: accuracy above, balanced accuracy below; the tf-idf model, which draws nothing, as one."""
+    from matplotlib.figure import Figure
+
+    from numpy_setlstm import plotting
+
+    runs = [
+        {"dataset": row.dataset, "connectivity": _name(row, rows)}
+        | {metric: row.values[metric][k] for metric in METRICS}
+        for row in rows
+        for k in range(len(row.documents))
+    ]
+    datasets = list(dict.fromkeys(run["dataset"] for run in runs))
+    names = list(dict.fromkeys(run["connectivity"] for run in runs))
+    size = (2.4 + 3.2 * len(datasets), 2 * (1.1 + 0.34 * len(names)))
+    axes = Figure(figsize=size, layout="constrained").subplots(2, len(datasets), squeeze=False)
+    for row_of_axes, metric in zip(axes, ("accuracy", "balanced accuracy"), strict=True):
+        plotting.plot_accuracies(runs, row_of_axes, metric=metric)
+    return axes[0, 0].figure
+
+
+def draw_evolution(topology):
+    """Turnover of each matrix by group, and the share of connections ever tried, beside evolution without training."""
+    from matplotlib.figure import Figure
+
+    from numpy_setlstm import plotting
+
+    names = [name for name in topology if topology[name]["turnover"]]
+    axes = Figure(figsize=(4.2 * (len(names) + 1), 3.6), layout="constrained").subplots(1, len(names) + 1)
+    for ax, name in zip(axes, names, strict=False):
+        plotting.plot_turnover(topology[name]["turnover"], ax)
+        ax.set_title(name, loc="left", size="medium")
+    plotting.plot_ever_tried({name: topology[name]["ever_tried"] for name in names}, axes[-1])
+    return axes[0].figure
+
+
+def _name(row, rows):
+    return " ".join(filter(None, (row.connectivity, settings_shown(row, rows))))
+
+
+def _difference(row, rows):
+    difference = row.differences["accuracy"]
+    numbers = {"difference": difference.mean, "low": difference.low, "high": difference.high}
+    return {"dataset": row.dataset, "connectivity": _name(row, rows)} | numbers

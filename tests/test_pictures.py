@@ -1,0 +1,76 @@
+"""Pictures and distances of a grid's results."""
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from numpy_setlstm.experiment import Grid, run_grid
+from numpy_setlstm.experiment.distances import topological_distances
+from numpy_setlstm.experiment.pictures import draw_accuracies, draw_evolution, write_pictures
+from numpy_setlstm.experiment.store import Store
+from numpy_setlstm.experiment.tables import make_rows
+
+TINY = {"train_texts": 60, "test_texts": 20, "n_epochs": 3, "hidden_size": 8, "embedding_dim": 8, "density": 0.3}
+GRID = Grid(("demo",), ("dense", "set", "tfidf"), (0, 1), TINY | {"max_length": 20})
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    output = tmp_path_factory.mktemp("pictures")
+    with ThreadPoolExecutor(1) as executor:
+        run_grid(GRID, output, executor=executor, save_models=True, report=lambda line: None)
+    return Store(output)
+
+
+def test_each_picture_is_written(store):
+    paths = write_pictures(store)
+    expected = ["accuracies.png", "differences.png", "evolution_demo.png", "distances_demo_set.png"]
+    assert [path.name for path in paths] == expected
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+def test_accuracies_are_drawn_above_and_balanced_ones_below(store):
+    above, below = draw_accuracies(make_rows(store.documents())).axes
+    assert above.get_xlabel() == "accuracy" and below.get_xlabel() == "balanced accuracy"
+    assert [label.get_text() for label in above.get_yticklabels()] == ["dense", "set", "tfidf"]
+
+
+def test_evolution_is_drawn_matrix_by_matrix(store):
+    document = next(d for d in store.documents() if d["spec"]["connectivity"] == "set")
+    titles = [ax.get_title(loc="left") for ax in draw_evolution(document["topology"]).axes]
+    assert titles[:3] == ["E", "W_x", "W_h"]
+
+
+def test_distances_of_kept_models_are_computed_once(store, monkeypatch):
+    rows = make_rows(store.documents())
+    (entry,) = topological_distances(store, rows)
+    assert (entry["dataset"], entry["connectivity"], entry["seeds"]) == ("demo", "set", [0, 1])
+    distances = np.array(entry["distances"])
+    assert distances.shape == (2, 2) and np.array_equal(distances, distances.T) and 0 < distances[0, 1] <= 1
+    assert entry["baselines"]["shuffled copy"] < 0.2 < entry["baselines"]["independent random"]
+    monkeypatch.setattr("numpy_setlstm.experiment.distances._compute", None)  # would be called for what is not there
+    assert topological_distances(store, rows) == [entry]
+    assert json.loads((store.output / "distances.json").read_text())["distances"] == [entry]
+
+
+def test_distances_stay_when_the_models_are_gone(store, tmp_path):
+    (entry,) = topological_distances(store, make_rows(store.documents()))
+    (tmp_path / "distances.json").write_text(json.dumps({"distances": [entry]}))
+    assert topological_distances(Store(tmp_path), make_rows(store.documents())) == [entry]
+
+
+def test_without_scipy_the_other_pictures_are_drawn_and_it_is_said(store, monkeypatch, tmp_path):
+    (store.output / "distances.json").unlink(missing_ok=True)
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    lines = []
+    names = [path.name for path in write_pictures(store, lines.append)]
+    assert names == ["accuracies.png", "differences.png", "evolution_demo.png"]
+    assert lines[0].startswith("no distances between networks: ") and "pip install" in lines[0]
+
+
+def test_a_folder_without_results_has_no_pictures(tmp_path):
+    Store(tmp_path).prepare()
+    assert write_pictures(Store(tmp_path)) == []
