@@ -27,10 +27,10 @@ def topological_distances(store, rows):
     Returns
     -------
     list of dict
-        ``dataset``, ``connectivity`` (with the settings that tell the row from others), ``seeds``, ``distances`` (a list
-        of lists) and ``baselines`` of :func:`~numpy_setlstm.measures.distance_baselines`; one per row with at least two
-        sparse models, written to ``distances.json`` too. What is there for the same seeds is not computed again, for
-        each pair of networks with 20,000 words takes about half a second.
+        ``dataset``, ``connectivity`` (with the settings that tell the row from others), ``seeds``, ``distances`` (a
+        list of lists) and ``baselines`` of :func:`~numpy_setlstm.measures.distance_baselines`; one per row with at
+        least two sparse models, written to ``distances.json`` too. What is there for the same seeds is not computed
+        again, for each pair of networks with 20,000 words takes about half a second.
 
     Raises
     ------
