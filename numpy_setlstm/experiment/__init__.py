@@ -15,8 +15,6 @@ from numpy_setlstm.experiment.grid import GRID_CONNECTIVITIES, GRID_DATASETS, Gr
 from numpy_setlstm.experiment.grid_files import QUICK, grid_from, parse_seeds, parse_setting, read_grid
 from numpy_setlstm.experiment.results import (
     MODEL_FILE,
-    WORD_BAND_NAMES,
-    WORD_BANDS,
     format_table,
     peak_memory_mib,
     result_of,
@@ -37,8 +35,6 @@ __all__ = [
     "MODEL_FILE",
     "QUICK",
     "RunSpec",
-    "WORD_BANDS",
-    "WORD_BAND_NAMES",
     "compare",
     "demo_reviews",
     "format_table",

@@ -7,11 +7,11 @@ import numpy as np
 
 from numpy_setlstm.checkpoint import replacing
 from numpy_setlstm.layers.lstm import GATES
+from numpy_setlstm.measures import WORD_BAND_NAMES, gates_of, word_bands
+from numpy_setlstm.measures import turnover as turnover_of_groups
 from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.topology import connection_counts, replay, turnover_by_group
+from numpy_setlstm.topology import connection_counts
 
-WORD_BANDS = (102, 1002)  # first ids after the 100 commonest words, and after the 1,000 commonest
-WORD_BAND_NAMES = ("1 to 100", "101 to 1000", "beyond 1000")
 MODEL_FILE = "model.npz"
 
 
@@ -104,20 +104,13 @@ def turnover(state):
         For W_x and W_h by gate, for E by band of words (ids are ranks of frequency): of the connections that the group
         had, the fraction that was pruned, one number per SET step. Rare words hardly train, so what they lose is luck.
     """
-
-    def band_of(rows, cols):
-        return np.searchsorted(WORD_BANDS, rows, side="right")
-
     result = {}
     for name, topology in state.initial_topologies.items():
         steps = [steps[name] for steps in state.history["set_steps"]]
-        H = topology.shape[1] // len(GATES)
-        group_of = band_of if name == "E" else lambda rows, cols, H=H: cols // H
-        names = [f"words {band}" for band in WORD_BAND_NAMES] if name == "E" else GATES
-        befores = replay(topology, steps)[:-1]
-        pruned = [turnover_by_group(before, step, group_of)[0] for before, step in zip(befores, steps, strict=True)]
+        group_of, names = (word_bands, WORD_BAND_NAMES) if name == "E" else (gates_of(topology.shape), GATES)
+        pruned, _ = turnover_of_groups(topology, steps, group_of, len(names))
         result[name] = {
-            group: [None if k >= len(p) or np.isnan(p[k]) else round(float(p[k]), 4) for p in pruned]
+            group: [None if np.isnan(share) else round(float(share), 4) for share in pruned[:, k]]
             for k, group in enumerate(names)
         }
     return result
