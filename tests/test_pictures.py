@@ -9,7 +9,7 @@ import pytest
 
 from numpy_setlstm.experiment import Grid, run_grid
 from numpy_setlstm.experiment.distances import topological_distances
-from numpy_setlstm.experiment.pictures import draw_accuracies, draw_evolution, write_pictures
+from numpy_setlstm.experiment.pictures import write_pictures
 from numpy_setlstm.experiment.store import Store
 from numpy_setlstm.experiment.tables import make_rows
 
@@ -30,18 +30,6 @@ def test_each_picture_is_written(store):
     expected = ["accuracies.png", "differences.png", "evolution_demo.png", "distances_demo_set.png"]
     assert [path.name for path in paths] == expected
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
-
-
-def test_accuracies_are_drawn_above_and_balanced_ones_below(store):
-    above, below = draw_accuracies(make_rows(store.documents())).axes
-    assert above.get_xlabel() == "accuracy" and below.get_xlabel() == "balanced accuracy"
-    assert [label.get_text() for label in above.get_yticklabels()] == ["dense", "set", "tfidf"]
-
-
-def test_evolution_is_drawn_matrix_by_matrix(store):
-    document = next(d for d in store.documents() if d["spec"]["connectivity"] == "set")
-    titles = [ax.get_title(loc="left") for ax in draw_evolution(document["topology"]).axes]
-    assert titles[:3] == ["E", "W_x", "W_h"]
 
 
 def test_distances_of_kept_models_are_computed_once(store, monkeypatch):

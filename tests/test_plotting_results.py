@@ -192,10 +192,27 @@ def test_accuracies_are_drawn_run_by_run():
         np.testing.assert_allclose(reference.get_xdata(), np.mean(RUNS[dataset, "dense"]))
 
 
+def test_several_metrics_are_drawn_one_above_the_other():
+    rows = [row | {"balanced accuracy": row["test_accuracy"] - 0.1} for row in ROWS]
+    axes = plotting.plot_accuracies(rows, metric=("test_accuracy", "balanced accuracy"))
+    assert [[ax.get_xlabel() for ax in row] for row in axes] == [["test accuracy"] * 2, ["balanced accuracy"] * 2]
+    for row in axes:
+        named, unnamed = ([label.get_text() for label in ax.get_yticklabels()] for ax in row)
+        assert named == ["dense", "set", "static"] and not any(unnamed)
+
+
+def test_evolution_is_drawn_matrix_by_matrix(described):
+    undescribed = {"turnover": None, "ever_tried": None}
+    axes = plotting.plot_evolution({"W_x": described, "W_h": described, "E": undescribed})
+    titles = [ax.get_title(loc="left") for ax in axes]
+    assert titles[:2] == ["W_x: pruned in the step", "W_h: pruned in the step"]
+    assert titles[2] == "possible connections that have ever existed"
+
+
 def test_accuracies_refuse_what_does_not_fit(ax):
     with pytest.raises(ValueError, match="no run"):
         plotting.plot_accuracies([])
-    with pytest.raises(ValueError, match="1 axes for 2 data sets: IMDB, Yelp"):
+    with pytest.raises(ValueError, match=r"1 axes for 2 data sets \(IMDB, Yelp\) and 1 metrics"):
         plotting.plot_accuracies(ROWS, [ax])
 
 

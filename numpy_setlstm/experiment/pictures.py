@@ -29,13 +29,14 @@ def write_pictures(store, report=print):
     rows = [row for row in make_rows(store.documents()) if row.documents]
     if not rows:
         return []
-    figures = {"accuracies": draw_accuracies(rows)}
+    metrics = ("accuracy", "balanced accuracy")
+    figures = {"accuracies": plotting.plot_accuracies(_runs(rows), metric=metrics)[0, 0].figure}
     differences = [row for row in rows if row.differences]
     if differences:
         figures["differences"] = plotting.plot_differences([_difference(row, rows) for row in differences]).figure
     evolved = {row.dataset: row.documents[0] for row in reversed(rows) if row.connectivity == EVOLVED}
     for dataset, document in reversed(evolved.items()):
-        figures[f"evolution_{dataset}"] = draw_evolution(document["topology"])
+        figures[f"evolution_{dataset}"] = plotting.plot_evolution(document["topology"])[0].figure
     try:
         entries = topological_distances(store, rows)
     except ImportError as error:
@@ -50,40 +51,14 @@ def write_pictures(store, report=print):
     return [store.output / f"{name}.png" for name in figures]
 
 
-def draw_accuracies(rows):
-    """Every run as a dot: accuracy above, balanced accuracy below; the tf-idf model, which draws nothing, as one."""
-    from matplotlib.figure import Figure
-
-    from numpy_setlstm import plotting
-
-    runs = [
+def _runs(rows):
+    """Every run with its metrics; the tf-idf model, which draws nothing at random, as one."""
+    return [
         {"dataset": row.dataset, "connectivity": _name(row, rows)}
         | {metric: row.values[metric][k] for metric in METRICS}
         for row in rows
         for k in range(len(row.documents))
     ]
-    datasets = list(dict.fromkeys(run["dataset"] for run in runs))
-    names = list(dict.fromkeys(run["connectivity"] for run in runs))
-    size = (2.4 + 3.2 * len(datasets), 2 * (1.1 + 0.34 * len(names)))
-    axes = Figure(figsize=size, layout="constrained").subplots(2, len(datasets), squeeze=False)
-    for row_of_axes, metric in zip(axes, ("accuracy", "balanced accuracy"), strict=True):
-        plotting.plot_accuracies(runs, row_of_axes, metric=metric)
-    return axes[0, 0].figure
-
-
-def draw_evolution(topology):
-    """Turnover of each matrix by group, and the share of connections ever tried, beside evolution without training."""
-    from matplotlib.figure import Figure
-
-    from numpy_setlstm import plotting
-
-    names = [name for name in topology if topology[name]["turnover"]]
-    axes = Figure(figsize=(4.2 * (len(names) + 1), 3.6), layout="constrained").subplots(1, len(names) + 1)
-    for ax, name in zip(axes, names, strict=False):
-        plotting.plot_turnover(topology[name]["turnover"], ax)
-        ax.set_title(name, loc="left", size="medium")
-    plotting.plot_ever_tried({name: topology[name]["ever_tried"] for name in names}, axes[-1])
-    return axes[0].figure
 
 
 def _name(row, rows):

@@ -25,7 +25,7 @@ from numpy_setlstm.plotting.checks import COMPRESSED_BELOW, plot_step_sizes
 from numpy_setlstm.plotting.comparison import plot_accuracies, plot_differences
 from numpy_setlstm.plotting.connectivity import MAX_DOTS, plot_connectivity, plot_connectivity_change, plot_set_step
 from numpy_setlstm.plotting.degrees import plot_degrees, plot_weight_histogram
-from numpy_setlstm.plotting.evolution import plot_ever_tried, plot_survival, plot_turnover
+from numpy_setlstm.plotting.evolution import plot_ever_tried, plot_evolution, plot_survival, plot_turnover
 from numpy_setlstm.plotting.film import GIF_COLORS, animate_evolution, save_animation
 from numpy_setlstm.plotting.learning import plot_learning_curves
 from numpy_setlstm.plotting.structure import plot_distances, plot_expansion
@@ -53,6 +53,7 @@ __all__ = [
     "plot_differences",
     "plot_distances",
     "plot_ever_tried",
+    "plot_evolution",
     "plot_expansion",
     "plot_learning_curves",
     "plot_scaling",

@@ -15,19 +15,21 @@ def plot_accuracies(rows, axes=None, *, metric="test_accuracy", reference="dense
     rows : sequence of dict
         One per run, with "dataset", "connectivity" and the number that `metric` names, a fraction in [0, 1].
     axes : sequence of matplotlib.axes.Axes, optional
-        One per data set, in the order in which they first come.
-    metric : str, default "test_accuracy"
+        One per data set, in the order in which they first come; for several metrics such a sequence for each.
+    metric : str or sequence of str, default "test_accuracy"
+        Several are drawn one above the other.
     reference : str, default "dense"
         The connectivity whose mean is drawn as a line through all rows.
 
     Returns
     -------
     ndarray of matplotlib.axes.Axes
+        As many as `axes` are expected to be.
 
     Raises
     ------
     ValueError
-        If there is no row, or not an axes for each data set.
+        If there is no row, or not an axes for each data set and metric.
 
     Examples
     --------
@@ -38,19 +40,24 @@ def plot_accuracies(rows, axes=None, *, metric="test_accuracy", reference="dense
     ('IMDB', ['dense', 'set'])
     """
     datasets, names = _in_order(rows, "dataset"), _in_order(rows, "connectivity")
+    metrics = [metric] if isinstance(metric, str) else list(metric)
     if not datasets:
         raise ValueError("there is no run to draw; expected rows with dataset, connectivity and a result")
     if axes is None:
-        size = (2 + 3.2 * len(datasets), 1.1 + 0.42 * len(names))
-        axes = Figure(figsize=size, layout="constrained").subplots(1, len(datasets), squeeze=False)[0]
-    if len(axes) != len(datasets):
-        raise ValueError(f"there are {len(axes)} axes for {len(datasets)} data sets: {', '.join(datasets)}")
-    for k, (ax, dataset) in enumerate(zip(axes, datasets, strict=True)):
-        _draw_runs(ax, [row for row in rows if row["dataset"] == dataset], names, metric, reference)
+        size = (2 + 3.2 * len(datasets), len(metrics) * (1.1 + 0.38 * len(names)))
+        axes = Figure(figsize=size, layout="constrained").subplots(len(metrics), len(datasets), squeeze=False)
+    axes = np.asarray(axes)
+    if axes.size != len(metrics) * len(datasets):
+        expected = f"{len(datasets)} data sets ({', '.join(datasets)}) and {len(metrics)} metrics"
+        raise ValueError(f"there are {axes.size} axes for {expected}; expected one for each")
+    grid = axes.reshape(len(metrics), len(datasets))
+    for row, column in np.ndindex(grid.shape):
+        ax, dataset = grid[row, column], datasets[column]
+        _draw_runs(ax, [run for run in rows if run["dataset"] == dataset], names, metrics[row], reference)
         ax.set_title(dataset, loc="left", size="medium")
-        ax.set_xlabel(metric.replace("_", " "))
-        ax.set_yticks(range(len(names)), names if k == 0 else [])
-    return np.asarray(axes)
+        ax.set_xlabel(metrics[row].replace("_", " "))
+        ax.set_yticks(range(len(names)), names if column == 0 else [])
+    return grid[0] if isinstance(metric, str) else grid
 
 
 def _draw_runs(ax, rows, names, metric, reference):

@@ -112,8 +112,10 @@ def plot_ever_tried(ever_tried, ax=None):
     matplotlib.axes.Axes
         With a dashed grey line where random growth leads one to expect each matrix.
 
-    Notes ----- SET grows at random, so that its line has to lie upon the expectation; growth by gradient keeps coming
-    back to the same cells and falls below. See :func:`~numpy_setlstm.measures.expected_ever_tried`.
+    Notes
+    -----
+    SET grows at random, so that its line has to lie upon the expectation; growth by gradient keeps coming back to the
+    same cells and falls below. See :func:`~numpy_setlstm.measures.expected_ever_tried`.
 
     Examples
     --------
@@ -133,6 +135,40 @@ def plot_ever_tried(ever_tried, ax=None):
     ax.set(xlabel="SET steps", ylim=(0, None))
     _legend_beside(ax)
     return ax
+
+
+def plot_evolution(topology, axes=None):
+    """Draw what the SET steps of a whole network did: turnover matrix by matrix, and what was ever tried.
+
+    Parameters
+    ----------
+    topology : dict of str to dict
+        By matrix, its ``"turnover"`` and ``"ever_tried"``: what :func:`~numpy_setlstm.measures.describe` returns for a
+        network that was evolved. Matrices without a turnover are left out.
+    axes : sequence of matplotlib.axes.Axes, optional
+        One more than there are matrices.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> null = {"mean": [0.3, 0.3], "low": [0.28, 0.29], "high": [0.32, 0.31]}
+    >>> turnover = {"i": {"pruned": [0.25, 0.2], "null": null}}
+    >>> ever_tried = {"observed": [0.04, 0.051], "expected": [0.04, 0.052]}
+    >>> [ax.get_title(loc="left") for ax in plot_evolution({"W_h": {"turnover": turnover, "ever_tried": ever_tried}})]
+    ['W_h: pruned in the step', 'possible connections that have ever existed']
+    """
+    names = [name for name in topology if topology[name]["turnover"]]
+    if axes is None:
+        size = (6.8, 0.3 + 2.6 * (len(names) + 1))
+        axes = Figure(figsize=size, layout="constrained").subplots(len(names) + 1, 1)
+    for ax, name in zip(axes, names, strict=False):
+        plot_turnover(topology[name]["turnover"], ax)
+        ax.set_title(f"{name}: pruned in the step", loc="left", size="medium")
+    plot_ever_tried({name: topology[name]["ever_tried"] for name in names}, axes[-1])
+    return np.asarray(axes)
 
 
 def _evolution_axes(ax):
