@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from numpy_setlstm.experiment import Grid, run_grid
+from numpy_setlstm.experiment import Grid, GridError, compare, run_grid
 from numpy_setlstm.experiment.distances import topological_distances
+from numpy_setlstm.experiment.page import BLOCKS, fill_page
 from numpy_setlstm.experiment.pictures import write_pictures
 from numpy_setlstm.experiment.store import Store
 from numpy_setlstm.experiment.tables import make_rows
@@ -27,7 +28,7 @@ def store(tmp_path_factory):
 
 def test_each_picture_is_written(store):
     paths = write_pictures(store)
-    expected = ["accuracies.png", "differences.png", "evolution_demo.png", "distances_demo_set.png"]
+    expected = ["accuracies.png", "differences.png", "evolution_demo.png", "distances.png", "distances_demo.png"]
     assert [path.name for path in paths] == expected
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
@@ -62,3 +63,54 @@ def test_without_scipy_the_other_pictures_are_drawn_and_it_is_said(store, monkey
 def test_a_folder_without_results_has_no_pictures(tmp_path):
     Store(tmp_path).prepare()
     assert write_pictures(Store(tmp_path)) == []
+
+
+def page_with(path, *names):
+    path.write_text("".join(f"# {name}\n<!-- results: {name} -->\n<!-- end of results -->\nprose\n" for name in names))
+    return path
+
+
+def test_results_are_written_into_a_page_between_the_marks(store, tmp_path):
+    topological_distances(store, make_rows(store.documents()))
+    page = page_with(tmp_path / "page.md", "table demo", *BLOCKS)
+    fill_page(page, store)
+    text = page.read_text()
+    assert text.count("prose\n") == len(BLOCKS) + 1 and text.count("# ") == len(BLOCKS) + 1
+    blocks = dict(zip(["table demo", *BLOCKS], text.split("<!-- end of results -->"), strict=False))
+    networks = [line.split(" | ")[0].strip("| ") for line in blocks["table demo"].splitlines() if line.startswith("| ")]
+    assert networks == ["network", "---", "dense", "set", "tfidf"]
+    assert "**demo**, 2 seeds" in blocks["verdict"] and "on 1 data sets" not in blocks["verdict"]
+    assert "of 1 data sets" in blocks["verdict"]
+    assert "| demo | set | 2 |" in blocks["distances"]
+    assert [line.split(" | ")[1] for line in blocks["topology"].splitlines() if line.startswith("| demo")] == [
+        "E",
+        "W_x",
+        "W_h",
+    ]
+    assert "| demo | 5 |" in blocks["cost"] and "| all | 5 |" in blocks["cost"]
+
+
+def test_a_page_that_is_true_stays_as_it_is(store, tmp_path):
+    page = page_with(tmp_path / "page.md", "table demo", "verdict")
+    before = fill_page(page, store).read_bytes()
+    assert fill_page(page, store).read_bytes() == before
+
+
+def test_a_page_is_filled_after_the_tables(store, tmp_path):
+    page, lines = page_with(tmp_path / "page.md", "cost"), []
+    compare(None, store.output, report_only=True, page=page, report=lines.append)
+    assert lines[-1] == f"wrote {page}" and "core hours" in page.read_text()
+
+
+def test_an_unknown_block_leaves_the_page_alone(store, tmp_path):
+    page = page_with(tmp_path / "page.md", "verdict", "table mnist")
+    before = page.read_text()
+    with pytest.raises(GridError, match="'table mnist' is unknown; expected one of verdict, .*table demo"):
+        fill_page(page, store)
+    assert page.read_text() == before
+
+
+def test_a_page_without_marks_is_refused(store, tmp_path):
+    (tmp_path / "page.md").write_text("nothing here\n")
+    with pytest.raises(GridError, match="no place for results"):
+        fill_page(tmp_path / "page.md", store)

@@ -148,6 +148,22 @@ def test_the_words_beside_the_distances_stay_apart_and_within_the_picture(n):
     assert (len(ax.texts) > 0) == (n <= 12)
 
 
+def test_ranges_of_distances_are_drawn_beside_their_baselines(ax):
+    without = {name: value for name, value in BASELINES.items() if name != "start and end"}
+    entries = [
+        {"label": name, "distances": distances(3), "baselines": baselines}
+        for name, baselines in (("demo", BASELINES), ("imdb", without))
+    ]
+    plotting.plot_distance_ranges(entries, ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["demo", "imdb"]
+    assert [len(line.get_xdata()) for line in ax.lines] == [3, 3]
+    assert labels_of(ax.get_legend()) == ["two trained networks", *BASELINES]
+    strokes = {collection.get_label(): len(collection.get_segments()) for collection in ax.collections}
+    assert strokes == {name: 1 if name == "start and end" else 2 for name in BASELINES}
+    with pytest.raises(ValueError, match="at least one group"):
+        plotting.plot_distance_ranges([])
+
+
 def test_distances_refuse_labels_that_do_not_fit():
     with pytest.raises(ValueError, match=r"shape \(2, 2\) and there are 3 labels"):
         plotting.plot_distances(np.zeros((2, 2)), ["a", "b", "c"])
@@ -240,6 +256,7 @@ def test_every_picture_of_results_can_be_drawn_in_every_style(described, W, styl
             plotting.plot_ever_tried({"W_h": described["ever_tried"]}),
             plotting.plot_degrees(W, nulls=[W.topology]),
             plotting.plot_distances(distances(3), list("abc"), BASELINES),
+            plotting.plot_distance_ranges([{"label": "a", "distances": distances(3), "baselines": BASELINES}]),
             plotting.plot_expansion(described["expansion"]),
             plotting.plot_accuracies(ROWS)[0],
             plotting.plot_differences(DIFFERENCES),

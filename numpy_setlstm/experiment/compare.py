@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from numpy_setlstm.experiment.executors import Crew, dask_cluster, execute_in_worker, local_processes
 from numpy_setlstm.experiment.grid import DEMO, TFIDF
+from numpy_setlstm.experiment.page import fill_page
 from numpy_setlstm.experiment.pictures import write_pictures
 from numpy_setlstm.experiment.runs import FAILED, INTERRUPTED, Task, load_reviews
 from numpy_setlstm.experiment.store import Store
@@ -214,6 +215,7 @@ def compare(
     *,
     scheduler=None,
     report_only=False,
+    page=None,
     report=print,
     **options,
 ):
@@ -228,6 +230,8 @@ def compare(
         Address of a Dask scheduler. Each of its workers reads the data sets from its own disk.
     report_only : bool, default False
         Only write the tables and pictures of what is there.
+    page : str or Path, optional
+        Markdown page into which the results are written: see :func:`~numpy_setlstm.experiment.page.fill_page`.
     report : callable
         Takes lines of text to show.
     **options
@@ -249,4 +253,6 @@ def compare(
     report(f"\n{table}\n")
     for path in paths + write_pictures(store, report):
         report(f"wrote {path}")
+    if page is not None:
+        report(f"wrote {fill_page(page, store)}")
     return interrupted

@@ -9,7 +9,7 @@ from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.experiment.grid import RunSpec
 from numpy_setlstm.experiment.results import write_json
 from numpy_setlstm.experiment.runs import DONE
-from numpy_setlstm.experiment.tables import settings_shown
+from numpy_setlstm.experiment.tables import name_of
 from numpy_setlstm.measures import distance_baselines, distance_matrix
 from numpy_setlstm.sparse import SparseMatrix
 
@@ -37,14 +37,12 @@ def topological_distances(store, rows):
     ImportError
         If there is something to compute and SciPy is not installed.
     """
-    path = store.output / DISTANCES_FILE
-    known = {_key(entry): entry for entry in _read(path)}
+    known = {_key(entry): entry for entry in known_distances(store)}
     entries = []
     for row in rows:
         models = {seed: store.models / f"{name}.npz" for seed, name in _runs_of(row)}
         seeds = [seed for seed, model in models.items() if model.exists()]
-        name = " ".join(filter(None, (row.connectivity, settings_shown(row, rows))))
-        entry = {"dataset": row.dataset, "connectivity": name, "seeds": seeds}
+        entry = {"dataset": row.dataset, "connectivity": name_of(row, rows), "seeds": seeds}
         if _key(entry) in known:
             entries.append(known[_key(entry)])
         elif len(seeds) > 1 and "topology" in row.documents[0]:  # a dense network has none
@@ -52,7 +50,7 @@ def topological_distances(store, rows):
             entries += [entry | found] if found else []
     missing = [entry for key, entry in known.items() if key not in map(_key, entries)]  # of models that are gone
     if entries:
-        write_json(path, {"distances": entries + missing})
+        write_json(store.output / DISTANCES_FILE, {"distances": entries + missing})
     return entries + missing
 
 
@@ -66,9 +64,10 @@ def _runs_of(row):
             yield document["spec"]["seed"], RunSpec(**document["spec"]).name
 
 
-def _read(path):
+def known_distances(store):
+    """What an earlier call of :func:`topological_distances` has written, list of dict."""
     try:
-        return json.loads(path.read_text(encoding="utf8"))["distances"]
+        return json.loads((store.output / DISTANCES_FILE).read_text(encoding="utf8"))["distances"]
     except (FileNotFoundError, ValueError, KeyError):
         return []
 

@@ -2,7 +2,7 @@
 
 from numpy_setlstm.experiment.distances import topological_distances
 from numpy_setlstm.experiment.statistics import METRICS
-from numpy_setlstm.experiment.tables import make_rows, settings_shown
+from numpy_setlstm.experiment.tables import make_rows, name_of
 
 EVOLVED = "set"
 DPI = 150
@@ -21,8 +21,8 @@ def write_pictures(store, report=print):
     -------
     list of Path
         ``accuracies.png``, with a dense network ``differences.png``, for each data set with an evolved network
-        ``evolution_DATASET.png``, and for each kind of network of which two models were kept
-        ``distances_DATASET_CONNECTIVITY.png``.
+        ``evolution_DATASET.png``; if two models of one kind were kept, ``distances.png``, and for each data set with
+        two evolved ones ``distances_DATASET.png``.
     """
     from numpy_setlstm import plotting  # importing matplotlib takes a second
 
@@ -42,10 +42,14 @@ def write_pictures(store, report=print):
     except ImportError as error:
         report(f"no distances between networks: {error}")
         entries = []
+    if entries:
+        labelled = [entry | {"label": f"{entry['dataset']}, {entry['connectivity']}"} for entry in entries]
+        figures["distances"] = plotting.plot_distance_ranges(labelled).figure
     for entry in entries:
-        labels = [f"seed {seed}" for seed in entry["seeds"]]
-        ax = plotting.plot_distances(entry["distances"], labels, entry["baselines"])
-        figures["_".join(["distances", entry["dataset"], *entry["connectivity"].split()])] = ax.figure
+        if entry["connectivity"] == EVOLVED:
+            labels = [f"seed {seed}" for seed in entry["seeds"]]
+            ax = plotting.plot_distances(entry["distances"], labels, entry["baselines"])
+            figures[f"distances_{entry['dataset']}"] = ax.figure
     for name, figure in figures.items():
         figure.savefig(store.output / f"{name}.png", dpi=DPI)
     return [store.output / f"{name}.png" for name in figures]
@@ -54,18 +58,14 @@ def write_pictures(store, report=print):
 def _runs(rows):
     """Every run with its metrics; the tf-idf model, which draws nothing at random, as one."""
     return [
-        {"dataset": row.dataset, "connectivity": _name(row, rows)}
+        {"dataset": row.dataset, "connectivity": name_of(row, rows)}
         | {metric: row.values[metric][k] for metric in METRICS}
         for row in rows
         for k in range(len(row.documents))
     ]
 
 
-def _name(row, rows):
-    return " ".join(filter(None, (row.connectivity, settings_shown(row, rows))))
-
-
 def _difference(row, rows):
     difference = row.differences["accuracy"]
     numbers = {"difference": difference.mean, "low": difference.low, "high": difference.high}
-    return {"dataset": row.dataset, "connectivity": _name(row, rows)} | numbers
+    return {"dataset": row.dataset, "connectivity": name_of(row, rows)} | numbers

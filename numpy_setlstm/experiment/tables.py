@@ -14,6 +14,7 @@ from numpy_setlstm.experiment.statistics import METRICS, confusion_counts, mean_
 
 REFERENCE = "dense"
 NONE = "–"
+READING_SETTINGS = (*DATA_SETTINGS, "max_length", "vocabulary_size", "padding", "truncating")  # which words are read
 NOTE = (
     "Accuracies on the test texts in per cent, mean ± standard deviation over seeds; balanced: mean over both labels. "
     "Differences to dense in points, with the same seed and on the same texts, and their 95 % bootstrap interval over "
@@ -98,10 +99,10 @@ def bits_of(document):
 
 
 def find_reference(row, rows):
-    """The dense row to compare a row with: that of the same data whose settings differ least; None if in doubt."""
+    """The dense row to compare a row with: it reads the same words, and its settings differ least; None if in doubt."""
 
     def data_of(one):
-        return [one.settings.get(name) for name in DATA_SETTINGS]
+        return [one.settings.get(name) for name in READING_SETTINGS]
 
     def differing(one):
         shared = row.settings.keys() & one.settings.keys()
@@ -154,20 +155,24 @@ def settings_shown(row, rows):
     return " ".join(f"{name}={row.settings.get(name, 'default')}" for name in differing)
 
 
+def name_of(row, rows):
+    """Connectivity of a row, with what tells it from others, str."""
+    return " ".join(filter(None, (row.connectivity, settings_shown(row, rows))))
+
+
 def format_row(row, rows):
     """The cells of a row as text, dict of column to str."""
-    name = " ".join(filter(None, (row.connectivity, settings_shown(row, rows))))
     seeds = str(len(row.documents)) if row.connectivity != TFIDF else NONE
     cells = {
         "data set": row.dataset,
-        "connectivity": name,
+        "connectivity": name_of(row, rows),
         "parameters": _number(row.mean("parameters"), ",.0f"),
         "share": _number(row.share, ".1%"),
         "seeds": seeds + (f" ({row.n_failed} failed)" if row.n_failed else ""),
     }
-    cells |= {metric.removesuffix(" accuracy"): _spread(values) for metric, values in row.values.items()}
-    cells["difference to dense"] = _difference(row.differences.get("accuracy"))
-    cells["balanced difference"] = _difference(row.differences.get("balanced accuracy"))
+    cells |= {metric.removesuffix(" accuracy"): spread_shown(values) for metric, values in row.values.items()}
+    cells["difference to dense"] = difference_shown(row.differences.get("accuracy"))
+    cells["balanced difference"] = difference_shown(row.differences.get("balanced accuracy"))
     cells |= {"seconds": _number(row.mean("seconds"), ".0f"), "epochs": _number(row.mean("epochs"), ".0f")}
     return cells
 
@@ -176,14 +181,16 @@ def _number(value, form):
     return NONE if value is None else f"{value:{form}}".replace("%", " %")
 
 
-def _spread(values):
+def spread_shown(values):
+    """Mean ± standard deviation of shares, in per cent, str."""
     if not values:
         return NONE
     mean, spread = mean_and_spread(values)
     return f"{100 * mean:.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
 
 
-def _difference(difference):
+def difference_shown(difference):
+    """A difference and its interval in points, str."""
     if difference is None:
         return NONE
     mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))

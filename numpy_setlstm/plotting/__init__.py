@@ -28,7 +28,7 @@ from numpy_setlstm.plotting.degrees import plot_degrees, plot_weight_histogram
 from numpy_setlstm.plotting.evolution import plot_ever_tried, plot_evolution, plot_survival, plot_turnover
 from numpy_setlstm.plotting.film import GIF_COLORS, animate_evolution, save_animation
 from numpy_setlstm.plotting.learning import plot_learning_curves
-from numpy_setlstm.plotting.structure import plot_distances, plot_expansion
+from numpy_setlstm.plotting.structure import plot_distance_ranges, plot_distances, plot_expansion
 from numpy_setlstm.plotting.style import BLUE, GATE_NAMES, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "plot_connectivity_change",
     "plot_degrees",
     "plot_differences",
+    "plot_distance_ranges",
     "plot_distances",
     "plot_ever_tried",
     "plot_evolution",

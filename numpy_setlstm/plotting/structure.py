@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
 
-from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, VERMILLION, blue, gray
+from numpy_setlstm.plotting.style import GATE_NAMES, GREEN, ORANGE, VERMILLION, blue, gray
 
 MOST_NUMBERS = 12  # networks, up to which the distances are written into their cells
 LABEL_GAP = 0.45  # between the names of two baselines, in cells of the picture
@@ -63,6 +63,58 @@ def plot_distances(distances, labels, baselines=None, ax=None):
     bar_ax.tick_params(labelsize="small")
     _mark_baselines(bar_ax, baselines, low, high, LABEL_GAP / n)
     ax.set_title("topological distance", loc="left", size="medium")
+    return ax
+
+
+def plot_distance_ranges(entries, ax=None):
+    """Draw the distances within several groups of networks, beside the distances that chance makes.
+
+    Parameters
+    ----------
+    entries : sequence of dict
+        One per group: "label", "distances", an array of shape (n, n), and "baselines", dict of str to float, from
+        :func:`~numpy_setlstm.measures.distance_baselines`. What a baseline is called has to be the same in all groups.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        A row per group: a dot for each two networks, a stroke for each baseline.
+
+    Raises
+    ------
+    ValueError
+        If there is no group.
+
+    Examples
+    --------
+    >>> distances = np.array([[0.0, 0.91], [0.91, 0.0]])
+    >>> entry = {"label": "sanders, set", "distances": distances, "baselines": {"independent random": 0.96}}
+    >>> [text.get_text() for text in plot_distance_ranges([entry]).get_legend().get_texts()]
+    ['two trained networks', 'independent random']
+    """
+    if not entries:
+        raise ValueError("there are no distances to draw; expected at least one group of networks")
+    if ax is None:
+        ax = Figure(figsize=(8.5, 1.4 + 0.34 * len(entries)), layout="constrained").subplots()
+    names = list(dict.fromkeys(name for entry in entries for name in entry["baselines"]))
+    styles = dict(zip(names, [(gray(ax), ":"), (VERMILLION, "-"), (ORANGE, "--"), (GREEN, "-.")], strict=False))
+    for place, entry in enumerate(entries):
+        distances = np.asarray(entry["distances"], float)
+        between = distances[np.triu_indices(len(distances), 1)]
+        nudge = 0.3 * np.linspace(-1, 1, len(between)) if len(between) > 1 else [0.0]
+        label = "two trained networks" if place == 0 else None
+        ax.plot(between, place + np.asarray(nudge), "o", ms=4.5, mew=0, alpha=0.8, color=blue(ax), label=label)
+    for name, (color, dash) in styles.items():
+        places = [place for place, entry in enumerate(entries) if name in entry["baselines"]]
+        values = [entries[place]["baselines"][name] for place in places]
+        low, high = (np.array(places) + edge for edge in (-0.42, 0.42))
+        ax.vlines(values, low, high, color=color, ls=dash, lw=2.4, label=name)
+    ax.set_yticks(range(len(entries)), [entry["label"] for entry in entries])
+    ax.set_ylim(len(entries) - 0.4, -0.6)
+    ax.set(xlim=(-0.02, 1.02), xlabel="topological distance, hidden units matched")
+    ax.grid(False, axis="y")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return ax
 
 
