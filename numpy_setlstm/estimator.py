@@ -37,7 +37,7 @@ class Recipe:
 
 
 # A sparse embedding has few entries per word, so each has to be larger, and to move faster, than a dense one's.
-SPARSE_RECIPE = Recipe(embedding_scale=1.0, learning_rate=1e-3, embedding_learning_rate=1e-2)
+SPARSE_RECIPE = Recipe(embedding_scale=0.1, learning_rate=1e-3, embedding_learning_rate=1e-2)
 DENSE_RECIPE = Recipe(embedding_scale=0.1, learning_rate=1e-3, embedding_learning_rate=1e-3)
 
 

@@ -59,7 +59,9 @@ def test_the_more_special_setting_wins(tmp_path):
         (run.dataset, run.connectivity, run.settings.get("zeta")): run
         for run in read_grid(tmp_path / "grid.toml").runs()
     }
-    assert runs["sanders", "set", 0.2].settings == {"batch_size": 16, "n_epochs": 20, "zeta": 0.2, "hidden_size": 64}
+    settings = {"batch_size": 16, "n_epochs": 20, "zeta": 0.2, "hidden_size": 64, "embedding_learning_rate": 0.03}
+    assert runs["sanders", "set", 0.2].settings == settings
+    assert "embedding_learning_rate" not in runs["sanders", "dense", None].settings  # that of sparse networks only
     assert runs["demo", "dense", None].settings["learning_rate"] == 0.002
     assert runs["demo", "set", 0.1].settings["learning_rate"] == 0.015  # the demo's own
     assert "learning_rate" not in runs["demo", "tfidf", None].settings

@@ -115,6 +115,13 @@ def test_settings_are_named_where_they_tell_rows_apart_and_dense_is_found_all_th
     assert find_reference(by_settings["set", 0.1, 3], rows) is by_settings["dense", None, 3]
 
 
+def test_networks_are_compared_with_a_dense_one_that_reads_as_many_words():
+    rows = make_rows([document("dense", 0, 8), *(document("set", 0, 4, max_length=length) for length in (100, 400))])
+    references = {row.settings.get("max_length"): find_reference(row, rows) for row in rows}
+    assert references[100].connectivity == "dense"  # which reads 100 without saying so
+    assert references[400] is None
+
+
 def test_no_difference_is_shown_where_it_is_in_doubt_what_to_compare_with():
     in_doubt = [
         document("set", 0, 4),

@@ -22,7 +22,13 @@ RESERVED = ("connectivity", "random_state", "progress", "n_threads", "without_kn
 TFIDF_SETTINGS = (*DATA_SETTINGS, "validation_fraction")
 
 # What a data set is trained with unless the grid says otherwise: see docs/recipe.md.
-DATASET_SETTINGS = {DEMO: DEMO_PARAMETERS, "imdb": {"n_epochs": 6}, "sanders": {"n_epochs": 30, "batch_size": 16}}
+DATASET_SETTINGS = {
+    DEMO: DEMO_PARAMETERS,
+    **dict.fromkeys(("imdb", "yelp", "amazon"), {"n_epochs": 6}),
+    "sanders": {"n_epochs": 20, "batch_size": 16},
+}
+# The same for sparse networks ("set") and for fully connected ones ("dense") apart.
+DATASET_RATES = {DEMO: DEMO_RATES, "sanders": {"set": {"embedding_learning_rate": 0.03}, "dense": {}}}
 
 # Settings that change nothing for a connectivity, so that sweeping them needs no further runs of it.
 _EVOLUTION = ("zeta", "zeta_schedule", "prune_rule", "growth")
@@ -156,8 +162,8 @@ class Grid:
     def _settings_of(self, dataset, connectivity):
         """Every combination of the values that are set for a data set and a connectivity, as dicts."""
         merged = dict(DATASET_SETTINGS.get(dataset, {}))
-        if dataset == DEMO:
-            merged |= DEMO_RATES["dense" if connectivity.startswith("dense") else "set"]
+        if dataset in DATASET_RATES:
+            merged |= DATASET_RATES[dataset]["dense" if connectivity.startswith("dense") else "set"]
         merged |= self.settings
         for key in (connectivity, dataset, f"{dataset}/{connectivity}"):
             merged |= self.only.get(key, {})

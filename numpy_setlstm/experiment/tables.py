@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from numpy_setlstm.checkpoint import replacing
+from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.experiment.grid import DATA_SETTINGS, GRID_CONNECTIVITIES, GRID_DATASETS, TFIDF
 from numpy_setlstm.experiment.runs import DONE, unpack_bits
 from numpy_setlstm.experiment.statistics import METRICS, confusion_counts, mean_and_spread, paired_difference
 
 REFERENCE = "dense"
 NONE = "–"
+DEFAULTS = SetLSTMClassifier().get_params()
 READING_SETTINGS = (*DATA_SETTINGS, "max_length", "vocabulary_size", "padding", "truncating")  # which words are read
 NOTE = (
     "Accuracies on the test texts in per cent, mean ± standard deviation over seeds; balanced: mean over both labels. "
@@ -102,7 +104,7 @@ def find_reference(row, rows):
     """The dense row to compare a row with: it reads the same words, and its settings differ least; None if in doubt."""
 
     def data_of(one):
-        return [one.settings.get(name) for name in READING_SETTINGS]
+        return [one.settings.get(name, DEFAULTS.get(name)) for name in READING_SETTINGS]
 
     def differing(one):
         shared = row.settings.keys() & one.settings.keys()
