@@ -61,10 +61,16 @@ def test_the_more_special_setting_wins(tmp_path):
     }
     settings = {"batch_size": 16, "n_epochs": 20, "zeta": 0.2, "hidden_size": 64, "embedding_learning_rate": 0.03}
     assert runs["sanders", "set", 0.2].settings == settings
-    assert "embedding_learning_rate" not in runs["sanders", "dense", None].settings  # that of sparse networks only
     assert runs["demo", "dense", None].settings["learning_rate"] == 0.002
     assert runs["demo", "set", 0.1].settings["learning_rate"] == 0.015  # the demo's own
     assert "learning_rate" not in runs["demo", "tfidf", None].settings
+
+
+def test_a_data_set_has_settings_of_its_own_for_sparse_networks():
+    grid = Grid(("sanders",), ("dense", "static", "dense-pruned"), (0,))
+    runs = {run.connectivity: run.settings for run in grid.runs()}
+    assert runs["dense"] == runs["dense-pruned"] == {"batch_size": 16, "n_epochs": 20}
+    assert runs["static"] == runs["dense"] | {"embedding_learning_rate": 0.03}
 
 
 def test_without_tomllib_the_error_names_json(tmp_path, monkeypatch):
