@@ -23,8 +23,8 @@ DEMO_PARAMETERS = {
     "zeta": 0.2,
 }
 DEMO_RATES = {
-    "set": {"learning_rate": 1.5e-2, "embedding_learning_rate": 5e-2, "embedding_scale": 1.0},
-    "static": {"learning_rate": 1.5e-2, "embedding_learning_rate": 5e-2, "embedding_scale": 1.0},
+    "set": {"learning_rate": 1.5e-2, "embedding_learning_rate": 5e-2},
+    "static": {"learning_rate": 1.5e-2, "embedding_learning_rate": 5e-2},
     "dense": {"learning_rate": 3e-3, "embedding_learning_rate": 3e-3},
 }
 DEMO_TRAIN, DEMO_TEST = 7000, 1000
