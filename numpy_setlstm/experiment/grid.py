@@ -28,7 +28,14 @@ DATASET_SETTINGS = {
     "sanders": {"n_epochs": 20, "batch_size": 16},
 }
 # The same for sparse networks ("set") and for fully connected ones ("dense") apart.
-DATASET_RATES = {DEMO: DEMO_RATES, "sanders": {"set": {"embedding_learning_rate": 0.03}, "dense": {}}}
+DATASET_RATES = {
+    DEMO: DEMO_RATES,
+    "sanders": {"set": {"embedding_learning_rate": 0.03}, "dense": {}},
+    "imdb": {
+        "set": {"embedding_learning_rate": 0.005, "embedding_dropout": 0.7, "learning_rate_decay": 0.2},
+        "dense": {},
+    },
+}
 
 # Settings that change nothing for a connectivity, so that sweeping them needs no further runs of it.
 _EVOLUTION = ("zeta", "zeta_schedule", "prune_rule", "growth")
