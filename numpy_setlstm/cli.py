@@ -112,7 +112,7 @@ def run_comparison(options):
         options.output,
         scheduler=options.scheduler,
         report_only=options.report_only,
-        page=options.page,
+        pages=options.pages or (),
         workers=options.workers,
         data_home=options.data_home,
         save_models=options.save_models,
@@ -268,7 +268,13 @@ def build_parser():
     compare_parser.add_argument("--grid", metavar="FILE", help="what to run, in TOML or JSON: see docs/comparing.md")
     compare_parser.add_argument("--quick", action="store_true", help="a grid that takes less than ten minutes")
     compare_parser.add_argument("--report-only", action="store_true", help="only make the tables of what is in DIR")
-    compare_parser.add_argument("--page", metavar="FILE", help="Markdown page into which the results are written")
+    compare_parser.add_argument(
+        "--page",
+        action="append",
+        dest="pages",
+        metavar="FILE",
+        help="Markdown page into which the results are written; may be given again for another",
+    )
     compare_parser.add_argument("--datasets", type=names, metavar="NAMES", help=f"some of {','.join(GRID_DATASETS)}")
     compare_parser.add_argument(
         "--connectivities", type=names, metavar="NAMES", help=f"some of {','.join(GRID_CONNECTIVITIES)}"

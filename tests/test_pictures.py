@@ -81,6 +81,9 @@ def test_results_are_written_into_a_page_between_the_marks(store, tmp_path):
     assert networks == ["network", "---", "dense", "set", "tfidf"]
     assert "**demo**, 2 seeds" in blocks["verdict"] and "on 1 data sets" not in blocks["verdict"]
     assert "of 1 data sets" in blocks["verdict"]
+    (line,) = [line for line in blocks["summary"].splitlines() if line.startswith("| demo")]
+    _, seeds, dense, static, *_ = line.split(" | ")
+    assert seeds == "2" and dense.endswith(" %") and static == "–"  # no static network was trained
     assert "| demo | set | 2 |" in blocks["distances"]
     assert [line.split(" | ")[1] for line in blocks["topology"].splitlines() if line.startswith("| demo")] == [
         "E",
@@ -98,7 +101,7 @@ def test_a_page_that_is_true_stays_as_it_is(store, tmp_path):
 
 def test_a_page_is_filled_after_the_tables(store, tmp_path):
     page, lines = page_with(tmp_path / "page.md", "cost"), []
-    compare(None, store.output, report_only=True, page=page, report=lines.append)
+    compare(None, store.output, report_only=True, pages=[page], report=lines.append)
     assert lines[-1] == f"wrote {page}" and "core hours" in page.read_text()
 
 

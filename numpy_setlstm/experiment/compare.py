@@ -215,7 +215,7 @@ def compare(
     *,
     scheduler=None,
     report_only=False,
-    page=None,
+    pages=(),
     report=print,
     **options,
 ):
@@ -230,8 +230,8 @@ def compare(
         Address of a Dask scheduler. Each of its workers reads the data sets from its own disk.
     report_only : bool, default False
         Only write the tables and pictures of what is there.
-    page : str or Path, optional
-        Markdown page into which the results are written: see :func:`~numpy_setlstm.experiment.page.fill_page`.
+    pages : sequence of str or Path
+        Markdown pages into which the results are written: see :func:`~numpy_setlstm.experiment.page.fill_page`.
     report : callable
         Takes lines of text to show.
     **options
@@ -253,6 +253,6 @@ def compare(
     report(f"\n{table}\n")
     for path in paths + write_pictures(store, report):
         report(f"wrote {path}")
-    if page is not None:
+    for page in pages:
         report(f"wrote {fill_page(page, store)}")
     return interrupted

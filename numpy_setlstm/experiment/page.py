@@ -7,7 +7,7 @@ import numpy as np
 
 from numpy_setlstm.checkpoint import replacing
 from numpy_setlstm.experiment.distances import known_distances
-from numpy_setlstm.experiment.grid import GRID_DATASETS, GridError
+from numpy_setlstm.experiment.grid import GRID_DATASETS, TFIDF, GridError
 from numpy_setlstm.experiment.tables import (
     NONE,
     NOTE,
@@ -19,6 +19,7 @@ from numpy_setlstm.experiment.tables import (
 )
 
 EVOLVED = "set"
+SUMMARY = ("dense", "static", EVOLVED, TFIDF)
 BLOCK = re.compile(r"(<!-- results: ([\w ]+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
@@ -122,6 +123,22 @@ def format_verdict(rows, store):
     return "\n".join([*lines, "", ending])
 
 
+def format_summary(rows, store):
+    """A line per data set: accuracies of dense, static and evolved networks and of the tf-idf model."""
+    columns = ["data set", "seeds", *SUMMARY, "evolved − dense"]
+    names = {"set": "evolved"}
+    lines = []
+    for row in (row for row in rows if row.connectivity == EVOLVED and row.differences):
+        cells = []
+        for connectivity in SUMMARY:
+            others = [one for one in rows if (one.dataset, one.connectivity) == (row.dataset, connectivity)]
+            shown = row if connectivity == EVOLVED else others[0] if len(others) == 1 else None
+            cells.append(NONE if shown is None else f"{spread_shown(shown.values['accuracy'])} %")
+        difference = difference_shown(row.differences["accuracy"])
+        lines.append([row.dataset, str(len(row.documents)), *cells, difference])
+    return markdown_table([names.get(column, column) for column in columns], lines)
+
+
 def format_distances(rows, store):
     """How far apart the networks of different seeds are, beside what one should compare that with, and how good."""
     columns = ["data set", "network", "seeds", "accuracies", "between seeds", "independent random"]
@@ -211,6 +228,7 @@ def format_cost(rows, store):
 
 BLOCKS = {
     "verdict": format_verdict,
+    "summary": format_summary,
     "note": lambda rows, store: NOTE.replace("*", r"\*"),
     "distances": format_distances,
     "topology": format_topology,
