@@ -24,17 +24,15 @@ TFIDF_SETTINGS = (*DATA_SETTINGS, "validation_fraction")
 # What a data set is trained with unless the grid says otherwise: see docs/recipe.md.
 DATASET_SETTINGS = {
     DEMO: DEMO_PARAMETERS,
-    **dict.fromkeys(("imdb", "yelp", "amazon"), {"n_epochs": 6}),
+    **dict.fromkeys(("yelp", "amazon"), {"n_epochs": 6}),
+    "imdb": {"n_epochs": 6, "embedding_dropout": 0.7, "learning_rate_decay": 0.2},
     "sanders": {"n_epochs": 20, "batch_size": 16},
 }
 # The same for sparse networks ("set") and for fully connected ones ("dense") apart.
 DATASET_RATES = {
     DEMO: DEMO_RATES,
+    "imdb": {"set": {"embedding_learning_rate": 0.005}, "dense": {}},
     "sanders": {"set": {"embedding_learning_rate": 0.03}, "dense": {}},
-    "imdb": {
-        "set": {"embedding_learning_rate": 0.005, "embedding_dropout": 0.7, "learning_rate_decay": 0.2},
-        "dense": {},
-    },
 }
 
 # Settings that change nothing for a connectivity, so that sweeping them needs no further runs of it.
