@@ -27,38 +27,39 @@ def topological_distances(store, rows):
     Returns
     -------
     list of dict
-        ``dataset``, ``connectivity`` (with the settings that tell the row from others), ``seeds``, ``distances`` (a
-        list of lists) and ``baselines`` of :func:`~numpy_setlstm.measures.distance_baselines`; one per row with at
-        least two sparse models, written to ``distances.json`` too. What is there for the same seeds is not computed
-        again, for each pair of networks with 20,000 words takes about half a second.
+        ``dataset``, ``connectivity`` (with the settings that tell the row from others), ``seeds``, the names of the
+        ``runs``, ``distances`` (a list of lists) and ``baselines`` of
+        :func:`~numpy_setlstm.measures.distance_baselines`; one per row with at least two sparse models, written to
+        ``distances.json`` too. What is there for the same runs is not computed again, for each pair of networks with
+        20,000 words takes about half a second; it stays when the models are gone.
 
     Raises
     ------
     ImportError
         If there is something to compute and SciPy is not installed.
     """
-    known = {_key(entry): entry for entry in known_distances(store)}
-    entries = []
+    known, entries = known_distances(store), []
     for row in rows:
-        models = {seed: store.models / f"{name}.npz" for seed, name in _runs_of(row)}
-        seeds = [seed for seed, model in models.items() if model.exists()]
-        entry = {"dataset": row.dataset, "connectivity": name_of(row, rows), "seeds": seeds}
-        if _key(entry) in known:
-            entries.append(known[_key(entry)])
-        elif len(seeds) > 1 and "topology" in row.documents[0]:  # a dense network has none
-            found = _compute([models[seed] for seed in seeds])
-            entries += [entry | found] if found else []
-    missing = [entry for key, entry in known.items() if key not in map(_key, entries)]  # of models that are gone
+        names = dict(_runs_of(row))
+        kept = [name for name in names.values() if (store.models / f"{name}.npz").exists()]
+        found = max((entry for entry in known if set(entry["runs"]) <= set(names.values())), key=_n_runs, default=None)
+        if len(kept) > 1 and "topology" in row.documents[0] and (found is None or found["runs"] != kept):
+            computed = _compute([store.models / f"{name}.npz" for name in kept])
+            found = computed and {"runs": kept, **computed}
+        if found:
+            seeds = [seed for seed, name in names.items() if name in found["runs"]]
+            entries.append(found | {"dataset": row.dataset, "connectivity": name_of(row, rows), "seeds": seeds})
     if entries:
-        write_json(store.output / DISTANCES_FILE, {"distances": entries + missing})
-    return entries + missing
+        write_json(store.output / DISTANCES_FILE, {"distances": entries})
+    return entries
 
 
-def _key(entry):
-    return entry["dataset"], entry["connectivity"], tuple(entry["seeds"])
+def _n_runs(entry):
+    return len(entry["runs"])
 
 
 def _runs_of(row):
+    """Seed and name of each run of a row."""
     for document in row.documents:
         if document["status"] == DONE:
             yield document["spec"]["seed"], RunSpec(**document["spec"]).name
