@@ -1,6 +1,7 @@
 """The results of a grid as pictures: accuracies, differences, and what became of the connections."""
 
 from numpy_setlstm.experiment.distances import topological_distances
+from numpy_setlstm.experiment.grid import GRID_CONNECTIVITIES
 from numpy_setlstm.experiment.statistics import METRICS
 from numpy_setlstm.experiment.tables import make_rows, name_of
 
@@ -56,11 +57,11 @@ def write_pictures(store, report=print):
 
 
 def _runs(rows):
-    """Every run with its metrics; the tf-idf model, which draws nothing at random, as one."""
+    """Every run with its metrics, kind by kind; the tf-idf model, which draws nothing at random, as one."""
     return [
         {"dataset": row.dataset, "connectivity": name_of(row, rows)}
         | {metric: row.values[metric][k] for metric in METRICS}
-        for row in rows
+        for row in sorted(rows, key=lambda row: GRID_CONNECTIVITIES.index(row.connectivity))
         for k in range(len(row.documents))
     ]
 

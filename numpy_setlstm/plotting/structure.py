@@ -7,6 +7,7 @@ from matplotlib.ticker import FormatStrFormatter
 from numpy_setlstm.plotting.style import GATE_NAMES, GREEN, ORANGE, VERMILLION, blue, gray
 
 MOST_NUMBERS = 12  # networks, up to which the distances are written into their cells
+NARROW = 0.03  # range of distances below which two decimals would make them all the same
 LABEL_GAP = 0.45  # between the names of two baselines, in cells of the picture
 
 
@@ -47,6 +48,7 @@ def plot_distances(distances, labels, baselines=None, ax=None):
         ax = Figure(figsize=(6 + 0.4 * n, 2.4 + 0.4 * n), layout="constrained").subplots()
     others = np.ma.masked_array(distances, np.eye(n, dtype=bool))
     low, high = _color_limits(others.compressed(), baselines.values())
+    decimals = 3 if high - low < NARROW else 2
     image = ax.imshow(others, cmap="cividis", vmin=low, vmax=high)
     ax.set_xticks(range(n), labels, rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(n), labels)
@@ -55,10 +57,10 @@ def plot_distances(distances, labels, baselines=None, ax=None):
     if n <= MOST_NUMBERS:
         for j, k in zip(*np.nonzero(~np.eye(n, dtype=bool)), strict=True):
             ink = "black" if (distances[j, k] - low) / (high - low) > 0.5 else "white"
-            ax.text(k, j, f"{distances[j, k]:.2f}", color=ink, ha="center", va="center", size="small")
+            ax.text(k, j, f"{distances[j, k]:.{decimals}f}", color=ink, ha="center", va="center", size="small")
     bar_ax = ax.inset_axes((1.04 + 1 / n, 0, 0.25 / n, 1))
     bar_ax.grid(False)
-    ax.figure.colorbar(image, cax=bar_ax, format=FormatStrFormatter("%.2f"))
+    ax.figure.colorbar(image, cax=bar_ax, format=FormatStrFormatter(f"%.{decimals}f"))
     bar_ax.yaxis.set_ticks_position("left")
     bar_ax.tick_params(labelsize="small")
     _mark_baselines(bar_ax, baselines, low, high, LABEL_GAP / n)
