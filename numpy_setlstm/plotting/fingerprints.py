@@ -36,7 +36,7 @@ def plot_check_errors(reports, ax=None):
     """
     names = list(dict.fromkeys(array.name for report in reports.values() for array in report.arrays))
     if ax is None:
-        ax = Figure(figsize=(1.1 * len(names) + 3.5, 0.5 * len(reports) + 0.6), layout="constrained").subplots()
+        ax = Figure(figsize=(0.95 * len(names) + 3, 0.5 * len(reports) + 0.6), layout="constrained").subplots()
     shares = np.full((len(reports), len(names)), np.nan)
     for row, report in enumerate(reports.values()):
         for array in report.arrays:
@@ -50,6 +50,10 @@ def plot_check_errors(reports, ax=None):
     ax.imshow(np.where(shares > 0, 0.3 + 0.5 * shares, shares), cmap=cmap, vmin=0, vmax=1, aspect="auto")
     ax.set_xticks(range(len(names)), names)
     ax.set_yticks(range(len(reports)), reports)
+    for row in range(1, len(reports)):
+        ax.axhline(row - 0.5, color=ax.get_facecolor(), lw=2)
+    for col in range(1, len(names)):
+        ax.axvline(col - 0.5, color=ax.get_facecolor(), lw=2)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.grid(False)
