@@ -27,7 +27,11 @@ from numpy_setlstm.plotting.connectivity import MAX_DOTS, plot_connectivity, plo
 from numpy_setlstm.plotting.degrees import plot_degrees, plot_weight_histogram
 from numpy_setlstm.plotting.evolution import plot_ever_tried, plot_evolution, plot_survival, plot_turnover
 from numpy_setlstm.plotting.film import GIF_COLORS, animate_evolution, save_animation
+from numpy_setlstm.plotting.fingerprints import plot_check_errors
+from numpy_setlstm.plotting.flow import plot_gradient_flow, plot_gradient_norms
+from numpy_setlstm.plotting.gates import plot_gates
 from numpy_setlstm.plotting.learning import plot_learning_curves
+from numpy_setlstm.plotting.step_graph import plot_lstm_step
 from numpy_setlstm.plotting.structure import plot_distance_ranges, plot_distances, plot_expansion
 from numpy_setlstm.plotting.style import BLUE, GATE_NAMES, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
 
@@ -47,6 +51,7 @@ __all__ = [
     "expected_degrees",
     "plot_accuracies",
     "plot_benchmark",
+    "plot_check_errors",
     "plot_connectivity",
     "plot_connectivity_change",
     "plot_degrees",
@@ -56,7 +61,11 @@ __all__ = [
     "plot_ever_tried",
     "plot_evolution",
     "plot_expansion",
+    "plot_gates",
+    "plot_gradient_flow",
+    "plot_gradient_norms",
     "plot_learning_curves",
+    "plot_lstm_step",
     "plot_scaling",
     "plot_set_step",
     "plot_step_parts",

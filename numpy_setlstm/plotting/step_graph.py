@@ -1,0 +1,94 @@
+"""The graph of one LSTM step: what is computed from what, and how the gradients come back."""
+
+from matplotlib.figure import Figure
+
+from numpy_setlstm.plotting.style import VERMILLION
+
+# Where each node is, and what stands in it; from left to right: what comes in, the gates, the memory, what goes out.
+NODES = {
+    "c_prev": (0.0, 4.0, "$c_{prev}$"),
+    "h_prev": (0.0, 0.7, "$h_{prev}$"),
+    "x": (0.0, -0.5, "$x$"),
+    "z": (1.9, 0.7, "$z$"),
+    "f": (4.3, 2.9, "$f$"),
+    "i": (4.3, 1.8, "$i$"),
+    "g": (4.3, 0.7, "$g$"),
+    "o": (4.3, -0.5, "$o$"),
+    "forget": (6.4, 4.0, "×"),
+    "write": (6.4, 1.25, "×"),
+    "sum": (7.6, 4.0, "+"),
+    "c": (8.8, 4.0, "$c$"),
+    "tanh": (8.8, 1.9, "tanh"),
+    "show": (8.8, -0.5, "×"),
+    "h": (10.1, -0.5, "$h$"),
+    "c_next": (11.7, 4.0, ""),
+    "h_next": (11.7, -0.5, ""),
+}
+# From, to, what is written at the arrow forward and backward, and how far above its middle (0: on the arrow).
+EDGES = (
+    ("x", "z", "$W_x$", "$dz\\,W_x^T$", 0),
+    ("h_prev", "z", "$W_h$", "$dz\\,W_h^T$", 0.32),
+    ("z", "f", "$\\sigma$", "$df \\cdot f(1-f)$", 0),
+    ("z", "i", "$\\sigma$", "$di \\cdot i(1-i)$", 0),
+    ("z", "g", "tanh", "$dg \\cdot (1-g^2)$", 0),
+    ("z", "o", "$\\sigma$", "$do \\cdot o(1-o)$", 0),
+    ("c_prev", "forget", "", "$dc_{prev} = dc\\,f$", 0),
+    ("f", "forget", "", "$df = dc\\,c_{prev}$", 0),
+    ("i", "write", "", "$di = dc\\,g$", 0),
+    ("g", "write", "", "$dg = dc\\,i$", 0),
+    ("forget", "sum", "", "$dc$", 0.28),
+    ("write", "sum", "", "$dc$", 0),
+    ("sum", "c", "", "$dc$", 0.28),
+    ("c", "tanh", "", "$dh\\,o\\,(1-\\tanh^2 c)$", 0),
+    ("tanh", "show", "", "$dh\\,o$", 0),
+    ("o", "show", "", "$do = dh\\,\\tanh c$", 0),
+    ("show", "h", "", "$dh$", 0.28),
+    ("c", "c_next", "to the next step", "$dc$ from the next step", 0.28),
+    ("h", "h_next", "to the next step\nand to the loss", "$dh$ from the next\nstep and the loss", -0.5),
+)
+
+
+def plot_lstm_step(ax=None, *, backward=False):
+    r"""Draw the graph of one LSTM step.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes, optional
+    backward : bool, default False
+        Turn the arrows around, and write at each the gradient that it carries.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Notes
+    -----
+    The equations are those of :mod:`numpy_setlstm.layers.lstm`. Products are element by element, but for those with
+    :math:`W_x` and :math:`W_h`; the bias is left out of the drawing. Backward, "dc" at the arrows into the sum is the
+    whole gradient of c: what came from the next step, and what came from h through tanh.
+
+    Examples
+    --------
+    >>> ax = plot_lstm_step(backward=True)
+    >>> "$dc_{prev} = dc\\,f$" in [text.get_text() for text in ax.texts]
+    True
+    """
+    if ax is None:
+        ax = Figure(figsize=(9, 4.4), layout="constrained").subplots()
+    ink = ax.xaxis.label.get_color()
+    color = VERMILLION if backward else ink
+    for start, end, *both_words, above in EDGES:
+        (x0, y0, _), (x1, y1, _) = NODES[start], NODES[end]
+        arrow = {"arrowstyle": "<|-" if backward else "-|>", "color": color, "lw": 1.3, "shrinkA": 13, "shrinkB": 13}
+        ax.annotate("", (x1, y1), (x0, y0), arrowprops=arrow)
+        if words := both_words[backward]:
+            box = {"boxstyle": "round,pad=0.1", "fc": ax.get_facecolor(), "ec": "none"} if above == 0 else None
+            ax.text((x0 + x1) / 2, (y0 + y1) / 2 + above, words, ha="center", va="center", size=10, color=ink, bbox=box)
+    for name, (x, y, words) in NODES.items():
+        if words:
+            round_ = name in ("forget", "write", "sum", "tanh", "show")
+            box = {"boxstyle": "circle,pad=0.25" if round_ else "round,pad=0.35", "fc": ax.get_facecolor(), "ec": ink}
+            ax.text(x, y, words, ha="center", va="center", size=9 if name == "tanh" else 12, color=ink, bbox=box)
+    ax.set(xlim=(-0.5, 12.2), ylim=(-1.4, 4.6))
+    ax.set_axis_off()
+    return ax
