@@ -222,7 +222,8 @@ def _survival_scene(ax, topology, evolutions):
         curves[label] = fractions, ax.plot([], [], dashes(label), color=color, lw=2, marker="o", ms=6)[0]
     label_survival(ax)
     lines = [line for _, line in curves.values()]
-    texts = ax.legend(lines, list(curves), loc="lower left").get_texts()
+    place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}  # beside the title, off the curves
+    texts = ax.legend(lines, list(curves), ncols=len(curves), frameon=False, **place).get_texts()
 
     def draw_until(k):
         for (label, (fractions, line)), text in zip(curves.items(), texts, strict=True):
