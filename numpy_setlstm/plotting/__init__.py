@@ -26,7 +26,7 @@ from numpy_setlstm.plotting.bipartite import MAX_LINES, plot_bipartite
 from numpy_setlstm.plotting.checks import COMPRESSED_BELOW, plot_step_sizes
 from numpy_setlstm.plotting.comparison import plot_accuracies, plot_differences
 from numpy_setlstm.plotting.connectivity import MAX_DOTS, plot_connectivity, plot_connectivity_change, plot_set_step
-from numpy_setlstm.plotting.degrees import plot_degrees, plot_weight_histogram
+from numpy_setlstm.plotting.degrees import plot_degrees, plot_empty_rows, plot_weight_histogram
 from numpy_setlstm.plotting.evolution import plot_ever_tried, plot_evolution, plot_survival, plot_turnover
 from numpy_setlstm.plotting.film import (
     GIF_COLORS,
@@ -65,6 +65,7 @@ __all__ = [
     "plot_differences",
     "plot_distance_ranges",
     "plot_distances",
+    "plot_empty_rows",
     "plot_ever_tried",
     "plot_evolution",
     "plot_evolution_frame",
