@@ -44,7 +44,7 @@ def plot_index_arrays(W, ax=None, *, values=None, values_name="values"):
         raise ValueError(f"values have shape {values.shape}; expected ({W.nnz},), one number per connection")
     n_rows, n_cols = W.shape
     left = n_cols + 3.4  # of the three arrays
-    width, height = left + W.nnz, max(n_rows, 5.6)
+    width, height = left + W.nnz, max(n_rows, 4.4)
     if ax is None:
         ax = Figure(figsize=(min(9.0, 0.55 * width), min(9.0, 0.55 * width) * height / width)).add_axes((0, 0, 1, 1))
     ink = ax.xaxis.label.get_color()
