@@ -183,6 +183,14 @@ def test_a_page_has_all_frames_with_a_palette_and_stays_small(evolution):
     assert max(len(data) for _, data in pictures) < 80_000
 
 
+def test_a_page_plays_without_a_network(evolution):
+    page = animation_page(animate_evolution(*evolution))
+    assert "http" not in re.sub(r"base64,[^\"]*", "", page) and "fa-" not in re.sub(r"base64,[^\"]*", "", page)
+    for name, sign in (("Play", "▶"), ("Pause", "❚❚"), ("Next frame", "▶|"), ("Last frame", "▶▶|")):
+        assert re.search(rf'<button title="{name}"[^>]*>\s*{re.escape(sign)}</button>', page)
+    assert page.count("<button") == 9
+
+
 def test_a_page_needs_a_speed(evolution):
     with pytest.raises(ValueError, match="fps is 0; expected a number above 0"):
         animation_page(None, fps=0)

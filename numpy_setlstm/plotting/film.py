@@ -23,6 +23,17 @@ from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, PURPLE, blue, dashe
 
 GIF_COLORS = 64
 EMBEDDED_PNG = re.compile(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=\\\n]+")  # as to_jshtml writes it, over many lines
+BUTTON_SIGNS = {  # for the icons of to_jshtml, whose font would have to be fetched from the web
+    "minus": "−",
+    "fast-backward": "|◀◀",
+    "step-backward": "|◀",
+    "play fa-flip-horizontal": "◀",
+    "pause": "❚❚",
+    "play": "▶",
+    "step-forward": "▶|",
+    "fast-forward": "▶▶|",
+    "plus": "+",
+}
 FILM_STYLE = {  # everything in a film has its place in pixels, so its letters have a size of their own
     "font.size": 10,
     "axes.titlesize": 12,
@@ -319,11 +330,14 @@ def animation_page(animation, fps=2):
     Notes
     -----
     ``to_jshtml`` stores every frame in full colour. These pictures have a few flat colours, so that a palette does, as
-    in a GIF, and a film of 40 frames can stand in a notebook.
+    in a GIF, and a film of 40 frames can stand in a notebook. And its buttons need a font from the web; here they have
+    signs that every font has, and the page is whole without a network.
     """
     if not fps > 0:
         raise ValueError(f"fps is {fps}; expected a number above 0")
     page = animation.to_jshtml(fps=fps, default_mode="once")
+    page = re.sub(r"<link[^>]*font-awesome[^>]*>", "", page)
+    page = re.sub(r'<i class="fa fa-([^"]+)"></i>', lambda icon: BUTTON_SIGNS[icon[1]], page)
     pictures = [base64.b64decode(data.replace("\\\n", "")) for data in EMBEDDED_PNG.findall(page)]
     frames = [np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")) for picture in pictures]
     smaller = iter(_with_one_palette(frames))
