@@ -14,6 +14,7 @@ the same matrix, pruned and regrown as often, without any training
 
 from numpy_setlstm.measures.degrees import expected_degrees
 from numpy_setlstm.measures.evolution import surviving_fraction
+from numpy_setlstm.plotting.arrays import plot_carry, plot_index_arrays
 from numpy_setlstm.plotting.benchmark import (
     PART_STYLES,
     plot_benchmark,
@@ -21,12 +22,19 @@ from numpy_setlstm.plotting.benchmark import (
     plot_step_parts,
     plot_time_against_density,
 )
+from numpy_setlstm.plotting.bipartite import MAX_LINES, plot_bipartite
 from numpy_setlstm.plotting.checks import COMPRESSED_BELOW, plot_step_sizes
 from numpy_setlstm.plotting.comparison import plot_accuracies, plot_differences
 from numpy_setlstm.plotting.connectivity import MAX_DOTS, plot_connectivity, plot_connectivity_change, plot_set_step
-from numpy_setlstm.plotting.degrees import plot_degrees, plot_weight_histogram
+from numpy_setlstm.plotting.degrees import plot_degrees, plot_empty_rows, plot_weight_histogram
 from numpy_setlstm.plotting.evolution import plot_ever_tried, plot_evolution, plot_survival, plot_turnover
-from numpy_setlstm.plotting.film import GIF_COLORS, animate_evolution, save_animation
+from numpy_setlstm.plotting.film import (
+    GIF_COLORS,
+    animate_evolution,
+    animation_page,
+    plot_evolution_frame,
+    save_animation,
+)
 from numpy_setlstm.plotting.fingerprints import plot_check_errors
 from numpy_setlstm.plotting.flow import plot_gradient_flow, plot_gradient_norms
 from numpy_setlstm.plotting.gates import plot_gates
@@ -34,6 +42,7 @@ from numpy_setlstm.plotting.learning import plot_learning_curves
 from numpy_setlstm.plotting.step_graph import plot_lstm_step
 from numpy_setlstm.plotting.structure import plot_distance_ranges, plot_distances, plot_expansion
 from numpy_setlstm.plotting.style import BLUE, GATE_NAMES, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
+from numpy_setlstm.plotting.words import plot_opinion, plot_word_connections
 
 __all__ = [
     "BLUE",
@@ -42,30 +51,38 @@ __all__ = [
     "GIF_COLORS",
     "GREEN",
     "MAX_DOTS",
+    "MAX_LINES",
     "ORANGE",
     "PART_STYLES",
     "PURPLE",
     "SKY_BLUE",
     "VERMILLION",
     "animate_evolution",
+    "animation_page",
     "expected_degrees",
     "plot_accuracies",
     "plot_benchmark",
     "plot_check_errors",
+    "plot_bipartite",
+    "plot_carry",
     "plot_connectivity",
     "plot_connectivity_change",
     "plot_degrees",
     "plot_differences",
     "plot_distance_ranges",
     "plot_distances",
+    "plot_empty_rows",
     "plot_ever_tried",
     "plot_evolution",
+    "plot_evolution_frame",
     "plot_expansion",
     "plot_gates",
     "plot_gradient_flow",
     "plot_gradient_norms",
+    "plot_index_arrays",
     "plot_learning_curves",
     "plot_lstm_step",
+    "plot_opinion",
     "plot_scaling",
     "plot_set_step",
     "plot_step_parts",
@@ -74,6 +91,7 @@ __all__ = [
     "plot_time_against_density",
     "plot_turnover",
     "plot_weight_histogram",
+    "plot_word_connections",
     "save_animation",
     "surviving_fraction",
 ]

@@ -2,10 +2,12 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from numpy_setlstm.measures.degrees import degree_counts, degree_dispersion, expected_degrees, expected_dispersion
 from numpy_setlstm.plotting.style import ORANGE, blue, faint
+
+NEGLIGIBLE = 1e-12  # a share of the units, below which no bar and no dot is drawn
 
 
 def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0):
@@ -41,11 +43,12 @@ def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0):
     nnz = len(topology.rows)
     observed = degree_counts(topology, **side)
     expected = observed.sum() * expected_degrees(topology.shape, nnz, **side)
-    k = np.arange(len(observed))
+    drawn = np.flatnonzero((observed > 0) | (expected > NEGLIGIBLE * expected.sum()))  # not 20,000 empty bars
+    k = np.arange(drawn.min(), drawn.max() + 1)
     label = f"observed, variance / mean {degree_dispersion(topology, **side):.2f}"
-    ax.bar(k, observed, width=0.85, color=blue(ax), label=label)
+    ax.bar(k, observed[k], width=0.85, color=blue(ax), label=label)
     label = f"random graph, variance / mean {expected_dispersion(topology.shape, nnz, **side):.2f}"
-    ax.plot(k, expected, color=ORANGE, marker="o", ms=4, lw=1.8, label=label)
+    ax.plot(k, expected[k], color=ORANGE, marker="o", ms=4, lw=1.8, label=label)
     shown = (observed > 0) | (expected > 0.05)
     if len(nulls):
         shown |= _draw_nulls(ax, nulls, side)
@@ -96,5 +99,45 @@ def plot_weight_histogram(values, pruned, ax=None, *, n_bins=60):
     labels = [f"kept ({(~cut).sum()})", f"pruned ({cut.sum()})"]
     ax.hist([values[~cut], values[cut]], n_bins, stacked=True, color=[blue(ax), faint(ax)], label=labels)
     ax.set(xlabel="weight", ylabel="connections")
+    ax.legend()
+    return ax
+
+
+def plot_empty_rows(er_epsilons, fractions, shape, ax=None):
+    r"""Draw how many rows of a random graph have no connection at all: how many words own no dimension.
+
+    Parameters
+    ----------
+    er_epsilons : sequence of float
+        The Erdős–Rényi parameters of the graphs, increasing.
+    fractions : sequence of float in [0, 1]
+        Fraction of rows without a connection in each.
+    shape : tuple of int
+        Of the matrix.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With a logarithmic axis: a fraction of 0 has no dot.
+
+    Notes
+    -----
+    The line is the Poisson law, :math:`P(0) = e^{-\varepsilon (1 + n_{out} / n_{in})}`.
+
+    Examples
+    --------
+    >>> ax = plot_empty_rows([1, 2], [0.36, 0.13], (20_000, 256))
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['Poisson law', 'counted in random graphs']
+    """
+    if ax is None:
+        ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()
+    fine = np.linspace(min(er_epsilons), max(er_epsilons), 200)
+    ax.plot(fine, np.exp(-fine * (1 + shape[1] / shape[0])), color=ORANGE, lw=1.8, label="Poisson law")
+    counted = np.where(np.asarray(fractions) > 0, fractions, np.nan)
+    ax.plot(er_epsilons, counted, "o", ms=6, color=blue(ax), label="counted in random graphs")
+    ax.set(yscale="log", xlabel="er_epsilon", ylabel="rows without a connection")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda fraction, _: f"{100 * fraction:g} %"))
     ax.legend()
     return ax

@@ -35,9 +35,9 @@ def plot_survival(topology, set_steps_by_label, ax=None):
     if ax is None:
         ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()
     colors = line_colors(ax, set_steps_by_label)
-    for color, (label, steps) in zip(colors, set_steps_by_label.items(), strict=True):
+    for k, (color, (label, steps)) in enumerate(zip(colors, set_steps_by_label.items(), strict=True)):
         fractions = surviving_fraction(topology, steps)
-        ax.plot(fractions, dashes(label), color=color, lw=1.8, marker="o", ms=4, label=label)
+        ax.plot(fractions, dashes(label), color=color, lw=1.8, marker=MARKERS[k % len(MARKERS)], ms=5, label=label)
     label_survival(ax)
     ax.legend()
     return ax

@@ -1,8 +1,10 @@
 """The evolution of a matrix as a film."""
 
+import base64
 import io
 import math
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +22,18 @@ from numpy_setlstm.plotting.evolution import label_survival
 from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, PURPLE, blue, dashes, faint, line_colors
 
 GIF_COLORS = 64
+EMBEDDED_PNG = re.compile(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=\\\n]+")  # as to_jshtml writes it, over many lines
+BUTTON_SIGNS = {  # for the icons of to_jshtml, whose font would have to be fetched from the web
+    "minus": "−",
+    "fast-backward": "|◀◀",
+    "step-backward": "|◀",
+    "play fa-flip-horizontal": "◀",
+    "pause": "❚❚",
+    "play": "▶",
+    "step-forward": "▶|",
+    "fast-forward": "▶▶|",
+    "plus": "+",
+}
 FILM_STYLE = {  # everything in a film has its place in pixels, so its letters have a size of their own
     "font.size": 10,
     "axes.titlesize": 12,
@@ -51,7 +65,7 @@ def animate_evolution(topology, steps, *, null_steps=None, max_frames=40, interv
     Returns
     -------
     matplotlib.animation.FuncAnimation
-        For :func:`save_animation` or ``to_jshtml()``. "In this step" is the last SET step before the frame.
+        For :func:`save_animation` or :func:`animation_page`. "In this step" is the last SET step before the frame.
 
     Raises
     ------
@@ -65,8 +79,52 @@ def animate_evolution(topology, steps, *, null_steps=None, max_frames=40, interv
     >>> rng = np.random.default_rng(0)
     >>> W = erdos_renyi((16, 64), rng, density=0.1)
     >>> new, step = set_step(W, 0.3, rng)
-    >>> page = animate_evolution(W.topology, [step]).to_jshtml()
+    >>> page = animation_page(animate_evolution(W.topology, [step]))
     """
+    figure, draw_frame = _film(topology, steps, null_steps)
+    n_frames = min(len(steps) + 1, max_frames)
+    frames = np.linspace(0, len(steps), n_frames).round().astype(int).tolist()
+    return FuncAnimation(figure, draw_frame, frames, interval=interval, cache_frame_data=False)
+
+
+def plot_evolution_frame(topology, steps, k, *, null_steps=None):
+    """Draw one picture of the film: what stands still for those who cannot play it, in print for instance.
+
+    Parameters
+    ----------
+    topology, steps, null_steps
+        See :func:`animate_evolution`.
+    k : int
+        After how many of the steps, from 0 to all of them.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes
+        Those of the matrices and, last, those of the survival.
+
+    Raises
+    ------
+    ValueError
+        If there are not that many steps, and as :func:`animate_evolution`.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.topology import erdos_renyi, set_step
+    >>> rng = np.random.default_rng(0)
+    >>> W = erdos_renyi((16, 64), rng, density=0.1)
+    >>> new, step = set_step(W, 0.3, rng)
+    >>> plot_evolution_frame(W.topology, [step], 1)[0].figure.texts[0].get_text()
+    'after 1 of 1 SET steps'
+    """
+    if not 0 <= k <= len(steps):
+        raise ValueError(f"k is {k}; expected a number of steps from 0 to {len(steps)}")
+    figure, draw_frame = _film(topology, steps, null_steps)
+    draw_frame(k)
+    return np.array(figure.axes)
+
+
+def _film(topology, steps, null_steps):
+    """The figure of a film, and the function that draws it after k steps."""
     _check_film(topology, steps, null_steps)
     evolutions = {"with training": steps}
     if null_steps is not None:
@@ -81,9 +139,7 @@ def animate_evolution(topology, steps, *, null_steps=None, max_frames=40, interv
         title.set_text(f"after {k} of {len(steps)} SET steps" if k else "the random graph at the start")
         return [title, *(artist for draw_scene in scenes for artist in draw_scene(k))]
 
-    n_frames = min(len(steps) + 1, max_frames)
-    frames = np.linspace(0, len(steps), n_frames).round().astype(int).tolist()
-    return FuncAnimation(figure, draw_frame, frames, interval=interval, cache_frame_data=False)
+    return figure, draw_frame
 
 
 def _check_film(topology, steps, null_steps):
@@ -177,7 +233,8 @@ def _survival_scene(ax, topology, evolutions):
         curves[label] = fractions, ax.plot([], [], dashes(label), color=color, lw=2, marker="o", ms=6)[0]
     label_survival(ax)
     lines = [line for _, line in curves.values()]
-    texts = ax.legend(lines, list(curves), loc="lower left").get_texts()
+    place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}  # beside the title, off the curves
+    texts = ax.legend(lines, list(curves), ncols=len(curves), frameon=False, **place).get_texts()
 
     def draw_until(k):
         for (label, (fractions, line)), text in zip(curves.items(), texts, strict=True):
@@ -249,3 +306,45 @@ def save_animation(animation, path, fps=2):
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def animation_page(animation, fps=2):
+    """An animation as HTML with controls, for a notebook: matplotlib's own, with pictures a fifth as large.
+
+    Parameters
+    ----------
+    animation : matplotlib.animation.FuncAnimation
+    fps : float, default 2
+        Frames per second, at first.
+
+    Returns
+    -------
+    str
+        To be shown by ``IPython.display.HTML``. It plays once and rests on the last frame.
+
+    Raises
+    ------
+    ValueError
+        If `fps` is not positive.
+
+    Notes
+    -----
+    ``to_jshtml`` stores every frame in full colour. These pictures have a few flat colours, so that a palette does, as
+    in a GIF, and a film of 40 frames can stand in a notebook. And its buttons need a font from the web; here they have
+    signs that every font has, and the page is whole without a network.
+    """
+    if not fps > 0:
+        raise ValueError(f"fps is {fps}; expected a number above 0")
+    page = animation.to_jshtml(fps=fps, default_mode="once")
+    page = re.sub(r"<link[^>]*font-awesome[^>]*>", "", page)
+    page = re.sub(r'<i class="fa fa-([^"]+)"></i>', lambda icon: BUTTON_SIGNS[icon[1]], page)
+    pictures = [base64.b64decode(data.replace("\\\n", "")) for data in EMBEDDED_PNG.findall(page)]
+    frames = [np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")) for picture in pictures]
+    smaller = iter(_with_one_palette(frames))
+    return EMBEDDED_PNG.sub(lambda match: _png_base64(next(smaller)), page)
+
+
+def _png_base64(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
