@@ -30,6 +30,7 @@ from numpy_setlstm.plotting.film import GIF_COLORS, animate_evolution, save_anim
 from numpy_setlstm.plotting.learning import plot_learning_curves
 from numpy_setlstm.plotting.structure import plot_distance_ranges, plot_distances, plot_expansion
 from numpy_setlstm.plotting.style import BLUE, GATE_NAMES, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
+from numpy_setlstm.plotting.words import plot_opinion, plot_word_connections
 
 __all__ = [
     "BLUE",
@@ -57,6 +58,7 @@ __all__ = [
     "plot_evolution",
     "plot_expansion",
     "plot_learning_curves",
+    "plot_opinion",
     "plot_scaling",
     "plot_set_step",
     "plot_step_parts",
@@ -65,6 +67,7 @@ __all__ = [
     "plot_time_against_density",
     "plot_turnover",
     "plot_weight_histogram",
+    "plot_word_connections",
     "save_animation",
     "surviving_fraction",
 ]
