@@ -66,7 +66,7 @@ def plot_word_connections(words, before, after, null_range, ax=None):
             ax.plot(after[chosen], places[chosen], marker, ms=7, mew=0, color=color, label=label)
     ax.set_yticks(places, words)
     ax.set_ylim(len(words) - 0.4, -0.6)
-    ax.set_xlim(left=min(0, ax.get_xlim()[0]))
+    ax.set_xlim(left=-0.03 * ax.get_xlim()[1])  # room for the marker of a word that has lost all
     ax.set_xlabel("connections of a word")
     ax.grid(False, axis="y")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
