@@ -94,7 +94,7 @@ def run(notebook, time_limit=TIME_LIMIT, after_cell=None):
     notebook : nbformat.NotebookNode
         Its outputs are replaced.
     time_limit : float
-        Seconds for all cells together.
+        Seconds for all cells together; the kernel's start is not counted.
     after_cell : callable, optional
         Called without arguments after each code cell.
 
@@ -104,7 +104,11 @@ def run(notebook, time_limit=TIME_LIMIT, after_cell=None):
         At the first cell that raises an error, writes to stderr (where warnings and progress bars go), or is still
         running when the time is over. The message has the cell's number and what happened.
     """
-    running, deadline = [0], time.monotonic() + time_limit
+    running, began = [0], []
+
+    def time_left(cell):
+        began.append(time.monotonic())
+        return max(0.1, began[0] + time_limit - began[-1])
 
     def start(cell, cell_index):
         running[0] = cell_index
@@ -123,7 +127,7 @@ def run(notebook, time_limit=TIME_LIMIT, after_cell=None):
         client = NotebookClient(
             notebook,
             kernel_name="python3",
-            timeout_func=lambda cell: max(0.1, deadline - time.monotonic()),
+            timeout_func=time_left,
             resources={"metadata": {"path": folder}},
             record_timing=False,
             coalesce_streams=True,
