@@ -19,7 +19,7 @@ from PIL import Image
 
 NOTEBOOKS = Path(__file__).resolve().parent
 FOLDER = NOTEBOOKS.parent / "docs" / "images" / "notebooks"
-SIZE = (440, 264)  # shown at half of it, so that it is sharp on screens with small pixels too
+SIZE = (320, 192)
 MOST_BYTES = 40_000
 TITLES = {
     "00_quick_start": "Quick start",
