@@ -133,6 +133,10 @@ def choose_from_menu(browser, menu, entry):
     wait_for(lambda: labelled(".lm-Menu-itemLabel", entry), 60).click()
 
 
+def kernel_is_idle(browser):
+    return any("| Idle" in element.text for element in find(browser, "#jp-main-statusbar"))
+
+
 def prompts(browser):
     return [element.text for element in find(browser, ".jp-CodeCell .jp-InputArea-prompt")]
 
@@ -175,7 +179,7 @@ def play_animation(browser):
 
 def test_a_notebook_runs_by_its_menu_and_its_controls_work(lab, browser, tmp_path):
     browser.get(f"{lab}/lab/tree/{PATH.name}?token={TOKEN}")
-    wait_for(lambda: prompts(browser), SECONDS)
+    wait_for(lambda: kernel_is_idle(browser), SECONDS)  # Lab drops what it is told to run before its kernel is there
     n_cells = len(prompts(browser))
     choose_from_menu(browser, "Run", "Run All Cells")
     expected = [f"[{number}]:" for number in range(1, n_cells + 1)]
