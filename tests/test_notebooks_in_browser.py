@@ -133,8 +133,10 @@ def choose_from_menu(browser, menu, entry):
     wait_for(lambda: labelled(".lm-Menu-itemLabel", entry), 60).click()
 
 
-def kernel_is_idle(browser):
-    return any("| Idle" in element.text for element in find(browser, "#jp-main-statusbar"))
+def kernel_is_ready(lab):
+    """Whether the page is connected to a kernel that waits for work."""
+    with urllib.request.urlopen(f"{lab}/api/kernels?token={TOKEN}", timeout=10) as answer:
+        return [(k["execution_state"], k["connections"]) for k in json.load(answer)] == [("idle", 1)]
 
 
 def prompts(browser):
@@ -179,7 +181,9 @@ def play_animation(browser):
 
 def test_a_notebook_runs_by_its_menu_and_its_controls_work(lab, browser, tmp_path):
     browser.get(f"{lab}/lab/tree/{PATH.name}?token={TOKEN}")
-    wait_for(lambda: kernel_is_idle(browser), SECONDS)  # Lab drops what it is told to run before its kernel is there
+    wait_for(
+        lambda: kernel_is_ready(lab) and "[ ]:" in prompts(browser), SECONDS
+    )  # Lab drops what it is told to run before its kernel is there
     n_cells = len(prompts(browser))
     choose_from_menu(browser, "Run", "Run All Cells")
     expected = [f"[{number}]:" for number in range(1, n_cells + 1)]
