@@ -1,33 +1,258 @@
-"""The notebooks: a fresh copy of each runs from top to bottom, and what is committed was run in that order."""
+"""The notebooks run from top to bottom, are committed as run in that order, and are fit to read."""
 
+import base64
+import io
+import json
+import os
+import re
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 nbclient = pytest.importorskip("nbclient", reason="running notebooks needs nbclient and ipykernel: the extra 'test'")
 nbformat = pytest.importorskip("nbformat")
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "notebooks"))
+
+import refresh  # noqa: E402
+import thumbnails  # noqa: E402
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SECONDS = float(os.environ.get("NUMPY_SETLSTM_NOTEBOOK_SECONDS", refresh.TIME_LIMIT))  # more on a busy machine
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+runs_a_kernel = pytest.mark.filterwarnings("default")  # for the kernel's libraries; those in cells are still errors
 
 
-def code_cells(path):
-    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+def cells_of(path, kind):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-@pytest.mark.filterwarnings("default")  # those of the kernel's own libraries are not ours; those in cells are checked
-def test_a_fresh_copy_runs_without_errors_or_warnings(path):
-    notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            assert output.get("name") != "stderr", output["text"]
+def outputs_of(path):
+    return [output for cell in cells_of(path, "code") for output in cell.outputs]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_what_is_committed_was_run_from_top_to_bottom(path):
-    cells = code_cells(path)
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
-    assert all(len(cell.source.splitlines()) <= 15 for cell in cells), "a cell is longer than 15 lines"
+# The notebooks that there are
+
+
+@each_notebook
+@runs_a_kernel
+def test_a_fresh_copy_runs_without_errors_or_warnings_and_within_its_time(path):
+    refresh.run(nbformat.read(path, as_version=4), SECONDS)  # the time is a limit: at its end the kernel is stopped
+
+
+@each_notebook
+def test_what_is_committed_was_run_as_a_whole_with_the_code_that_stands_there(path):
+    assert refresh.complaints(path) == [], f"run: python notebooks/refresh.py {path.stem}"
+
+
+@each_notebook
+def test_notebooks_and_outputs_are_small(path):
     assert path.stat().st_size < 3_000_000
+    for output in outputs_of(path):
+        assert len(json.dumps(output)) < 1_000_000
+
+
+@each_notebook
+def test_outputs_name_no_folder_of_the_machine(path):
+    for output in outputs_of(path):
+        text = output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
+        assert not re.search(r"site-packages|(^|[\s'\"])(/(home|root|tmp|Users)/|[A-Z]:\\)", text), text
+
+
+@each_notebook
+def test_cells_fit_on_a_screen(path):
+    for cell in cells_of(path, "code"):
+        assert len(cell.source.splitlines()) <= 15, cell.source
+
+
+@each_notebook
+def test_it_begins_with_what_it_is_about_and_has_its_buttons(path):
+    title, buttons = cells_of(path, "markdown")[:2]
+    assert title.source.startswith(f"# {path.stem[:2]} ")
+    for part in ("**What you'll do.**", "**What you'll learn.**", "**What you need.**"):
+        assert part in title.source
+    assert buttons.id == "buttons" and buttons.source.count(path.name) == 2  # Colab and Binder
+
+
+@each_notebook
+def test_it_ends_with_three_exercises_their_solutions_folded_and_a_link_to_the_next(path):
+    *_, exercises, last = cells_of(path, "markdown")
+    match = re.search(
+        r"## Exercises\n(.*)<details><summary>Solutions</summary>\n\n(.*)</details>", exercises.source, re.DOTALL
+    )
+    assert match, (
+        "the last but one cell needs '## Exercises' and '<details><summary>Solutions</summary>' with an empty line"
+    )
+    for part in match.groups():
+        assert re.findall(r"^(\d)\. ", part, re.MULTILINE) == ["1", "2", "3"]
+    following = list(thumbnails.TITLES)[(int(path.stem[:2]) + 1) % len(thumbnails.TITLES)]
+    assert last.source.startswith("Back to [" if following.startswith("00") else "Next: [")
+    assert re.search(r"\]\(([^)#]+)\)", last.source)[1] == f"{following}.ipynb"
+
+
+@each_notebook
+def test_its_links_lead_somewhere(path):
+    for cell in cells_of(path, "markdown"):
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", cell.source):
+            in_series = Path(target).stem in thumbnails.TITLES
+            assert in_series or target.startswith("http") or (path.parent / target).exists(), target
+
+
+@each_notebook
+def test_readme_has_it_in_its_table_with_a_small_picture(path):
+    row = f"[![{thumbnails.TITLES[path.stem]}](docs/images/notebooks/{path.stem}.png)](notebooks/{path.name})"
+    assert row in (ROOT / "README.md").read_text(encoding="utf8")
+    assert 1000 < (thumbnails.FOLDER / f"{path.stem}.png").stat().st_size <= 40_000
+
+
+# The command that runs them and writes them back
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Writes a small notebook with this second cell into an empty folder."""
+
+    def write(second_cell, name="00_small.ipynb"):
+        code = ["a = 6", second_cell, "print(a)"]
+        cells = [nbformat.v4.new_markdown_cell("# 00 Small"), *map(nbformat.v4.new_code_cell, code)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+@runs_a_kernel
+def test_refresh_writes_what_was_run_and_a_second_time_changes_nothing(folder, capsys):
+    path = folder("a *= 7")
+    assert refresh.main([], path.parent) == 0
+    assert re.fullmatch(r"00_small +\.{4} \d+\.\d s\n", capsys.readouterr().out)
+    notebook = nbformat.read(path, as_version=4)
+    assert [cell.get("id") for cell in notebook.cells][1:3] == ["buttons", "install"]
+    assert notebook.cells[-1].outputs[0].text == "42\n"
+    assert all(cell.metadata == {} for cell in notebook.cells), "timings stayed"
+    assert refresh.complaints(path) == [] and refresh.main(["--check"], path.parent) == 0
+    first = path.read_bytes()
+    assert refresh.main(["00"], path.parent) == 0 and path.read_bytes() == first
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@runs_a_kernel
+@pytest.mark.parametrize(
+    ("second_cell", "message"),
+    [
+        ("a / 0", "raised ZeroDivisionError: division by zero"),
+        ("import warnings\nwarnings.warn('old')", "wrote to stderr: .*UserWarning: old"),
+        ("while True:\n    pass", "was still running after 10 seconds"),
+    ],
+)
+def test_refresh_leaves_a_notebook_with_a_mistake_as_it_was_and_names_the_cell(folder, second_cell, message, capsys):
+    path = folder(second_cell)
+    before = path.read_bytes()
+    assert refresh.main(["00", "--time-limit", "10" if "while" in second_cell else "90"], path.parent) == 1
+    first_line = re.escape(repr(second_cell.splitlines()[0]))
+    assert re.search(rf"left as it was: cell 5 of 6 \({first_line}\) {message}", capsys.readouterr().out, re.DOTALL)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def as_run(path):
+    """What refresh would make of a notebook without outputs, without a kernel."""
+    notebook = nbformat.read(path, as_version=4)
+    refresh.put_in_common_cells(notebook, path.name)
+    for number, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
+        cell.execution_count = number
+    refresh.clean(notebook)
+    return notebook
+
+
+def out_of_order(notebook):
+    notebook.cells[-1].execution_count = 9
+
+
+def edited(notebook):
+    notebook.cells[-1].source += "  # more"
+
+
+def without_buttons(notebook):
+    del notebook.cells[1]
+
+
+def with_a_warning(notebook):
+    notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", name="stderr", text="careful")]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (out_of_order, "not run one after the other"),
+        (edited, "not the code that was run"),
+        (without_buttons, "buttons"),
+        (with_a_warning, "a warning"),
+    ],
+)
+def test_check_notices(folder, change, complaint, capsys):
+    path = folder("a *= 7")
+    notebook = as_run(path)
+    nbformat.write(notebook, path)
+    assert refresh.complaints(path) == []
+    change(notebook)
+    nbformat.write(notebook, path)
+    assert refresh.main(["--check"], path.parent) == 1
+    [line] = capsys.readouterr().out.splitlines()
+    assert complaint in line and ";" not in line
+
+
+def test_the_text_may_be_edited_without_running(folder):
+    path = folder("a *= 7")
+    notebook = as_run(path)
+    notebook.cells[0].source += ", and beautiful"
+    nbformat.write(notebook, path)
+    assert refresh.complaints(path) == []
+
+
+@pytest.mark.parametrize(("name", "message"), [("07", "'07' fits no notebook"), ("0", "'0' fits several notebooks")])
+def test_a_name_that_fits_no_single_notebook_is_refused(folder, name, message, capsys):
+    folder("1"), folder("2", "01_second.ipynb")
+    with pytest.raises(SystemExit):
+        refresh.main([name], folder("1").parent)
+    assert f"{message}; there are 00_small, 01_second" in capsys.readouterr().err
+
+
+def test_the_cell_for_colab_does_nothing_elsewhere_and_names_no_registry():
+    assert "%pip install" in refresh.INSTALL and "pypi" not in refresh.INSTALL.lower()
+    assert '\nif "google.colab" in sys.modules:' in refresh.INSTALL
+
+
+# Thumbnails
+
+
+def picture(width, height):
+    """A picture of noise, which no compression makes small."""
+    pixels, file = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8), io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_thumbnails_are_the_tagged_pictures_all_of_one_size_in_few_bytes(tmp_path):
+    cells = [nbformat.v4.new_code_cell("1"), nbformat.v4.new_code_cell("2", metadata={"tags": ["thumbnail"]})]
+    for cell, size in zip(cells, [(900, 540), (100, 500)], strict=True):
+        cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": picture(*size)})]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "00_two.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells[:1]), tmp_path / "01_large.ipynb")
+    assert thumbnails.main([], tmp_path, tmp_path / "images") == 0
+    for name, white_at_the_left in [("00_two", True), ("01_large", False)]:
+        path = tmp_path / "images" / f"{name}.png"
+        assert path.stat().st_size <= thumbnails.MOST_BYTES
+        with Image.open(path) as image:
+            assert image.size == thumbnails.SIZE
+            assert (np.asarray(image.convert("RGB"))[:, :50].min() == 255) == white_at_the_left
+
+
+def test_a_notebook_without_a_picture_is_named(folder, capsys):
+    path = folder("1")
+    assert thumbnails.main([], path.parent, path.parent / "images") == 1
+    assert "00_small" in capsys.readouterr().out

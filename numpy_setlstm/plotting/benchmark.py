@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from numpy_setlstm.benchmark.sweeps import crossing, exponent
 from numpy_setlstm.plotting.style import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, blue, faint, gray
@@ -99,8 +99,9 @@ def plot_time_against_density(densities, seconds, ax=None):
             ax.plot(at, y, "o", ms=11, mfc="none", mec=ink)
             offset = {"xytext": (8, -8), "textcoords": "offset points", "ha": "left", "va": "top"}
             ax.annotate(f"{100 * at:.2g} %", (at, y), color=ink, **offset)
-    ax.set(xscale="log", yscale="log", xlabel="density: connections that exist", ylabel="seconds")
+    ax.set(xscale="log", yscale="log", xlabel="density: connections that exist", ylabel="time")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda density, _: f"{100 * density:g} %"))
+    _label_few(ax.yaxis, EngFormatter("s"))
     ax.legend()
     return ax
 
@@ -130,7 +131,7 @@ def plot_scaling(connections, amounts, quantity="seconds", ax=None):
     """
     if ax is None:
         ax = Figure(figsize=(6.5, 4), layout="constrained").subplots()
-    labels = {"seconds": "seconds of a training step", "bytes": "peak memory above idle"}
+    labels = {"seconds": "time of a training step", "bytes": "peak memory above idle"}
     if quantity not in labels:
         raise ValueError(f"quantity is {quantity!r}; expected 'seconds' or 'bytes'")
     for (name, column), style in zip(amounts.items(), _benchmark_styles(ax, amounts), strict=True):
@@ -138,7 +139,10 @@ def plot_scaling(connections, amounts, quantity="seconds", ax=None):
         fit = f", exponent {exponent(*zip(*points, strict=True)):.2f}" if len(points) > 1 else ""
         ax.plot(*(zip(*points, strict=True) if points else ([], [])), label=name + fit, **style)
     ax.set(xscale="log", yscale="log", xlabel="connections", ylabel=labels[quantity])
-    if quantity == "bytes":
+    _label_few(ax.xaxis, EngFormatter())
+    if quantity == "seconds":
+        _label_few(ax.yaxis, EngFormatter("s"))
+    else:
         ax.yaxis.set_major_locator(LogLocator(2, numticks=12))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n / 2**20:g} MiB" if n < 2**30 else _gib(n)))
         ax.yaxis.set_minor_locator(NullLocator())
@@ -181,6 +185,14 @@ def plot_step_parts(parts_by_peer, ax=None):
     ax.grid(False, axis="y")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return ax
+
+
+def _label_few(axis, formatter):
+    """Label a logarithmic axis at 1, 2, 5, 10 ..., or at the powers of ten alone where it spans many of them."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,), numticks=12))
+    axis.set_major_formatter(formatter)
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _gib(n_bytes):

@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""Run notebooks from top to bottom, and write them back as run.
+
+.. code-block:: sh
+
+    python notebooks/refresh.py              # all of them
+    python notebooks/refresh.py 00 06        # some, by their numbers or names
+    python notebooks/refresh.py --check      # runs nothing: which ones are not as this command would leave them?
+
+A notebook is written only if every cell ran without an error and without a warning; otherwise its file stays as it was,
+and the cell is named. Each notebook gets its buttons for Colab and Binder, the cell that installs the package on Colab,
+and a digest of its code, by which one can tell later whether what is committed was run with the code that stands there.
+"""
+
+import argparse
+import copy
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+FOLDER = Path(__file__).resolve().parent
+REPOSITORY = "OWNER/numpy_setlstm"  # on GitHub. Its address is not settled: write it here, then run this command
+BRANCH = "main"
+TIME_LIMIT = 90  # seconds for a whole notebook
+OUR_METADATA = "numpy_setlstm"  # where the digest stands in a notebook's metadata
+CELL_METADATA = ("tags", "jupyter")  # what a cell keeps: jupyter says whether its code is folded away
+LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
+
+BUTTONS = """\
+[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]\
+(https://colab.research.google.com/github/{repository}/blob/{branch}/notebooks/{file}) \
+[![Open in Binder](https://mybinder.org/badge_logo.svg)]\
+(https://mybinder.org/v2/gh/{repository}/{branch}?labpath={labpath})"""
+INSTALL = """\
+import sys
+if "google.colab" in sys.modules:  # on Colab only; anywhere else this cell does nothing
+    %pip install -q git+https://github.com/{repository}"""
+
+
+class NotebookError(Exception):
+    """A notebook that did not run from top to bottom; the message names the cell."""
+
+
+def code_digest(notebook):
+    """A digest of the code of a notebook, in its order.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+
+    Returns
+    -------
+    str
+        It changes with any character of a code cell, and with nothing else.
+    """
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return "sha256:" + hashlib.sha256(json.dumps(sources).encode("utf8")).hexdigest()
+
+
+def put_in_common_cells(notebook, file):
+    """Put in the cells that all notebooks share, in place of those that are there.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Changed in place: the buttons come second, after the title, and the installation before the first code.
+    file : str
+        Name of the notebook's file.
+    """
+    notebook.cells = [cell for cell in notebook.cells if cell.get("id") not in ("buttons", "install")]
+    labpath = quote(f"notebooks/{file}", safe="")
+    buttons = BUTTONS.format(repository=REPOSITORY, branch=BRANCH, file=quote(file), labpath=labpath)
+    install = INSTALL.format(repository=REPOSITORY)
+    kinds = [cell.cell_type for cell in notebook.cells]
+    first_code = kinds.index("code") if "code" in kinds else len(kinds)
+    notebook.cells.insert(first_code, nbformat.v4.new_code_cell(install, id="install"))
+    notebook.cells.insert(min(1, first_code), nbformat.v4.new_markdown_cell(buttons, id="buttons"))
+
+
+def run(notebook, time_limit=TIME_LIMIT, after_cell=None):
+    """Run a notebook in a kernel of its own, in an empty folder.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Its outputs are replaced.
+    time_limit : float
+        Seconds for all cells together; the kernel's start is not counted.
+    after_cell : callable, optional
+        Called without arguments after each code cell.
+
+    Raises
+    ------
+    NotebookError
+        At the first cell that raises an error, writes to stderr (where warnings and progress bars go), or is still
+        running when the time is over. The message has the cell's number and what happened.
+    """
+    running, began = [0], []
+
+    def time_left(cell):
+        began.append(time.monotonic())
+        return max(0.1, began[0] + time_limit - began[-1])
+
+    def start(cell, cell_index):
+        running[0] = cell_index
+
+    def end(cell, cell_index, execute_reply):
+        for output in cell.outputs:
+            if output.get("name") == "stderr":
+                raise NotebookError(f"{name_of(notebook, cell_index)} wrote to stderr: {output.text.strip()}")
+        if after_cell is not None:
+            after_cell()
+
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    with tempfile.TemporaryDirectory() as folder:
+        client = NotebookClient(
+            notebook,
+            kernel_name="python3",
+            timeout_func=time_left,
+            resources={"metadata": {"path": folder}},
+            record_timing=False,
+            coalesce_streams=True,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # what the kernel says of itself is not in the notebook
+            on_cell_execute=start,
+            on_cell_executed=end,
+        )
+        try:
+            client.execute()
+        except CellTimeoutError as error:
+            reason = f"was still running after {time_limit:g} seconds, which is all that a notebook has"
+            raise NotebookError(f"{name_of(notebook, running[0])} {reason}") from error
+        except CellExecutionError as error:
+            raise NotebookError(f"{name_of(notebook, running[0])} raised {error.ename}: {error.evalue}") from error
+        except DeadKernelError as error:
+            raise NotebookError(f"{name_of(notebook, running[0])} killed the kernel") from error
+
+
+def name_of(notebook, index):
+    """How to find a cell: its number among all cells, from one, and how it begins."""
+    first_line = (notebook.cells[index].source.splitlines() or [""])[0]
+    return f"cell {index + 1} of {len(notebook.cells)} ({first_line!r})"
+
+
+def clean(notebook):
+    """Drop from the metadata what differs between machines, editors and runs; write down the digest of the code.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Changed in place. The state of sliders is kept: a page without a kernel draws them from it.
+    """
+    for cell in notebook.cells:
+        cell.metadata = {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata}
+    kept = {"widgets": notebook.metadata["widgets"]} if "widgets" in notebook.metadata else {}
+    notebook.metadata = nbformat.from_dict({
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": LANGUAGE,
+        OUR_METADATA: {"code_digest": code_digest(notebook)},
+        **kept,
+    })  # fmt: skip
+
+
+def refresh(path, time_limit=TIME_LIMIT, after_cell=None):
+    """Run one notebook and write it back as run, whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    time_limit, after_cell
+        See :func:`run`.
+
+    Raises
+    ------
+    NotebookError
+        See :func:`run`. The file is as it was then.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    put_in_common_cells(notebook, path.name)
+    run(notebook, time_limit, after_cell)
+    clean(notebook)
+    nbformat.validate(notebook)
+    beside = path.with_name(f".{path.name}.new")  # in the same folder, so that it can take the place in one move
+    try:
+        beside.write_text(nbformat.writes(notebook) + "\n", encoding="utf8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def complaints(path):
+    """What tells that a notebook is not as this command leaves it; nothing is run.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    list of str
+        Empty if it was run as a whole, in order, and with the code and the common cells that stand there.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    expected, found = copy.deepcopy(notebook), []
+    put_in_common_cells(expected, path.name)
+    if [cell.source for cell in expected.cells] != [cell.source for cell in notebook.cells]:
+        found.append("its buttons or its cell for Colab are missing or out of date")
+    if [cell.execution_count for cell in cells] != list(range(1, len(cells) + 1)):
+        found.append("its cells were not run one after the other from top to bottom")
+    if notebook.metadata.get(OUR_METADATA, {}).get("code_digest") != code_digest(notebook):
+        found.append("its code is not the code that was run")
+    outputs = [output for cell in cells for output in cell.outputs]
+    if any(output.output_type == "error" or output.get("name") == "stderr" for output in outputs):
+        found.append("it shows an error or a warning")
+    return found
+
+
+def find_notebooks(names, folder=FOLDER):
+    """The files of notebooks, by their names.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As in "06", "06_prune_and_regrow", or a path; none for all.
+    folder : pathlib.Path
+
+    Returns
+    -------
+    list of pathlib.Path
+
+    Raises
+    ------
+    ValueError
+        If a name fits no notebook, or several; the message lists those that are there.
+    """
+    there, chosen = sorted(folder.glob("*.ipynb")), []
+    for name in names:
+        stem = Path(name).stem
+        exactly = [path for path in there if path.stem == stem]
+        fitting = exactly or [path for path in there if path.stem.startswith(stem)]
+        if len(fitting) != 1:
+            number = "several notebooks" if fitting else "no notebook"
+            raise ValueError(f"{name!r} fits {number}; there are {', '.join(path.stem for path in there)}")
+        chosen += fitting
+    return chosen or there
+
+
+def main(arguments=None, folder=FOLDER):
+    """Refresh or check notebooks; 0 if all is well, 1 if not, 2 if a name fits no notebook."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="as in 06 or 06_prune_and_regrow; all without one")
+    parser.add_argument("--check", action="store_true", help="run nothing, say which notebooks need to be run")
+    about_time = f"for a whole notebook (default {TIME_LIMIT})"
+    parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, metavar="SECONDS", help=about_time)
+    chosen = parser.parse_args(arguments)
+    try:
+        paths = find_notebooks(chosen.names, folder)
+    except ValueError as error:
+        parser.error(str(error))
+    return max((_report(path, chosen) for path in paths), default=0)
+
+
+def _report(path, chosen):
+    """One line for one notebook: a dot per cell while it runs, then its seconds or what went wrong; 1 if it did."""
+    print(f"{path.stem:<30} ", end="", flush=True)
+    start = time.perf_counter()
+    try:
+        if chosen.check:
+            problems, fine = complaints(path), "as run"
+        else:
+            refresh(path, chosen.time_limit, lambda: print(".", end="", flush=True))
+            problems, fine = [], f" {time.perf_counter() - start:.1f} s"
+    except NotebookError as error:
+        problems = [f" left as it was: {error}"]
+    print("; ".join(problems) or fine, flush=True)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
