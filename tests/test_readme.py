@@ -1,6 +1,7 @@
 """README and docs: what stands there runs, and every file that is named exists."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -43,15 +44,7 @@ def test_no_placeholder_was_forgotten():
 
 def test_the_house_imports_never_upwards():
     """No room imports from a higher floor, and plotting alone imports matplotlib."""
-    floors = {
-        **dict.fromkeys(["kernels", "sparse", "products", "threads", "memory"], 1),
-        **dict.fromkeys(["topology", "measures", "layers", "converters"], 2),
-        **dict.fromkeys(["network", "optimizers"], 3),
-        **dict.fromkeys(["training", "checkpoint"], 4),
-        **dict.fromkeys(["inputs", "estimator", "rivals", "experiment", "benchmark", "plotting", "selfcheck"], 5),
-        **dict.fromkeys(["cli"], 6),
-        **dict.fromkeys(["text", "datasets", "gradcheck"], 0),
-    }
+    floors = runpy.run_path(str(ROOT / "docs" / "draw_house.py"))["FLOOR_OF"]
     package = ROOT / "numpy_setlstm"
     for path in package.rglob("*.py"):
         room = path.relative_to(package).parts[0].removesuffix(".py")
@@ -66,3 +59,18 @@ def test_the_house_imports_never_upwards():
         if room in ("gradcheck", "text", "datasets"):
             allowed = {room}
             assert set(re.findall(r"^from numpy_setlstm\.(\w+)", code, re.MULTILINE)) <= allowed, path.name
+
+
+def test_the_drawing_of_the_house_and_its_table_are_up_to_date():
+    house = runpy.run_path(str(ROOT / "docs" / "draw_house.py"))
+    again = "is out of date: run python docs/draw_house.py"
+    assert house["DRAWING"].read_text(encoding="utf8") == house["draw"](), f"docs/images/house.svg {again}"
+    page = house["PAGE"].read_text(encoding="utf8")
+    assert page == house["page_with_table"](page), f"the table of docs/architecture.md {again}"
+
+
+def test_contributing_names_the_rooms_of_each_floor():
+    floors = runpy.run_path(str(ROOT / "docs" / "draw_house.py"))["FLOORS"]
+    rows = re.findall(r"^\| (\d|independent) \| (.*) \|$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf8"), re.M)
+    named = {int(floor) if floor.isdigit() else 0: set(re.findall(r"`(\w+)/?`", rooms)) for floor, rooms in rows}
+    assert named == {floor: set(rooms) for floor, rooms in floors.items()}
