@@ -5,6 +5,9 @@ seen from the weight's side:
 
 .. math:: y_{nj} = \sum_i x_{ni} W_{ij}, \qquad \frac{\partial L}{\partial W_{ij}} = \sum_n x_{ni} \, dy_{nj}.
 
+They are derived in docs/derivations/sparse_product.md: :eq:`sparse-product`, :eq:`sparse-transpose` and
+:eq:`sparse-gradient`.
+
 There are two ways to each. *Gather* visits the connections only: its cost and its memory are linear in their
 number. *Scratch* (for the gradient: *blocks*) lets BLAS do the work on a dense array that lives for one minibatch;
 BLAS is so much faster per multiplication that, core for core, this wins from a density of about one tenth on.

@@ -105,7 +105,8 @@ class NetworkSizes:
         Returns
         -------
         float
-            For all three sparse matrices, so that each gets connections in proportion to n_in + n_out.
+            For all three sparse matrices, so that each gets connections in proportion to n_in + n_out:
+            :eq:`er-epsilon-for` in docs/derivations/erdos_renyi.md.
 
         Raises
         ------
@@ -347,7 +348,8 @@ def init_network(
     Notes
     -----
     Weights of the LSTM have the standard deviation :math:`1 / \sqrt{3 k}`, where :math:`k` is the mean number of
-    connections into a unit: what reaches a gate then has the same size at any density. That a weight's size goes with
+    connections into a unit: what reaches a gate then has the same size at any density (:eq:`er-scale` in
+    docs/derivations/erdos_renyi.md). That a weight's size goes with
     :math:`1 / \sqrt{k}` is the rule of Y. LeCun et al. (1998), "Efficient BackProp", section 4.6; the factor
     :math:`1 / \sqrt{3}` is that of the uniform distribution between :math:`\pm 1 / \sqrt{H}`, from which PyTorch draws
     the weights of its LSTM. The readout starts like X. Glorot and Y. Bengio (2010) propose, with :math:`\sqrt{2 / (H +

@@ -36,6 +36,8 @@ def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
     -----
     .. math:: v \leftarrow \mu v + g, \qquad \Delta w = -\eta v
 
+    Equation :eq:`sgd` in docs/derivations/adam.md.
+
     Source: B. Polyak (1964), "Some methods of speeding up the convergence of iteration methods". The rate stands
     outside v, as in PyTorch; others put it inside, which differs when the rate changes.
 
@@ -77,6 +79,8 @@ def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, a
 
         m &\leftarrow \beta_1 m + (1 - \beta_1) g, \qquad v \leftarrow \beta_2 v + (1 - \beta_2) g^2 \\
         \Delta w &= -\eta \, \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+
+    Derived in docs/derivations/adam.md: :eq:`adam-m` to :eq:`adam-update`.
 
     Source: D. Kingma and J. Ba (2015), algorithm 1. The step count t is kept per connection, for the correction by
     :math:`1 - \beta^t` undoes the start of the means at 0, and a grown connection starts its means later than others.
@@ -202,7 +206,7 @@ class Optimizer:
             self.step(weights_of(parameters[name]), gradient, self.state[name], rate)
 
     def carry(self, name, set_step):
-        """Let the state of one parameter follow a :class:`~numpy_setlstm.topology.SetStep`."""
+        """Let the state of one parameter follow a :class:`~numpy_setlstm.topology.SetStep`: :eq:`carry`."""
         self.state[name] = {quantity: set_step.carry(array) for quantity, array in self.state[name].items()}
 
 
@@ -292,6 +296,8 @@ def clip_by_norm(gradients, max_norm):
 
     Notes
     -----
+    Equation :eq:`clip` in docs/derivations/bptt.md.
+
     Source: R. Pascanu, T. Mikolov and Y. Bengio (2013), "On the difficulty of training recurrent neural networks".
 
     Examples

@@ -216,7 +216,7 @@ class SparseMatrix:
 
     @property
     def T(self):
-        """The transpose: a SparseMatrix with the same connections seen from the other side."""
+        """The transpose: a SparseMatrix with the same connections seen from the other side, :eq:`sparse-transpose`."""
         return SparseMatrix.from_topology(self.topology.transposed, self.values[self.topology.by_column])
 
     def with_values(self, values):
@@ -350,6 +350,8 @@ def weight_gradient(x, dy, W, kernel="auto"):
     Notes
     -----
     .. math:: dW_{ij} = \sum_n x_{ni} \, dy_{nj}
+
+    Derived in docs/derivations/sparse_product.md: :eq:`sparse-gradient` at the connections.
 
     Examples
     --------

@@ -38,6 +38,8 @@ def erdos_renyi_count(shape, er_epsilon):
 
     Notes
     -----
+    Equation :eq:`er-count` in docs/derivations/erdos_renyi.md.
+
     Source: Mocanu et al. (2018), equation 1: a connection exists with probability
     :math:`\varepsilon (n_{in} + n_{out}) / (n_{in} n_{out})`.
 
@@ -85,7 +87,7 @@ def erdos_renyi(
         The first so many rows get no connection, such as the padding row of an embedding. They count in n_in.
     one_per_row : bool, default False
         Give each row that is not reserved at least one connection. Without it a row stays empty with a probability of
-        about :math:`e^{-\varepsilon (1 + n_{out} / n_{in})}`.
+        about :math:`e^{-\varepsilon (1 + n_{out} / n_{in})}`: :eq:`er-empty-row` in docs/derivations/erdos_renyi.md.
     values_rng : numpy.random.Generator, optional
         Draws the weights, so that they have a stream of their own; `rng` without it.
 
@@ -182,7 +184,7 @@ def _draw_free_cells(occupied, n_cells, count, rng):
 
     Draw ranks among the free cells, then turn ranks into cells: before the k-th occupied cell lie occupied[k] - k free
     ones, so a free cell of rank r has as many occupied cells before it as there are k with occupied[k] - k <= r. No
-    draw is ever rejected, however few free cells there are.
+    draw is ever rejected, however few free cells there are. (:eq:`regrow-rank` in docs/derivations/set.md.)
     """
     ranks = np.sort(distinct_integers(n_cells - len(occupied), count, rng))
     return ranks + np.searchsorted(occupied - np.arange(len(occupied)), ranks, side="right")
@@ -213,6 +215,8 @@ def prune(W, zeta, prune_rule="sign"):
 
     Notes
     -----
+    Equations :eq:`prune-sign` and :eq:`prune-magnitude` in docs/derivations/set.md.
+
     Source: the sign-wise rule is SET's own (Mocanu et al. 2018, Methods); pruning by magnitude is S. Han et al. (2015).
     They differ where the signs are unbalanced. SET's published code removes about two connections more than the
     stated fraction; here the count is exact.
@@ -430,7 +434,8 @@ class SetStep:
         Returns
         -------
         ndarray of shape (nnz,)
-            Aligned with the new values: bit for bit the same for the survivors, 0 for the grown.
+            Aligned with the new values: bit for bit the same for the survivors, 0 for the grown. (:eq:`carry` in
+            docs/derivations/adam.md.)
         """
         if np.shape(state) != (self.nnz,):
             raise ValueError(f"state has shape {np.shape(state)}; expected ({self.nnz},), one number per connection")
@@ -473,6 +478,8 @@ def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0, gro
 
     Notes
     -----
+    Derived in docs/derivations/set.md; where a grown connection stands is :eq:`set-merge`.
+
     Source: Mocanu et al. (2018), algorithm 1. SET's published codes start new weights either like the
     initial ones or at 0; `scale` gives both. Growth by the size of the gradient: U. Evci et al. (2020), "Rigging the
     Lottery: Making All Tickets Winners" (RigL), arXiv:1911.11134.

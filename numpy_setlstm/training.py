@@ -386,6 +386,8 @@ def zeta_of(settings, evolution):
     for "cosine": the first evolution replaces all of :math:`\zeta`, the last one some :math:`2.5 \, \zeta / (n - 1)^2`,
     and only one after that, which does not take place, would replace nothing.
 
+    Equation :eq:`zeta-cosine` in docs/derivations/set.md.
+
     Source: U. Evci et al. (2020), arXiv:1911.11134, section 3, :math:`f_{decay}`, with the evolutions as the unit of
     time and all of training as :math:`T_{end}`; RigL itself stops its updates some time before training ends.
 

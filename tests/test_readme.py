@@ -1,18 +1,20 @@
 """README and docs: what stands there runs, and every file that is named exists."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 
 
 def python_blocks():
     for page in PAGES:
         for k, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf8"), re.DOTALL)):
-            yield pytest.param(code, id=f"{page.name}-{k}")
+            yield pytest.param(code, id=f"{page.relative_to(ROOT)}-{k}")
 
 
 @pytest.mark.parametrize("code", list(python_blocks()))
@@ -21,7 +23,7 @@ def test_python_on_the_pages_runs(code, capsys):
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_to_files_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf8")):
         if not target.startswith("http"):
@@ -42,15 +44,7 @@ def test_no_placeholder_was_forgotten():
 
 def test_the_house_imports_never_upwards():
     """No room imports from a higher floor, and plotting alone imports matplotlib."""
-    floors = {
-        **dict.fromkeys(["kernels", "sparse", "products", "threads", "memory"], 1),
-        **dict.fromkeys(["topology", "measures", "layers", "converters"], 2),
-        **dict.fromkeys(["network", "optimizers"], 3),
-        **dict.fromkeys(["training", "checkpoint"], 4),
-        **dict.fromkeys(["inputs", "estimator", "rivals", "experiment", "benchmark", "plotting", "selfcheck"], 5),
-        **dict.fromkeys(["cli"], 6),
-        **dict.fromkeys(["text", "datasets", "gradcheck"], 0),
-    }
+    floors = runpy.run_path(str(ROOT / "docs" / "draw_house.py"))["FLOOR_OF"]
     package = ROOT / "numpy_setlstm"
     for path in package.rglob("*.py"):
         room = path.relative_to(package).parts[0].removesuffix(".py")
@@ -65,3 +59,18 @@ def test_the_house_imports_never_upwards():
         if room in ("gradcheck", "text", "datasets"):
             allowed = {room}
             assert set(re.findall(r"^from numpy_setlstm\.(\w+)", code, re.MULTILINE)) <= allowed, path.name
+
+
+def test_the_drawing_of_the_house_and_its_table_are_up_to_date():
+    house = runpy.run_path(str(ROOT / "docs" / "draw_house.py"))
+    again = "is out of date: run python docs/draw_house.py"
+    assert house["DRAWING"].read_text(encoding="utf8") == house["draw"](), f"docs/images/house.svg {again}"
+    page = house["PAGE"].read_text(encoding="utf8")
+    assert page == house["page_with_table"](page), f"the table of docs/architecture.md {again}"
+
+
+def test_contributing_names_the_rooms_of_each_floor():
+    floors = runpy.run_path(str(ROOT / "docs" / "draw_house.py"))["FLOORS"]
+    rows = re.findall(r"^\| (\d|independent) \| (.*) \|$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf8"), re.M)
+    named = {int(floor) if floor.isdigit() else 0: set(re.findall(r"`(\w+)/?`", rooms)) for floor, rooms in rows}
+    assert named == {floor: set(rooms) for floor, rooms in floors.items()}

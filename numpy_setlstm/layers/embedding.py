@@ -2,7 +2,8 @@ r"""Embedding: word w becomes row w of E.
 
 With one-hot rows :math:`u_{nt}` the layer is a product, :math:`x_{nt} = u_{nt} E`, so its gradient is the one of a
 product, :math:`dE = \sum_{nt} u_{nt}^T \, dx_{nt}`: each word's row gets the **sum** of the gradients of all places
-where the word stands. In a sparse E each word owns a few of the D dimensions only and is 0 in the others.
+where the word stands. In a sparse E each word owns a few of the D dimensions only and is 0 in the others. Derived in
+docs/derivations/embedding.md: :eq:`embedding-gradient`, and :eq:`embedding-gradient-sparse` at the connections.
 """
 
 import numpy as np

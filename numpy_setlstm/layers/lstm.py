@@ -10,6 +10,8 @@ everywhere in this package, and they stand side by side in one matrix, so that o
     c &= f \odot c_{prev} + i \odot g \\
     h &= o \odot \tanh(c)
 
+Derived in docs/derivations/lstm.md: :eq:`lstm-z`, :eq:`lstm-gates`, :eq:`lstm-g`, :eq:`lstm-c`, :eq:`lstm-h`.
+
 The input gate i says how much of the candidate g is written into the memory c, the forget gate f how much of the old
 memory stays, the output gate o how much of it is shown. Gradients flow back along the same lines; along c they are
 multiplied by f only, which is why an LSTM remembers for longer than a plain recurrent network.
@@ -53,7 +55,8 @@ class LSTMGradients(NamedTuple):
 def sigmoid(z):
     r"""Logistic function :math:`1 / (1 + e^{-z})`, in (0, 1), for real and complex z.
 
-    Written as :math:`(1 + \tanh(z/2)) / 2`, which is the same and cannot overflow.
+    Written as :math:`(1 + \tanh(z/2)) / 2`, which is the same and cannot overflow: :eq:`lstm-sigmoid` in
+    docs/derivations/lstm.md.
 
     Examples
     --------
@@ -111,7 +114,9 @@ def lstm_step_backward(dh, dc, cache):
 
     Notes
     -----
-    :math:`\sigma' = \sigma (1 - \sigma)` and :math:`\tanh' = 1 - \tanh^2`, in terms of the outputs.
+    :math:`\sigma' = \sigma (1 - \sigma)` and :math:`\tanh' = 1 - \tanh^2`, in terms of the outputs. Each line is
+    derived in docs/derivations/lstm_step_backward.md: :eq:`step-do`, :eq:`step-dc`, :eq:`step-df` to
+    :eq:`step-dc-prev`, and :eq:`step-dz-gates` with :eq:`step-dz-g` for dz.
 
     Examples
     --------
@@ -164,8 +169,9 @@ def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None, *, kernel="auto"):
 
     Notes
     -----
-    The equations are at the top of this module, with their sources. The four-gate input part ``x @ W_x + b`` does not
-    depend on the recurrence, so it is computed for all steps at once.
+    The equations are at the top of this module, with their sources; a padded step is :eq:`lstm-mask` in
+    docs/derivations/lstm.md. The four-gate input part ``x @ W_x + b`` does not depend on the recurrence, so it is
+    computed for all steps at once.
 
     Examples
     --------
@@ -219,7 +225,8 @@ def lstm_backward(dh, cache):
     -----
     The state of a step is used twice: by the loss, and by the next step. So its gradient is a sum of two parts, the
     given ``dh[:, t]`` and what the next step hands back. The weights are used in every step, so theirs are sums over
-    all steps, computed at once at the end: :math:`dW_h = \sum_t h_{t-1}^T \, dz_t`.
+    all steps, computed at once at the end: :math:`dW_h = \sum_t h_{t-1}^T \, dz_t`. Derived in
+    docs/derivations/bptt.md: :eq:`bptt-dh`, :eq:`bptt-dW`, and :eq:`bptt-mask-h`, :eq:`bptt-mask-c` for padding.
 
     Examples
     --------

@@ -36,7 +36,7 @@ def linear_forward(h, W, b):
 
 
 def linear_backward(dlogits, cache):
-    """Gradients of :func:`linear_forward`.
+    """Gradients of :func:`linear_forward`: :eq:`readout-backward` in docs/derivations/softmax_cross_entropy.md.
 
     Parameters
     ----------
@@ -96,6 +96,8 @@ def cross_entropy_forward(logits, labels):
     -----
     .. math:: L = -\frac{1}{N} \sum_n \log \frac{e^{y_{n, k_n}}}{\sum_j e^{y_{nj}}}
 
+    Equations :eq:`log-softmax` and :eq:`cross-entropy` in docs/derivations/softmax_cross_entropy.md.
+
     Source: J. Bridle (1990), "Probabilistic Interpretation of Feedforward Classification Network Outputs".
 
     Examples
@@ -129,6 +131,8 @@ def cross_entropy_backward(cache):
     Notes
     -----
     .. math:: dy_{nj} = (p_{nj} - [j = k_n]) / N
+
+    Derived in docs/derivations/softmax_cross_entropy.md: :eq:`cross-entropy-gradient`.
 
     Examples
     --------
