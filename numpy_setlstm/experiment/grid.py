@@ -60,7 +60,8 @@ class RunSpec:
     seed : int
         Of the network. The texts and their split are the same for all seeds.
     settings : dict of str to number, str, bool or None
-        Those that differ from the defaults: parameters of SetLSTMClassifier, and :data:`DATA_SETTINGS`.
+        Those that differ from the defaults: parameters of SetLSTMClassifier, and the demo's `train_texts` and
+        `test_texts`.
 
     Examples
     --------

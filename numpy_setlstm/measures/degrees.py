@@ -97,9 +97,14 @@ def expected_dispersion(shape, nnz, axis=0, *, reserved_rows=0):
     float
         A little below 1, since a connection takes a cell away from the others; 0 without connections.
 
-    Notes ----- The variance of the hypergeometric distribution over its mean is :math:`(1 - m / N) (N - nnz) / (N -
-    1)`, with m cells of a unit among N. It is the expectation of :func:`~numpy_setlstm.topology.dispersion` too, and
-    not only its limit: the mean degree is the same in every graph with that many connections.
+    Notes
+    -----
+    The variance of the hypergeometric distribution over its mean, with m cells of a unit among N:
+
+    .. math:: (1 - m / N) (N - nnz) / (N - 1)
+
+    It is the expectation of :func:`~numpy_setlstm.topology.dispersion` too, and not only its limit: the mean degree is
+    the same in every graph with that many connections.
 
     Examples
     --------

@@ -1,0 +1,65 @@
+"""References of docstrings and pages, brought to where the site has what they mean."""
+
+import re
+from pathlib import Path
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.util.nodes import make_refnode
+
+LISTED = re.compile(r"^ {3}(numpy_setlstm\.\S+)$", re.MULTILINE)
+
+
+def remove_old_pages(app):
+    """Remove the generated pages of names that the reference no longer lists."""
+    reference = Path(app.srcdir) / "api"
+    listed = {name for page in reference.glob("*.md") for name in LISTED.findall(page.read_text(encoding="utf8"))}
+    for page in (reference / "generated").glob("*.rst"):
+        if page.stem not in listed:
+            page.unlink()
+
+
+def find_by_last_name(app, env, node, contnode):
+    """Resolve a name that a docstring calls by the file that defines it, and the site by where it is public.
+
+    ``numpy_setlstm.topology.set_step`` is documented as ``numpy_setlstm.set_step``. A name that stands for two things is
+    left alone, and reported as missing.
+    """
+    if node.get("refdomain") != "py" or "reftarget" not in node:
+        return None
+    target = node["reftarget"].lstrip(".")
+    parts = target.split(".")
+    names = env.domains["py"].objects
+    for length in (2, 1):  # a method with its class first
+        ending = "." + ".".join(parts[-length:])
+        found = [name for name in names if name.endswith(ending) and not names[name].aliased]
+        if len(parts) >= length and len(found) == 1:
+            entry = names[found[0]]
+            return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, found[0])
+    return None
+
+
+def lead_to_listings(app, doctree, docname):
+    """Let a link to one of the package's files open its listing in the site, if there is one, instead of a download."""
+    modules = getattr(app.env, "_viewcode_modules", {})
+    for node in list(doctree.findall(addnodes.download_reference)):
+        module = re.search(r"(numpy_setlstm/.*)\.py$", node["reftarget"])
+        module = module and module[1].replace("/__init__", "").replace("/", ".")
+        if module and modules.get(module):
+            page = "_modules/" + module.replace(".", "/")
+            uri = app.builder.get_relative_uri(docname, page)
+            node.replace_self(nodes.reference("", "", *node.children, internal=True, refuri=uri))
+
+
+def skip_fields(app, what, name, obj, skip, options):
+    """Leave out a NamedTuple's fields, which the class's docstring describes."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+def setup(app):
+    """Connect the three to their moments."""
+    app.connect("builder-inited", remove_old_pages, priority=100)
+    app.connect("missing-reference", find_by_last_name)
+    app.connect("doctree-resolved", lead_to_listings)
+    app.connect("autodoc-skip-member", skip_fields)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
