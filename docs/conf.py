@@ -30,7 +30,7 @@ extensions = [
     "notebook_pages",
     "references",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "examples", "results"]
 templates_path = ["_templates"]
 nitpicky = True
 nitpick_ignore_regex = [
@@ -38,7 +38,6 @@ nitpick_ignore_regex = [
     # rooms that are made to be read rather than called, and have no page
     ("py:.*", r"numpy_setlstm\.(kernels|benchmark|selfcheck|experiment\.(page|store))\b.*"),
 ]
-suppress_warnings = ["toc.empty_glob"]  # a section of the table of contents whose pages are still to come
 
 # The text
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]

@@ -9,6 +9,8 @@ from sphinx.util.nodes import make_refnode
 
 LISTED = re.compile(r"^ {3}(numpy_setlstm\.\S+)$", re.MULTILINE)
 
+LINK_BACK = re.compile(r"(?P<page>[./]*/api/generated/(?P<name>[\w.]*\.(?P<last>\w+))\.html)#(?P<anchor>[\w.]+)")
+
 
 def remove_old_pages(app):
     """Remove the generated pages of names that the reference no longer lists."""
@@ -51,15 +53,33 @@ def lead_to_listings(app, doctree, docname):
             node.replace_self(nodes.reference("", "", *node.children, internal=True, refuri=uri))
 
 
+def lead_back_from_listings(app, pagename, templatename, context, doctree):
+    """Let "[docs]" in a listing lead to the anchor that the page has; for names made public elsewhere it does not."""
+    if pagename.startswith("_modules/"):
+        context["body"] = LINK_BACK.sub(
+            lambda link: f"{link['page']}#{link['name']}{link['anchor'].partition('.' + link['last'])[2]}", context["body"]
+        )
+
+
+def show_folders_as_text(app, doctree):
+    """Let a link to a folder, which a code host can open and a site cannot, be its text alone."""
+    folder = Path(app.env.doc2path(app.env.docname)).parent
+    for node in list(doctree.findall(addnodes.pending_xref)):
+        if node.get("reftype") == "myst" and node["reftarget"] and (folder / node["reftarget"]).is_dir():
+            node.replace_self(node.children)
+
+
 def skip_fields(app, what, name, obj, skip, options):
     """Leave out a NamedTuple's fields, which the class's docstring describes."""
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
 def setup(app):
-    """Connect the three to their moments."""
+    """Connect each to its moment."""
     app.connect("builder-inited", remove_old_pages, priority=100)
     app.connect("missing-reference", find_by_last_name)
+    app.connect("doctree-read", show_folders_as_text)
     app.connect("doctree-resolved", lead_to_listings)
+    app.connect("html-page-context", lead_back_from_listings)
     app.connect("autodoc-skip-member", skip_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
