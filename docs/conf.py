@@ -68,6 +68,7 @@ html_theme = "furo"
 html_title = "numpy_setlstm"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_sphinx = False
 pygments_style = "tango"

@@ -8,8 +8,9 @@ from sphinx import addnodes
 from sphinx.util.nodes import make_refnode
 
 LISTED = re.compile(r"^ {3}(numpy_setlstm\.\S+)$", re.MULTILINE)
-
-LINK_BACK = re.compile(r"(?P<page>[./]*/api/generated/(?P<name>[\w.]*\.(?P<last>\w+))\.html)#(?P<anchor>[\w.]+)")
+LINK_BACK = re.compile(
+    r"(?P<page>[./]*/api/generated/(?P<name>[\w.]*\.(?P<last>\w+))\.html)#[\w.]*\.(?P=last)(?P<member>(\.\w+)?)(?![\w.])"
+)
 
 
 def remove_old_pages(app):
@@ -56,9 +57,7 @@ def lead_to_listings(app, doctree, docname):
 def lead_back_from_listings(app, pagename, templatename, context, doctree):
     """Let "[docs]" in a listing lead to the anchor that the page has; for names made public elsewhere it does not."""
     if pagename.startswith("_modules/"):
-        context["body"] = LINK_BACK.sub(
-            lambda link: f"{link['page']}#{link['name']}{link['anchor'].partition('.' + link['last'])[2]}", context["body"]
-        )
+        context["body"] = LINK_BACK.sub(r"\g<page>#\g<name>\g<member>", context["body"])
 
 
 def show_folders_as_text(app, doctree):
