@@ -36,8 +36,9 @@ class Recipe:
     embedding_learning_rate: float
 
 
-# A sparse embedding has few entries per word, so each has to be larger, and to move faster, than a dense one's.
+#: Of a sparse network. A sparse embedding has few entries per word, so each has to move faster than a dense one's.
 SPARSE_RECIPE = Recipe(embedding_scale=0.1, learning_rate=1e-3, embedding_learning_rate=1e-2)
+#: Of a dense network.
 DENSE_RECIPE = Recipe(embedding_scale=0.1, learning_rate=1e-3, embedding_learning_rate=1e-3)
 
 

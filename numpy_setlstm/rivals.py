@@ -40,6 +40,7 @@ class Rival:
 
 _SET = {"connectivity": "set", "prune_rule": "sign", "growth": "zero", "zeta_schedule": "constant"}
 
+#: The rivals by name; each is described in its :class:`Rival`.
 RIVALS = {
     rival.name: rival
     for rival in (

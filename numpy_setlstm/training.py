@@ -22,11 +22,13 @@ from numpy_setlstm.text import PADDING_ID
 from numpy_setlstm.topology import set_step
 
 POOL_BATCHES = 32  # minibatches that are sorted by length together: see batch_order
+#: The names of the random streams of a training, one for each purpose.
 STREAMS = ("topology", "values", "batches", "dropout")
 OPTIMIZERS = {"adam": Adam, "sgd": SGD}
 GROWTHS = ("zero", "random", "gradient")
 ZETA_SCHEDULES = ("constant", "cosine")
-GRADIENT_BATCHES = 8  # minibatches whose texts give the gradient that growth="gradient" goes by
+GRADIENT_BATCHES = 8  #: Minibatches whose texts give the gradient that growth="gradient" goes by
+#: The columns of a history: one list each, with a number per epoch.
 HISTORY_KEYS = (
     "train_loss",
     "train_accuracy",

@@ -1,8 +1,8 @@
 """The notebooks as pages of the site: copied into ``docs/notebooks`` when it is built.
 
 Sphinx reads pages only from below its own folder. A symbolic link would not survive on every platform, so the files are
-copied; git ignores the copies. On the way, links are made to lead where they led from ``notebooks/``, and pictures and
-styles from other hosts are taken out.
+copied; git ignores the copies. On the way, links are made to lead where they led from ``notebooks/``, and a picture from
+another host becomes its text.
 """
 
 import json
@@ -11,7 +11,6 @@ from pathlib import Path
 
 REMOTE_PICTURE = re.compile(r"!\[([^\]]*)\]\(https?://[^)]*\)")
 RELATIVE_LINK = re.compile(r"\]\(\.\./(docs/)?")
-REMOTE_STYLE = re.compile(r"<link[^>]*href=\\?[\"']https?://[^>]*>")
 
 
 def here(text):
@@ -25,10 +24,6 @@ def page_of(notebook):
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             cell["source"] = here("".join(cell["source"]))
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if "text/html" in data:  # an animation's buttons have their font elsewhere; site.css draws them
-                data["text/html"] = REMOTE_STYLE.sub("", "".join(data["text/html"]))
     return notebook
 
 

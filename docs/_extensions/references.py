@@ -1,16 +1,19 @@
 """References of docstrings and pages, brought to where the site has what they mean."""
 
 import re
+import sys
 from pathlib import Path
 
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.nodes import make_refnode
 
 LISTED = re.compile(r"^ {3}(numpy_setlstm\.\S+)$", re.MULTILINE)
 LINK_BACK = re.compile(
     r"(?P<page>[./]*/api/generated/(?P<name>[\w.]*\.(?P<last>\w+))\.html)#[\w.]*\.(?P=last)(?P<member>(\.\w+)?)(?![\w.])"
 )
+TYPES_OF_CONSTANTS = (str, int, float, tuple, dict)
 
 
 def remove_old_pages(app):
@@ -68,6 +71,23 @@ def show_folders_as_text(app, doctree):
             node.replace_self(node.children)
 
 
+def describe_constants(app, what, name, obj, options, lines):
+    """Give a constant the comment that stands at its definition, in place of the docstring of its type."""
+    if isinstance(obj, TYPES_OF_CONSTANTS):
+        lines[:] = comment_at_definition(name.rpartition(".")[2], obj)
+
+
+def comment_at_definition(name, obj):
+    """The lines after ``#:`` in whichever file of the package defines a constant."""
+    for module in [key for key in sys.modules if key.startswith("numpy_setlstm.")]:
+        if getattr(sys.modules[module], name, None) is obj:
+            analyzer = ModuleAnalyzer.for_module(module)
+            analyzer.analyze()
+            if ("", name) in analyzer.attr_docs:
+                return analyzer.attr_docs["", name]
+    return []
+
+
 def skip_fields(app, what, name, obj, skip, options):
     """Leave out a NamedTuple's fields, which the class's docstring describes."""
     return True if type(obj).__name__ == "_tuplegetter" else None
@@ -80,5 +100,6 @@ def setup(app):
     app.connect("doctree-read", show_folders_as_text)
     app.connect("doctree-resolved", lead_to_listings)
     app.connect("html-page-context", lead_back_from_listings)
+    app.connect("autodoc-process-docstring", describe_constants, priority=100)
     app.connect("autodoc-skip-member", skip_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -23,6 +23,7 @@ __all__ = [
     "split_by_text",
 ]
 
+#: The names that :func:`load_dataset` takes.
 DATASETS = ("imdb", "sanders", "yelp", "amazon")
 
 

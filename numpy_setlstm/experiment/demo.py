@@ -11,7 +11,7 @@ from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import null_evolution, replay
 
-# Found on validation reviews, like those of the estimator: see docs/recipe.md.
+#: Parameters of the demo's three networks, found on validation reviews, like the estimator's: see docs/recipe.md.
 DEMO_PARAMETERS = {
     "embedding_dim": 128,
     "hidden_size": 128,
@@ -22,6 +22,7 @@ DEMO_PARAMETERS = {
     "dropout": 0.0,
     "zeta": 0.2,
 }
+#: And those that differ from one connectivity to another.
 DEMO_RATES = {
     "set": {"learning_rate": 1.5e-2, "embedding_learning_rate": 5e-2},
     "static": {"learning_rate": 1.5e-2, "embedding_learning_rate": 5e-2},

@@ -14,7 +14,9 @@ from numpy_setlstm.rivals import RIVALS
 
 DEMO = "demo"
 TFIDF = "tfidf"
+#: The names of data sets that a grid takes.
 GRID_DATASETS = (DEMO, *DATASETS)
+#: The networks that a grid takes: all rivals, and a linear model on words and pairs of words.
 GRID_CONNECTIVITIES = (*RIVALS, TFIDF)
 DATA_SETTINGS = ("train_texts", "test_texts")  # how many of the demo's reviews are made
 PRUNED, PRUNED_SETTINGS = "dense-pruned", ("finetune_epochs",)  # see fit_rival

@@ -12,7 +12,8 @@ except ImportError:  # Python 3.10
 
 _KEYS = ("datasets", "connectivities", "seeds", "settings", "only")
 
-# Dense, static and evolved networks, the small dense one and the tf-idf model, where a run takes a minute at most.
+#: A grid to try things with: dense, static and evolved networks, the small dense one and the tf-idf
+#: model, where a run takes a minute at most.
 QUICK = {
     "datasets": ["demo", "sanders"],
     "connectivities": ["dense", "static", "set", "dense-small", "tfidf"],

@@ -12,6 +12,7 @@ from numpy_setlstm.measures import turnover as turnover_of_groups
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import connection_counts
 
+#: What the file of a trained network is called in its folder.
 MODEL_FILE = "model.npz"
 
 

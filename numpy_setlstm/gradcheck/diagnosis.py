@@ -11,6 +11,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 
+#: The order of the gates that the diagnoses go by, unless another is given.
 GATES = ("i", "f", "o", "g")
 
 

@@ -27,6 +27,7 @@ import numpy as np
 
 from numpy_setlstm.sparse import multiplier, weight_gradient
 
+#: The order of the gates in the columns of W_x, W_h and b: input, forget and output gate, candidate.
 GATES = ("i", "f", "o", "g")
 
 

@@ -7,7 +7,8 @@ from numpy_setlstm.sparse import SparseMatrix, Topology
 from numpy_setlstm.topology import set_step
 
 RESERVED_ROWS = {"E": 1}  # the embedding's first row, the padding, has no connections and never gets any
-WORD_BANDS = (102, 1002)  # first ids after the 100 commonest words, and after the 1,000 commonest
+WORD_BANDS = (102, 1002)  #: First ids after the 100 commonest words, and after the 1,000 commonest
+#: What a table calls the bands of :data:`WORD_BANDS`.
 WORD_BAND_NAMES = ("words 1 to 100", "words 101 to 1000", "words beyond 1000")
 
 

@@ -7,7 +7,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy_setlstm.benchmark.sweeps import crossing, exponent
 from numpy_setlstm.plotting.style import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, blue, faint, gray
 
-PART_STYLES = {  # colour and hatching: what goes forward is blue, what goes back orange; None: the style's grey
+#: Colour and hatching of the parts of a training step: what goes forward is blue, what goes back orange; None: grey.
+PART_STYLES = {
     "input projection": (SKY_BLUE, None),
     "recurrence forward": (BLUE, None),
     "forward": (BLUE, "//"),

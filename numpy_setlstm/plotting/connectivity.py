@@ -11,7 +11,7 @@ from matplotlib.transforms import offset_copy
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, blue, gray
 
-MAX_DOTS = 20_000  # more connections than that are counted into an image instead
+MAX_DOTS = 20_000  #: More connections than that are counted into an image instead
 MAX_BINS = (128, 256)  # rows and columns of that image
 
 

@@ -19,6 +19,7 @@ from numpy_setlstm.plotting.connectivity import MAX_DOTS, dot_diameter, dot_key,
 from numpy_setlstm.plotting.evolution import label_survival
 from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, PURPLE, blue, dashes, faint, line_colors
 
+#: Colours of a GIF: as many as its pictures need, so that the file stays small.
 GIF_COLORS = 64
 FILM_STYLE = {  # everything in a film has its place in pixels, so its letters have a size of their own
     "font.size": 10,
