@@ -1,7 +1,7 @@
 """How the documentation site is built; the command stands in CONTRIBUTING.md.
 
-The pages are Markdown, the reference comes from the docstrings, the notebooks are shown as they were run. Nothing on the
-site comes from another host when it is read: MathJax is copied from an installed package.
+The pages are Markdown, the reference comes from the docstrings, the notebooks are shown as they were run. Nothing on
+the site comes from another host when it is read: MathJax is copied from an installed package.
 """
 
 import importlib.util

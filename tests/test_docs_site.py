@@ -99,6 +99,6 @@ def test_links_of_a_notebook_lead_where_they_did_and_pictures_from_elsewhere_are
     spec = importlib.util.spec_from_file_location("notebook_pages", path)
     notebook_pages = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(notebook_pages)
-    text = "[![Open](https://host/badge.svg)](https://host/n) [a](../docs/a.md) [b](../setup.cfg) [c](01_c.ipynb) ![d](d.png)"
-    shown = "[Open](https://host/n) [a](../a.md) [b](../../setup.cfg) [c](01_c.ipynb) ![d](d.png)"
+    text = "[![Open](https://host/a.svg)](https://host/n) [b](../docs/b.md) [c](../c.cfg) [d](d.ipynb) ![e](e.png)"
+    shown = "[Open](https://host/n) [b](../b.md) [c](../../c.cfg) [d](d.ipynb) ![e](e.png)"
     assert notebook_pages.here(text) == shown

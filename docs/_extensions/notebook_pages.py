@@ -1,8 +1,8 @@
 """The notebooks as pages of the site: copied into ``docs/notebooks`` when it is built.
 
-Sphinx reads pages only from below its own folder. A symbolic link would not survive on every platform, so the files are
-copied; git ignores the copies. On the way, links are made to lead where they led from ``notebooks/``, and a picture from
-another host becomes its text.
+Sphinx reads pages only from below its own folder. A symbolic link would not survive on every platform, so the files
+are copied; git ignores the copies. On the way, links are made to lead where they led from ``notebooks/``, and a picture
+from another host becomes its text.
 """
 
 import json
@@ -14,7 +14,7 @@ RELATIVE_LINK = re.compile(r"\]\(\.\./(docs/)?")
 
 
 def here(text):
-    """The Markdown of a cell, for a page in ``docs/notebooks``: its links one folder further down, no remote picture."""
+    """The Markdown of a cell, for a page in ``docs/notebooks``: links one folder further down, no remote picture."""
     text = REMOTE_PICTURE.sub(r"\1", text)
     return RELATIVE_LINK.sub(lambda link: "](../" if link[1] else "](../../", text)
 

@@ -28,8 +28,8 @@ def remove_old_pages(app):
 def find_by_last_name(app, env, node, contnode):
     """Resolve a name that a docstring calls by the file that defines it, and the site by where it is public.
 
-    ``numpy_setlstm.topology.set_step`` is documented as ``numpy_setlstm.set_step``. A name that stands for two things is
-    left alone, and reported as missing.
+    ``numpy_setlstm.topology.set_step`` is documented as ``numpy_setlstm.set_step``. A name that stands for two things
+    is left alone, and reported as missing.
     """
     if node.get("refdomain") != "py" or "reftarget" not in node:
         return None

@@ -82,7 +82,13 @@ class RunSpec:
         return f"{self.dataset}_{self.connectivity}_seed{self.seed}_{digest_of(self.settings)}"
 
     def to_json(self):
-        """Plain values; ``RunSpec(**document)`` undoes it."""
+        """Plain values, for a file.
+
+        Returns
+        -------
+        dict
+            ``RunSpec(**document)`` undoes it.
+        """
         return {
             "dataset": self.dataset,
             "connectivity": self.connectivity,
@@ -149,7 +155,13 @@ class Grid:
             check_run(run)
 
     def runs(self):
-        """All runs, list of RunSpec, seed by seed, so that every row of the table fills early."""
+        """All runs, seed by seed, so that every row of the table fills early.
+
+        Returns
+        -------
+        list of RunSpec
+            Each once.
+        """
         found = {}
         plans = {dataset: self._plan(dataset) for dataset in self.datasets}
         longest = max(len(seeds) for seeds, _ in plans.values())
@@ -186,7 +198,13 @@ class Grid:
             yield dict(zip(used, values, strict=True))
 
     def to_json(self):
-        """Plain values, as a grid file has them."""
+        """Plain values, as a grid file has them.
+
+        Returns
+        -------
+        dict
+            What :func:`~numpy_setlstm.experiment.grid_from` takes.
+        """
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 

@@ -41,6 +41,13 @@ class LSTMGradients(NamedTuple):
     dW_h : ndarray of shape (H, 4H), or (nnz,) aligned with ``W_h.values``
     db : ndarray of shape (4H,)
     dh0, dc0 : ndarray of shape (N, H)
+
+    Examples
+    --------
+    >>> h, cache = lstm_forward(np.ones((1, 2, 3)), np.ones((3, 8)), np.ones((2, 8)), np.zeros(8))
+    >>> gradients = lstm_backward(np.ones_like(h), cache)
+    >>> gradients.dx.shape, gradients.dW_h.shape
+    ((1, 2, 3), (2, 8))
     """
 
     dx: np.ndarray
@@ -55,6 +62,16 @@ def sigmoid(z):
     r"""Logistic function :math:`1 / (1 + e^{-z})`, in (0, 1), for real and complex z.
 
     Written as :math:`(1 + \tanh(z/2)) / 2`, which is the same and cannot overflow.
+
+    Parameters
+    ----------
+    z : ndarray
+        Of any shape.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `z`.
 
     Examples
     --------

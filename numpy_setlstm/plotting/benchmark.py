@@ -33,6 +33,13 @@ def plot_benchmark(results):
     -------
     dict of str to matplotlib.axes.Axes
         By a name for a file.
+
+    Examples
+    --------
+    >>> parts = {"forward": 0.2, "backward": 0.3}
+    >>> row = {"description": "V 1,000", "peers": {"numpy_setlstm, sparse": {"parts": parts}}}
+    >>> list(plot_benchmark({"rows": [row]}))
+    ['step_parts_1']
     """
     axes = {}
     for k, row in enumerate(results["rows"], start=1):
@@ -122,6 +129,11 @@ def plot_scaling(connections, amounts, quantity="seconds", ax=None):
     -------
     matplotlib.axes.Axes
         Both axes are logarithmic; the legend tells the exponent of each line's best fit.
+
+    Raises
+    ------
+    ValueError
+        If `quantity` is none of the two.
 
     Examples
     --------

@@ -240,6 +240,17 @@ def save_animation(animation, path, fps=2):
     ------
     ValueError
         If the path does not end in .gif or `fps` is not positive.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from numpy_setlstm.topology import erdos_renyi, set_step
+    >>> W = erdos_renyi((16, 64), np.random.default_rng(0), density=0.1)
+    >>> new, step = set_step(W, 0.3, np.random.default_rng(1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_animation(animate_evolution(W.topology, [step]), Path(folder) / "evolution.gif")
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['evolution.gif']
     """
     path = Path(path)
     if path.suffix.lower() != ".gif" or not fps > 0:
