@@ -34,6 +34,9 @@ def find_by_last_name(app, env, node, contnode):
     if node.get("refdomain") != "py" or "reftarget" not in node:
         return None
     target = node["reftarget"].lstrip(".")
+    if node["reftype"] == "mod":
+        uri = listing_of(app, target, node["refdoc"])
+        return uri and nodes.reference("", "", contnode, internal=True, refuri=uri)
     parts = target.split(".")
     names = env.domains["py"].objects
     for length in (2, 1):  # a method with its class first
@@ -45,15 +48,19 @@ def find_by_last_name(app, env, node, contnode):
     return None
 
 
+def listing_of(app, module, docname):
+    """Where the listing of a module stands, seen from a page; None if the site has none."""
+    if getattr(app.env, "_viewcode_modules", {}).get(module):
+        return app.builder.get_relative_uri(docname, "_modules/" + module.replace(".", "/"))
+    return None
+
+
 def lead_to_listings(app, doctree, docname):
     """Let a link to one of the package's files open its listing in the site, if there is one, instead of a download."""
-    modules = getattr(app.env, "_viewcode_modules", {})
     for node in list(doctree.findall(addnodes.download_reference)):
-        module = re.search(r"(numpy_setlstm/.*)\.py$", node["reftarget"])
-        module = module and module[1].replace("/__init__", "").replace("/", ".")
-        if module and modules.get(module):
-            page = "_modules/" + module.replace(".", "/")
-            uri = app.builder.get_relative_uri(docname, page)
+        path = re.search(r"(numpy_setlstm/.*)\.py$", node["reftarget"])
+        module = path[1].removesuffix("/__init__").replace("/", ".") if path else None
+        if uri := listing_of(app, module, docname):
             node.replace_self(nodes.reference("", "", *node.children, internal=True, refuri=uri))
 
 
