@@ -91,7 +91,7 @@ def test_the_reference_lists_every_public_name_once():
 def test_the_start_page_names_every_notebook():
     page = (ROOT / "docs" / "index.md").read_text(encoding="utf8")
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
-        assert f"](notebooks/{notebook.name})" in page, f"docs/index.md says for nobody what {notebook.name} is for"
+        assert f"](../notebooks/{notebook.name})" in page, f"docs/index.md says for nobody what {notebook.name} is for"
 
 
 def test_links_of_a_notebook_lead_where_they_did_and_pictures_from_elsewhere_are_text():

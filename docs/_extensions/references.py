@@ -70,6 +70,15 @@ def lead_back_from_listings(app, pagename, templatename, context, doctree):
         context["body"] = LINK_BACK.sub(r"\g<page>#\g<name>\g<member>", context["body"])
 
 
+def lead_to_notebooks(app, doctree):
+    """Let a link to a notebook's file open its page, instead of a download."""
+    for node in list(doctree.findall(addnodes.download_reference)):
+        name = re.search(r"\.\./notebooks/(\w+)\.ipynb$", node["reftarget"])
+        if name:
+            page = {"refdomain": "std", "reftype": "doc", "reftarget": f"/notebooks/{name[1]}", "refexplicit": True}
+            node.replace_self(addnodes.pending_xref("", *node.children, refdoc=app.env.docname, **page))
+
+
 def show_folders_as_text(app, doctree):
     """Let a link to a folder, which a code host can open and a site cannot, be its text alone."""
     folder = Path(app.env.doc2path(app.env.docname)).parent
@@ -104,6 +113,7 @@ def setup(app):
     """Connect each to its moment."""
     app.connect("builder-inited", remove_old_pages, priority=100)
     app.connect("missing-reference", find_by_last_name)
+    app.connect("doctree-read", lead_to_notebooks, priority=100)  # before Sphinx collects what is to be downloaded
     app.connect("doctree-read", show_folders_as_text)
     app.connect("doctree-resolved", lead_to_listings)
     app.connect("html-page-context", lead_back_from_listings)
