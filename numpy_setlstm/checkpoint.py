@@ -49,6 +49,15 @@ def save_arrays(path, header, arrays):
         If an array holds Python objects or the header something that JSON cannot.
     OSError
         If the file cannot be written; the old one, if any, is untouched.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_arrays(Path(folder) / "model.npz", {"name": "first"}, {"W": np.arange(3)})
+    ...     header, arrays = load_arrays(Path(folder) / "model.npz")
+    >>> header["name"], arrays["W"]
+    ('first', array([0, 1, 2]))
     """
     path = Path(path)
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
@@ -76,6 +85,20 @@ def replacing(path):
     ------
     file
         Open for writing bytes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "result.txt") as file:
+    ...         _ = file.write(b"whole")
+    ...     (Path(folder) / "result.txt").read_text()
+    'whole'
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -105,7 +128,9 @@ def load_arrays(path):
     Returns
     -------
     header : dict
+        With ``format_version`` and ``digest``.
     arrays : dict of str to ndarray
+        By the names under which they were saved.
 
     Raises
     ------
@@ -113,6 +138,15 @@ def load_arrays(path):
         If there is no such file.
     CheckpointError
         If the file is cut short, altered, holds pickled objects, is of a newer format, or is no model file at all.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (Path(folder) / "model.npz").write_bytes(b"no model")
+    ...     load_arrays(Path(folder) / "model.npz")
+    Traceback (most recent call last):
+    numpy_setlstm.checkpoint.CheckpointError: ...
     """
     path = Path(path)
     try:
@@ -158,7 +192,30 @@ def _digest(header_text, arrays):
 
 
 def pack_network(prefix, network):
-    """Split a network into a header and arrays whose names begin with `prefix`."""
+    """Split a network into a header and arrays whose names begin with `prefix`.
+
+    Parameters
+    ----------
+    prefix : str
+        What the names of the arrays begin with.
+    network : Network
+        Is not changed.
+
+    Returns
+    -------
+    header : dict
+        Settings, shapes and names; all that JSON can hold.
+    arrays : dict of str to ndarray
+        Index arrays and values.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.network import NetworkSizes, init_network
+    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
+    >>> header, arrays = pack_network("network", network)
+    >>> header["names"], sorted(arrays)[:3]
+    (['E', 'W_x', 'W_h', 'b', 'W_out', 'b_out'], ['network/E/cols', 'network/E/rows', 'network/E/values'])
+    """
     header = {key: value for key, value in vars(network).items() if key != "parameters" and key[0] != "_"}
     arrays = {}
     for name, W in network.parameters.items():
@@ -171,7 +228,37 @@ def pack_network(prefix, network):
 
 
 def unpack_network(prefix, header, arrays):
-    """Undo :func:`pack_network`; every index and every weight is checked on the way."""
+    """Undo :func:`pack_network`; every index and every weight is checked on the way.
+
+    Parameters
+    ----------
+    prefix : str
+        What the names of the arrays begin with.
+    header : dict
+        From :func:`pack_network`.
+    arrays : dict of str to ndarray
+        Others may be among them.
+
+    Returns
+    -------
+    Network
+        Bit for bit what was packed.
+
+    Raises
+    ------
+    CheckpointError
+        If a weight is NaN or infinite.
+    ValueError
+        If the connections of a matrix are out of order or out of range.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.network import NetworkSizes, init_network
+    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
+    >>> again = unpack_network("network", *pack_network("network", network))
+    >>> np.array_equal(again.parameters["E"].values, network.parameters["E"].values)
+    True
+    """
     header = dict(header)
     shapes, names = header.pop("shapes", {}), header.pop("names")
     parameters = {}
@@ -188,7 +275,31 @@ def unpack_network(prefix, header, arrays):
 
 
 def pack_state(state):
-    """Split a :class:`~numpy_setlstm.training.TrainingState` into a header and arrays."""
+    """Split a :class:`~numpy_setlstm.training.TrainingState` into a header and arrays.
+
+    Parameters
+    ----------
+    state : TrainingState
+        Is not changed.
+
+    Returns
+    -------
+    header : dict
+        All that JSON can hold.
+    arrays : dict of str to ndarray
+        The rest.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.network import NetworkSizes, init_network
+    >>> from numpy_setlstm.training import split_streams
+    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
+    >>> streams = split_streams(np.random.default_rng(1))
+    >>> state = TrainingState.start(network, Adam(network.parameters, 0.01), streams)
+    >>> header, arrays = pack_state(state)
+    >>> header["epoch"], sorted(name for name in arrays if name.startswith("optimizer/W_h"))
+    (0, ['optimizer/W_h/age', 'optimizer/W_h/m', 'optimizer/W_h/v'])
+    """
     network_header, arrays = pack_network("network", state.network)
     header = {
         "network": network_header,
@@ -218,7 +329,36 @@ def pack_state(state):
 
 
 def unpack_state(header, arrays):
-    """Undo :func:`pack_state`."""
+    """Undo :func:`pack_state`.
+
+    Parameters
+    ----------
+    header : dict
+        From :func:`pack_state`.
+    arrays : dict of str to ndarray
+        From :func:`pack_state`.
+
+    Returns
+    -------
+    TrainingState
+        From which training goes on as if it had not stopped, bit for bit.
+
+    Raises
+    ------
+    CheckpointError
+        If a weight is NaN or infinite.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.network import NetworkSizes, init_network
+    >>> from numpy_setlstm.training import split_streams
+    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
+    >>> streams = split_streams(np.random.default_rng(1))
+    >>> state = TrainingState.start(network, Adam(network.parameters, 0.01), streams)
+    >>> again = unpack_state(*pack_state(state))
+    >>> again.streams["batches"].random() == state.streams["batches"].random()
+    True
+    """
     network = unpack_network("network", header["network"], arrays)
     kind = {"Adam": Adam, "SGD": SGD}[header["optimizer"]["kind"]]
     optimizer = kind(network.parameters, header["optimizer"]["learning_rates"], **header["optimizer"]["constants"])

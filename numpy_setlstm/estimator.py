@@ -29,15 +29,29 @@ RESUME_WITH_OTHER = ("n_epochs", "progress", "kernel", "n_threads", "without_kno
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings that a network needs in order to learn well, found on validation data; docs/recipe.md tells how."""
+    """Settings that a network needs in order to learn well, found on validation data; docs/recipe.md tells how.
+
+    Attributes
+    ----------
+    embedding_scale : float
+        Standard deviation of the initial word vectors' entries.
+    learning_rate, embedding_learning_rate : float
+        Of all parameters but the embedding, and of the embedding.
+
+    Examples
+    --------
+    >>> SPARSE_RECIPE.embedding_learning_rate / SPARSE_RECIPE.learning_rate
+    10.0
+    """
 
     embedding_scale: float
     learning_rate: float
     embedding_learning_rate: float
 
 
-# A sparse embedding has few entries per word, so each has to be larger, and to move faster, than a dense one's.
+#: Of a sparse network. A sparse embedding has few entries per word, so each has to move faster than a dense one's.
 SPARSE_RECIPE = Recipe(embedding_scale=0.1, learning_rate=1e-3, embedding_learning_rate=1e-2)
+#: Of a dense network.
 DENSE_RECIPE = Recipe(embedding_scale=0.1, learning_rate=1e-3, embedding_learning_rate=1e-3)
 
 
@@ -82,7 +96,9 @@ class SetLSTMClassifier:
     padding, truncating : {"pre", "post"}
         Where short texts are filled up, and where long ones are cut: "pre" reads the last words. For texts only.
     n_epochs : int, default 8
+        How often training goes through the texts.
     batch_size : int, default 64
+        Texts per minibatch.
     optimizer : {"adam", "sgd"}
     learning_rate, embedding_learning_rate, embedding_scale : float, optional
         By default those of the recipe for the connectivity, which was found with Adam. `embedding_scale` is the
@@ -253,6 +269,13 @@ class SetLSTMClassifier:
         Returns
         -------
         ndarray of shape (n_texts, C), in the order of `classes_`; rows sum to 1
+
+        Raises
+        ------
+        NotFittedError
+            If the model was not fitted.
+        ValueError
+            If a text is empty or has no known word and ``without_known_words="error"``, or weights are NaN or infinite.
         """
         self._check_fitted()
         texts_or_ids = check_X(X)
@@ -272,12 +295,41 @@ class SetLSTMClassifier:
         return probabilities
 
     def predict(self, X):
-        """The most probable class of each text, ndarray of shape (n_texts,); X as in :meth:`fit`."""
+        """The most probable class of each text.
+
+        Parameters
+        ----------
+        X : list of str, list of list of str, or ndarray of shape (n_texts, T), int
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,)
+            Of the labels in `classes_`.
+        """
         most_probable = self.predict_proba(X).argmax(axis=1)
         return self.classes_[most_probable]
 
     def score(self, X, y):
-        """Accuracy on texts X with labels y: the fraction, in [0, 1], that is predicted right."""
+        """Accuracy on texts whose labels are known.
+
+        Parameters
+        ----------
+        X : list of str, list of list of str, or ndarray of shape (n_texts, T), int
+            As in :meth:`fit`.
+        y : sequence of length n_texts
+            The labels.
+
+        Returns
+        -------
+        float
+            The fraction, in [0, 1], that is predicted right.
+
+        Raises
+        ------
+        ValueError
+            If the labels are text and those learnt are not, or the other way round.
+        """
         predicted = self.predict(X)
         labels = check_y(y, len(predicted))
         if (labels.dtype.kind == "U") != (self.classes_.dtype.kind == "U"):
@@ -407,11 +459,38 @@ class SetLSTMClassifier:
         return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
 
     def get_params(self, deep=True):
-        """The constructor's parameters, dict of str to value; `deep` is there for scikit-learn and has no effect."""
+        """The constructor's parameters.
+
+        Parameters
+        ----------
+        deep : bool, default True
+            There for scikit-learn; has no effect.
+
+        Returns
+        -------
+        dict of str to value
+            All of them, also those left at their default.
+        """
         return {name: getattr(self, name) for name in self._parameter_names()}
 
     def set_params(self, **parameters):
-        """Set parameters of the constructor; returns itself. ValueError for an unknown name."""
+        """Set parameters of the constructor.
+
+        Parameters
+        ----------
+        **parameters
+            By name; they are checked when `fit` is called.
+
+        Returns
+        -------
+        SetLSTMClassifier
+            This one.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown.
+        """
         for name, value in parameters.items():
             if name not in self._parameter_names():
                 raise ValueError(f"{name!r} is no parameter; expected one of {', '.join(self._parameter_names())}")
@@ -548,7 +627,13 @@ class SetLSTMClassifier:
         return TrainingState.start(network, OPTIMIZERS[self.optimizer](network.parameters, rates), streams)
 
     def recipe(self):
-        """The recipe for the connectivity, with the settings that were given in place of its own: a Recipe."""
+        """The recipe for the connectivity, with the settings that were given in place of its own.
+
+        Returns
+        -------
+        Recipe
+            What training will use.
+        """
         default = DENSE_RECIPE if self.connectivity == "dense" else SPARSE_RECIPE
         given = {name: getattr(self, name) for name in vars(default) if getattr(self, name) is not None}
         return Recipe(**(vars(default) | given))

@@ -156,6 +156,15 @@ class Network:
         See :mod:`numpy_setlstm.kernels`.
     n_threads : int or None
         How many threads share a minibatch; None for as many as there are cores. Changes the speed only.
+
+    Examples
+    --------
+    >>> sizes = NetworkSizes(n_words=50, embedding_dim=8, hidden_size=8, n_classes=2)
+    >>> network = init_network(sizes, np.random.default_rng(0), np.random.default_rng(1), er_epsilon=2)
+    >>> logits, cache = network.forward(np.array([[0, 3, 7], [4, 4, 9]]))
+    >>> gradients = network.backward(np.ones_like(logits), cache)
+    >>> logits.shape, gradients["E"].shape == network.parameters["E"].values.shape
+    ((2, 2), True)
     """
 
     parameters: dict
@@ -187,6 +196,11 @@ class Network:
         logits : ndarray of shape (N, C)
             A text of padding only has the logits of the state before any word: those of h = 0.
         cache : tuple or None
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `tokens` are no (N, T) integer array of ids below V, or have no time step.
         """
         p = self.parameters if parameters is None else parameters
         check_tokens(tokens, p["E"].shape[0])
@@ -230,6 +244,7 @@ class Network:
         ----------
         dlogits : ndarray of shape (N, C)
         cache : tuple
+            From :meth:`forward`, with `keep` true.
 
         Returns
         -------
@@ -278,14 +293,29 @@ class Network:
         Returns
         -------
         loss : scalar
+            In nats.
         gradients : dict of str to ndarray
+            By parameter, of the shape of its weights: (nnz,) for a SparseMatrix.
         """
         logits, cache = self.forward(tokens, rng)
         loss, loss_cache = cross_entropy_forward(logits, labels)
         return loss, self.backward(cross_entropy_backward(loss_cache), cache)
 
     def predict_proba(self, tokens, batch_size=256):
-        """Probabilities of the classes, ndarray of shape (N, C); they do not depend on `batch_size`."""
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        tokens : ndarray of shape (N, T), int
+            Word ids; 0 is padding.
+        batch_size : int, default 256
+            Texts at a time; the result does not depend on it.
+
+        Returns
+        -------
+        ndarray of shape (N, C)
+            In [0, 1]; rows sum to 1.
+        """
         parts = [np.empty((0, self.parameters["b_out"].size), self.parameters["b_out"].dtype)]
         parts += [
             softmax(self.forward(tokens[i : i + batch_size], keep=False)[0]) for i in range(0, len(tokens), batch_size)
@@ -293,15 +323,33 @@ class Network:
         return np.concatenate(parts)
 
     def count_parameters(self):
-        """Number of parameters, everything counted: connections, biases, readout."""
+        """Count the parameters.
+
+        Returns
+        -------
+        int
+            Everything counted: connections, biases, readout.
+        """
         return sum(weights_of(W).size for W in self.parameters.values())
 
     def gate_counts(self):
-        """Connections into each gate: dict of "W_x" and "W_h" to dict of gate to int."""
+        """Connections into each gate.
+
+        Returns
+        -------
+        dict of str to dict of str to int
+            Of "W_x" and "W_h", by gate: see :func:`gate_counts`.
+        """
         return {name: gate_counts(self.parameters[name]) for name in ("W_x", "W_h")}
 
     def copy(self):
-        """Return a network whose weights can change without changing this one's; topologies are shared."""
+        """Return a network whose weights can change without changing this one's; topologies are shared.
+
+        Returns
+        -------
+        Network
+            With the same settings.
+        """
         return Network(
             {name: W.copy() for name, W in self.parameters.items()},
             dict(self.scales),
@@ -391,12 +439,38 @@ def init_network(
 
 
 def reserved_rows_of(name):
-    """Rows of a parameter that have no connections and never get any: in E, the row of the padding."""
+    """Rows of a parameter that have no connections and never get any.
+
+    Parameters
+    ----------
+    name : str
+        Of a parameter, such as "W_h".
+
+    Returns
+    -------
+    int
+        1 in E, the row of the padding; 0 elsewhere.
+
+    Examples
+    --------
+    >>> reserved_rows_of("E"), reserved_rows_of("W_h")
+    (1, 0)
+    """
     return 1 if name == "E" else 0
 
 
 def gate_counts(W):
-    """Connections into each gate of an LSTM's matrix of shape (n, 4H): dict of gate to int.
+    """Connections into each gate of an LSTM's matrix.
+
+    Parameters
+    ----------
+    W : SparseMatrix or ndarray of shape (n, 4H)
+        In a dense one every cell counts.
+
+    Returns
+    -------
+    dict of str to int
+        By the names of :data:`numpy_setlstm.GATES`.
 
     Examples
     --------
@@ -412,6 +486,16 @@ def gate_counts(W):
 
 def trim_padding(tokens):
     """Leave out the time steps that are padding in every text: they change no state and no gradient.
+
+    Parameters
+    ----------
+    tokens : ndarray of shape (N, T), int
+        Word ids; 0 is padding.
+
+    Returns
+    -------
+    ndarray of shape (N, T'), int
+        In order; one step of padding if there is nothing else.
 
     Examples
     --------

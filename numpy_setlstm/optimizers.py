@@ -24,6 +24,7 @@ def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
     ----------
     gradient, velocity : ndarray of one shape
     learning_rate : float
+        At least 0.
     momentum : float in [0, 1)
 
     Returns
@@ -62,6 +63,7 @@ def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, a
     age : ndarray of int, of the same shape or of shape ()
         Updates that each weight has had before this one.
     learning_rate : float
+        At least 0; about the size of the first steps.
     beta1, beta2 : float in [0, 1)
     adam_eps : float
         Keeps the division finite.
@@ -70,7 +72,7 @@ def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, a
     -------
     change : ndarray of the same shape
         To be added to the weights.
-    m, v, age : ndarray
+    m, v, age : ndarray of the shape that each had
         The state after the update.
 
     Notes
@@ -167,6 +169,22 @@ class Optimizer:
     ----------
     state : dict of str to dict of str to ndarray
         By parameter, then by name of the quantity. Arrays of shape (nnz,) for a SparseMatrix.
+
+    Raises
+    ------
+    ValueError
+        If the rates are not those of the parameters, or one is negative, infinite or NaN.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.topology import set_step
+    >>> W = SparseMatrix((2, 2), [0, 1], [1, 0], [0.5, -2.0])
+    >>> optimizer = SGD({"W": W}, 0.1)
+    >>> optimizer.update({"W": W}, {"W": np.array([1.0, 1.0])})
+    >>> W, step = set_step(W, 0.5, np.random.default_rng(0), prune_rule="magnitude")
+    >>> optimizer.carry("W", step)  # the new connection has no history
+    >>> sorted(optimizer.state["W"]["velocity"].tolist())
+    [0.0, 1.0]
     """
 
     def __init__(self, parameters, learning_rate):
@@ -206,7 +224,15 @@ class Optimizer:
             self.step(weights_of(parameters[name]), gradient, self.state[name], rate)
 
     def carry(self, name, set_step):
-        """Let the state of one parameter follow a :class:`~numpy_setlstm.topology.SetStep`: :eq:`carry`."""
+        """Let the state of one parameter follow a :class:`~numpy_setlstm.topology.SetStep`: :eq:`carry`.
+
+        Parameters
+        ----------
+        name : str
+            Of the parameter.
+        set_step : SetStep
+            What happened to its connections.
+        """
         self.state[name] = {quantity: set_step.carry(array) for quantity, array in self.state[name].items()}
 
 
@@ -232,11 +258,32 @@ class SGD(Optimizer):
         super().__init__(parameters, learning_rate)
 
     def initial_state(self, weights):
-        """State of a parameter whose weights have never been updated."""
+        """State of a parameter whose weights have never been updated.
+
+        Parameters
+        ----------
+        weights : ndarray
+            Of any shape; their values do not matter.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Velocity, all 0, of the weights' shape.
+        """
         return {"velocity": np.zeros_like(weights)}
 
     def step(self, weights, gradient, state, learning_rate):
-        """Change the weights and the state **in place**."""
+        """Change the weights and the state **in place**.
+
+        Parameters
+        ----------
+        weights, gradient : ndarray
+            Of one shape.
+        state : dict of str to ndarray
+            As from :meth:`initial_state`.
+        learning_rate : float
+            At least 0.
+        """
         change, state["velocity"] = sgd_update(
             gradient, state["velocity"], learning_rate=learning_rate, **self.constants
         )
@@ -252,6 +299,7 @@ class Adam(Optimizer):
     learning_rate : float or dict of str to float
     beta1, beta2 : float in [0, 1)
     adam_eps : float
+        Above 0; keeps the step finite where the gradient was always 0.
 
     Examples
     --------
@@ -269,11 +317,32 @@ class Adam(Optimizer):
                 self.state[name]["age"] = np.zeros((), np.int32)
 
     def initial_state(self, weights):
-        """State of a parameter whose weights have never been updated."""
+        """State of a parameter whose weights have never been updated.
+
+        Parameters
+        ----------
+        weights : ndarray
+            Of any shape; their values do not matter.
+
+        Returns
+        -------
+        dict of str to ndarray
+            `m`, `v` and `age`, all 0, of the weights' shape.
+        """
         return {"m": np.zeros_like(weights), "v": np.zeros_like(weights), "age": np.zeros(weights.shape, np.int32)}
 
     def step(self, weights, gradient, state, learning_rate):
-        """Change the weights and the state **in place**."""
+        """Change the weights and the state **in place**.
+
+        Parameters
+        ----------
+        weights, gradient : ndarray
+            Of one shape.
+        state : dict of str to ndarray
+            As from :meth:`initial_state`.
+        learning_rate : float
+            At least 0.
+        """
         adam_in_place(weights, gradient, **state, learning_rate=learning_rate, **self.constants)
 
 
@@ -293,6 +362,11 @@ def clip_by_norm(gradients, max_norm):
         The same arrays if the norm was at most `max_norm`.
     norm : float
         Euclidean norm over all gradients before clipping.
+
+    Raises
+    ------
+    ValueError
+        If `max_norm` is not positive.
 
     Notes
     -----

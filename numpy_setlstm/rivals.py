@@ -31,6 +31,11 @@ class Rival:
         In one line, for a table.
     parameters : dict of str to value
         Of SetLSTMClassifier: how it differs from the others. These cannot be chosen for it.
+
+    Examples
+    --------
+    >>> RIVALS["static"].parameters["connectivity"]
+    'static'
     """
 
     name: str
@@ -40,6 +45,7 @@ class Rival:
 
 _SET = {"connectivity": "set", "prune_rule": "sign", "growth": "zero", "zeta_schedule": "constant"}
 
+#: The rivals by name; each is described in its :class:`Rival`.
 RIVALS = {
     rival.name: rival
     for rival in (
@@ -77,6 +83,7 @@ def small_dense_sizes(n_words, n_parameters, n_classes, *, embedding_share):
     Returns
     -------
     embedding_dim, hidden_size : int
+        D and H, at least 1.
 
     Raises
     ------
@@ -91,6 +98,8 @@ def small_dense_sizes(n_words, n_parameters, n_classes, *, embedding_share):
     .. math:: V D + 4 H (D + H + 1) + (H + 1) C \le n,
 
     and as one unit of H costs little, n is nearly reached. (If D columns leave no room for a unit, D is made smaller.)
+
+    Source: our own count of the parameters.
 
     Examples
     --------

@@ -31,6 +31,12 @@ class Topology:
     ValueError
         If an index lies outside `shape`, if the order is not strictly increasing (which would also let a connection
         occur twice), or if the arrays are not one-dimensional integer arrays of one length.
+
+    Examples
+    --------
+    >>> topology = Topology((2, 3), np.array([0, 1, 1]), np.array([2, 0, 2]))
+    >>> topology.keys, topology.row_starts
+    (array([2, 3, 5]), array([0, 1, 3], dtype=int32))
     """
 
     def __init__(self, shape, rows, cols):
@@ -146,7 +152,20 @@ class SparseMatrix:
 
     @classmethod
     def from_topology(cls, topology, values):
-        """Put `values` of shape (nnz,) on an existing :class:`Topology`, which is shared, not copied."""
+        """Put `values` of shape (nnz,) on an existing :class:`Topology`, which is shared, not copied.
+
+        Parameters
+        ----------
+        topology : Topology
+            Is shared, not copied.
+        values : array_like of shape (nnz,)
+            In the order of the connections.
+
+        Returns
+        -------
+        SparseMatrix
+            With these connections and values.
+        """
         W = cls.__new__(cls)
         W._fill(topology, values)
         return W
@@ -162,6 +181,11 @@ class SparseMatrix:
         Returns
         -------
         SparseMatrix
+
+        Raises
+        ------
+        ValueError
+            If the array does not have two dimensions.
 
         Examples
         --------
@@ -220,15 +244,38 @@ class SparseMatrix:
         return SparseMatrix.from_topology(self.topology.transposed, self.values[self.topology.by_column])
 
     def with_values(self, values):
-        """Return the same connections with other values of shape (nnz,); the topology is shared."""
+        """Return the same connections with other values; the topology is shared.
+
+        Parameters
+        ----------
+        values : array_like of shape (nnz,)
+            In the order of the connections.
+
+        Returns
+        -------
+        SparseMatrix
+            With the same ``topology``.
+        """
         return SparseMatrix.from_topology(self.topology, values)
 
     def copy(self):
-        """Return a matrix whose values can be changed without changing this one's."""
+        """Return a matrix whose values can be changed without changing this one's.
+
+        Returns
+        -------
+        SparseMatrix
+            With values of its own, and the same ``topology``.
+        """
         return self.with_values(self.values.copy())
 
     def toarray(self):
-        """Return the full matrix, ndarray of shape (n_rows, n_cols)."""
+        """Return the full matrix.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_cols)
+            0 where there is no connection.
+        """
         A = np.zeros(self.shape, self.dtype)
         A[self.rows, self.cols] = self.values
         return A
@@ -267,6 +314,11 @@ class SparseMatrix:
         positions : ndarray of shape (k,), int
             Index of each connection in `values`.
 
+        Raises
+        ------
+        ValueError
+            If there is no such row.
+
         Examples
         --------
         >>> W = SparseMatrix((3, 2), [0, 0, 2], [0, 1, 1], [1.0, 2.0, 3.0])
@@ -288,7 +340,23 @@ class SparseMatrix:
         return which, np.repeat(starts, counts) + within
 
     def take_rows(self, rows):
-        """Some rows, written out in full: ndarray of shape (U, n_cols) for `rows` of shape (U,), int."""
+        """Some rows, written out in full.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (U,), int
+            In any order; a row may be asked for more than once.
+
+        Returns
+        -------
+        ndarray of shape (U, n_cols)
+            0 where there is no connection.
+
+        Raises
+        ------
+        ValueError
+            If there is no such row.
+        """
         which, positions = self.connections_of_rows(rows)
         taken = np.zeros((len(rows), self.shape[1]), self.dtype)
         taken[which, self.cols[positions]] = self.values[positions]
@@ -299,7 +367,22 @@ class SparseMatrix:
 
 
 def weights_of(W):
-    """The array that training changes: ``W.values`` of a SparseMatrix, an ndarray itself."""
+    """The array that training changes.
+
+    Parameters
+    ----------
+    W : SparseMatrix or ndarray
+
+    Returns
+    -------
+    ndarray
+        ``W.values``, of shape (nnz,), of a SparseMatrix; an ndarray itself.
+
+    Examples
+    --------
+    >>> weights_of(SparseMatrix((2, 2), [0], [1], [0.5])), weights_of(np.ones(2))
+    (array([0.5]), array([1., 1.]))
+    """
     return W.values if isinstance(W, SparseMatrix) else W
 
 
@@ -371,7 +454,28 @@ def weight_gradient(x, dy, W, kernel="auto"):
 
 
 def check_shape(shape):
-    """Rows and columns as two Python integers; ValueError if they are anything else or too many to number the cells."""
+    """Rows and columns of a matrix as two Python integers.
+
+    Parameters
+    ----------
+    shape : sequence of two int
+        Rows and columns.
+
+    Returns
+    -------
+    n_rows, n_cols : int
+        Each at least 0.
+
+    Raises
+    ------
+    ValueError
+        If they are anything else, or too many to number the cells: 2**63 or more.
+
+    Examples
+    --------
+    >>> check_shape(np.array([2, 3]))
+    (2, 3)
+    """
     try:
         n_rows, n_cols = (int(size) for size in shape)
         if n_rows < 0 or n_cols < 0 or (n_rows, n_cols) != tuple(shape):

@@ -39,6 +39,7 @@ def tokenize(text):
     Parameters
     ----------
     text : str
+        With or without HTML.
 
     Returns
     -------

@@ -27,7 +27,7 @@ def erdos_renyi_count(shape, er_epsilon):
     Parameters
     ----------
     shape : tuple of int
-        n_in, n_out.
+        Sizes n_in and n_out.
     er_epsilon : float
         Connections per unit, roughly; at least 0.
 
@@ -35,6 +35,11 @@ def erdos_renyi_count(shape, er_epsilon):
     -------
     int
         :math:`\varepsilon (n_{in} + n_{out})`, rounded, and at most :math:`n_{in} n_{out}`: then the layer is dense.
+
+    Raises
+    ------
+    ValueError
+        If `er_epsilon` is negative, infinite or NaN.
 
     Notes
     -----
@@ -73,7 +78,7 @@ def erdos_renyi(
     Parameters
     ----------
     shape : tuple of int
-        n_in rows, n_out columns.
+        With n_in rows and n_out columns.
     rng : numpy.random.Generator
         Draws the cells.
     er_epsilon : float, optional
@@ -155,6 +160,11 @@ def distinct_integers(high, count, rng):
     -------
     ndarray of shape (count,), int64
         In no particular order.
+
+    Raises
+    ------
+    ValueError
+        If there are not that many below `high`.
 
     Notes
     -----
@@ -434,8 +444,13 @@ class SetStep:
         Returns
         -------
         ndarray of shape (nnz,)
-            Aligned with the new values: bit for bit the same for the survivors, 0 for the grown. (:eq:`carry` in
-            docs/derivations/adam.md.)
+            Aligned with the new values: bit for bit the same for the survivors, 0 for the grown: :eq:`carry` in
+            docs/derivations/adam.md.
+
+        Raises
+        ------
+        ValueError
+            If `state` does not have one number per connection.
         """
         if np.shape(state) != (self.nnz,):
             raise ValueError(f"state has shape {np.shape(state)}; expected ({self.nnz},), one number per connection")
@@ -560,6 +575,7 @@ def null_evolution(W, n_steps, zeta, rng, *, prune_rule="sign", reserved_rows=0)
     W : SparseMatrix
         Is not changed.
     n_steps : int
+        How many SET steps.
     zeta, rng, prune_rule, reserved_rows
         See :func:`set_step`.
 
@@ -595,6 +611,11 @@ def connection_counts(W, axis):
     Returns
     -------
     ndarray of shape (n_cols,) for axis 0, (n_rows,) for axis 1; int64
+
+    Raises
+    ------
+    ValueError
+        If `axis` is neither 0 nor 1.
 
     Examples
     --------
@@ -647,6 +668,16 @@ def turnover_by_group(topology, step, group_of):
 
 def dispersion(counts):
     """Variance of the degrees over their mean: about 1 for a random graph, more if some units gather connections.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n,), int
+        Connections of each unit.
+
+    Returns
+    -------
+    numpy.float64
+        At least 0; 0 without connections.
 
     Examples
     --------

@@ -22,11 +22,13 @@ from numpy_setlstm.text import PADDING_ID
 from numpy_setlstm.topology import set_step
 
 POOL_BATCHES = 32  # minibatches that are sorted by length together: see batch_order
+#: The names of the random streams of a training, one for each purpose.
 STREAMS = ("topology", "values", "batches", "dropout")
 OPTIMIZERS = {"adam": Adam, "sgd": SGD}
 GROWTHS = ("zero", "random", "gradient")
 ZETA_SCHEDULES = ("constant", "cosine")
-GRADIENT_BATCHES = 8  # minibatches whose texts give the gradient that growth="gradient" goes by
+GRADIENT_BATCHES = 8  #: Minibatches whose texts give the gradient that growth="gradient" goes by
+#: The columns of a history: one list each, with a number per epoch.
 HISTORY_KEYS = (
     "train_loss",
     "train_accuracy",
@@ -64,6 +66,12 @@ class TrainingSettings:
         are where the gradient is largest and start at 0: see :func:`gradient_sizes`.
     zeta_schedule : {"constant", "cosine"}
         Whether every SET step replaces the fraction `zeta`, or fewer and fewer: see :func:`zeta_of`.
+
+    Examples
+    --------
+    >>> settings = TrainingSettings(n_epochs=3, evolve=False)
+    >>> settings.batch_size
+    64
     """
 
     n_epochs: int = 8
@@ -114,6 +122,14 @@ class TrainingState:
         Whether training was told to stop, by Ctrl-C.
     torn : bool
         Whether it was stopped in the middle of a minibatch or an evolution, so that it cannot go on from here.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.network import NetworkSizes, init_network
+    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
+    >>> state = TrainingState.start(network, Adam(network.parameters, 0.01), split_streams(np.random.default_rng(1)))
+    >>> state.epoch, sorted(state.initial_topologies)
+    (0, ['E', 'W_h', 'W_x'])
     """
 
     network: Network
@@ -133,7 +149,22 @@ class TrainingState:
 
     @classmethod
     def start(cls, network, optimizer, streams):
-        """State before the first epoch."""
+        """State before the first epoch.
+
+        Parameters
+        ----------
+        network : Network
+            Will be changed by training.
+        optimizer : Optimizer
+            Made for the network's parameters.
+        streams : dict of str to numpy.random.Generator
+            From :func:`split_streams`.
+
+        Returns
+        -------
+        TrainingState
+            With an empty history.
+        """
         sparse = {name: W.topology for name, W in network.parameters.items() if isinstance(W, SparseMatrix)}
         return cls(network, optimizer, streams, sparse)
 
@@ -189,12 +220,24 @@ def train(state, settings, tokens, labels, validation=None, *, progress=False, a
     ------
     FloatingPointError
         If the loss is no longer finite; the state is that of before the minibatch in question.
+    ValueError
+        If training was interrupted in the middle of a step, so that the state cannot go on.
 
     Notes
     -----
     Ctrl-C stops training after the minibatch that is under way, with a state from which it can go on exactly; pressed
     twice, it stops at once. An evolution takes place before each epoch but the first: so there is none after the last,
     and training for more epochs later is the same as having asked for them at once.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.network import NetworkSizes, init_network
+    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
+    >>> state = TrainingState.start(network, Adam(network.parameters, 0.01), split_streams(np.random.default_rng(1)))
+    >>> tokens, labels = np.array([[1, 2, 3], [4, 5, 6]]), np.array([0, 1])
+    >>> state = train(state, TrainingSettings(n_epochs=3), tokens, labels)
+    >>> state.epoch, len(state.history["set_steps"])  # there is no SET step after the last epoch
+    (3, 2)
     """
     per_epoch = -(-len(tokens) // settings.batch_size)
     if state.torn:
@@ -238,6 +281,7 @@ def batch_order(lengths, batch_size, rng):
     lengths : ndarray of shape (n_texts,), int
         Words of each text.
     batch_size : int
+        Texts per minibatch.
     rng : numpy.random.Generator
 
     Returns
@@ -338,13 +382,22 @@ def evolve(state, settings, tokens=None, labels=None):
     state : TrainingState
         Changed in place.
     settings : TrainingSettings
-    tokens, labels : ndarray, optional
+    tokens, labels : ndarray of shape (n_texts, T), and (n_texts,), int, optional
         As in :func:`train`; needed for ``growth="gradient"`` only.
 
     Returns
     -------
     dict of str to SetStep
         One per sparse matrix; a matrix that is dense does not evolve.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.network import NetworkSizes, init_network
+    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
+    >>> state = TrainingState.start(network, Adam(network.parameters, 0.01), split_streams(np.random.default_rng(1)))
+    >>> steps = evolve(state, TrainingSettings(zeta=0.5))
+    >>> {name: (len(step.pruned), len(step.grown)) for name, step in steps.items()}
+    {'E': (12, 12), 'W_x': (9, 9), 'W_h': (10, 10)}
     """
     zeta = zeta_of(settings, len(state.history["set_steps"]))
     scores = gradient_sizes(state, settings, tokens, labels) if settings.growth == "gradient" else {}
@@ -410,7 +463,7 @@ def gradient_sizes(state, settings, tokens, labels):
     state : TrainingState
         Its "topology" stream draws the texts; nothing else changes.
     settings : TrainingSettings
-    tokens, labels : ndarray
+    tokens, labels : ndarray of shape (n_texts, T), and (n_texts,), int
         As in :func:`train`.
 
     Returns
@@ -432,6 +485,16 @@ def gradient_sizes(state, settings, tokens, labels):
     connections by the Erdős–Rényi(-kernel) rule or equally, here it is the Erdős–Rényi rule for all three matrices.
 
     Time and memory are those of a dense network: this is a rival to measure against, not a way to save either.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.network import NetworkSizes, init_network
+    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
+    >>> state = TrainingState.start(network, Adam(network.parameters, 0.01), split_streams(np.random.default_rng(1)))
+    >>> tokens, labels = np.array([[1, 2, 3], [4, 5, 6]]), np.array([0, 1])
+    >>> sizes = gradient_sizes(state, TrainingSettings(), tokens, labels)
+    >>> sizes["W_h"].shape, bool((sizes["E"][7:] == 0).all())  # words that do not occur
+    ((4, 16), True)
     """
     count = min(len(tokens), GRADIENT_BATCHES * settings.batch_size)
     chosen = state.streams["topology"].permutation(len(tokens))[:count]
@@ -461,10 +524,22 @@ def evaluate(network, tokens, labels, batch_size=256):
     tokens : ndarray of shape (n_texts, T), int
     labels : ndarray of shape (n_texts,), int
     batch_size : int
+        Texts at a time; the result does not depend on it.
 
     Returns
     -------
-    loss, accuracy : float
+    loss : float
+        At least 0.
+    accuracy : float
+        In [0, 1].
+
+    Examples
+    --------
+    >>> from numpy_setlstm.network import NetworkSizes, init_network
+    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
+    >>> loss, accuracy = evaluate(network, np.array([[1, 2, 3], [4, 5, 6]]), np.array([0, 1]))
+    >>> 0 < loss < 5, accuracy in (0, 0.5, 1)
+    (True, True)
     """
     loss = right = 0
     for first in range(0, len(tokens), batch_size):
@@ -480,6 +555,16 @@ class InterruptFlag:
 
     The second Ctrl-C raises KeyboardInterrupt as usual. Signals reach the main thread only; in other threads, and
     where somebody else handles them already, nothing is changed.
+
+    Examples
+    --------
+    >>> import signal
+    >>> with InterruptFlag() as interrupt:
+    ...     signal.raise_signal(signal.SIGINT)  # as Ctrl-C does
+    ...     print("the minibatch ends")
+    the minibatch ends
+    >>> interrupt.requested
+    True
     """
 
     def __enter__(self):

@@ -23,6 +23,7 @@ __all__ = [
     "split_by_text",
 ]
 
+#: The names that :func:`load_dataset` takes.
 DATASETS = ("imdb", "sanders", "yelp", "amazon")
 
 
@@ -50,6 +51,12 @@ def load_dataset(name, data_home=None, *, test_fraction=0.2, seed=0, download=Fa
     ------
     DatasetError
         If `name` is none of the four, or if the files are missing, damaged or not in the expected format.
+
+    Examples
+    --------
+    >>> load_dataset("imbd")
+    Traceback (most recent call last):
+    numpy_setlstm.datasets.reviews.DatasetError: no data set is called 'imbd', expected one of imdb, ...
     """
     if name == "imdb":
         return load_imdb(data_home, download=download)

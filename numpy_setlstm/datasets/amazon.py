@@ -12,7 +12,7 @@ RULE = "Scores of 1 and 2 are negative, 4 and 5 positive; reviews with a score o
 
 
 def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False):
-    """Load the reviews with a score of 1, 2, 4 or 5.
+    r"""Load the reviews with a score of 1, 2, 4 or 5.
 
     Parameters
     ----------
@@ -41,6 +41,18 @@ def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False):
     -----
     The split is ours: stratified, with copies of one text on one side, of which there are many here, because one
     review is listed under several products. Texts whose copies carry both labels are dropped.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> rows = ["1,5,,so good", "2,4,,good", "3,3,,well", "4,2,,bad", "5,1,,so bad"]
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     (Path(home) / "amazon_fine_foods").mkdir()
+    ...     with open(Path(home) / "amazon_fine_foods" / "Reviews.csv", "w", encoding="utf8") as file:
+    ...         print("Id,Score,Summary,Text", *rows, sep="\n", file=file)
+    ...     load_amazon(home, test_fraction=0.5)  # three stars say neither
+    Reviews(amazon: train 2 (50% positive), test 2 (50% positive))
     """
     folder = find_data_home(data_home) / "amazon_fine_foods"
     path = find_file(folder, ["Reviews.csv"])

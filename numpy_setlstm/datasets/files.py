@@ -14,6 +14,7 @@ from pathlib import Path
 
 from numpy_setlstm.datasets.reviews import DatasetError
 
+#: The environment variable that says in which folder the data sets lie.
 DATA_HOME_VARIABLE = "NUMPY_SETLSTM_DATA"
 
 

@@ -51,6 +51,15 @@ def load_imdb(data_home=None, *, download=False):
     A tar file is read as a stream and never unpacked. The 50,000 reviews without a label (``train/unsup``) are
     passed over. 123 texts stand in both parts of the official split; they are left where they are, so that
     accuracies compare with published ones.
+
+    Examples
+    --------
+    >>> reviews = load_imdb("data")  # doctest: +SKIP
+    >>> reviews  # doctest: +SKIP
+    Reviews(imdb: train 25,000 (50% positive), test 25,000 (50% positive))
+    >>> load_imdb("no such folder")
+    Traceback (most recent call last):
+    numpy_setlstm.datasets.reviews.DatasetError: no film reviews in ...
     """
     folder = find_data_home(data_home) / "imdb"
     source = _find_source(folder)

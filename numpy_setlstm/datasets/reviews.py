@@ -26,6 +26,12 @@ class Reviews:
     label_names : tuple of str
     rule : str
         One sentence that says how the labels were made.
+
+    Examples
+    --------
+    >>> texts, labels = ["good", "bad"], np.array([1, 0])
+    >>> Reviews("mine", texts, labels, texts[:1], labels[:1], "I said so")
+    Reviews(mine: train 2 (50% positive), test 1 (100% positive))
     """
 
     name: str

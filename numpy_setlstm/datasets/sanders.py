@@ -17,7 +17,7 @@ _LABELS = {"negative": NEGATIVE, "positive": POSITIVE, "neutral": None, "irrelev
 
 
 def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False):
-    """Load the tweets that are positive or negative.
+    r"""Load the tweets that are positive or negative.
 
     Parameters
     ----------
@@ -45,6 +45,20 @@ def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False):
     -----
     The split is ours: stratified, and tweets that differ only in links, user names, punctuation or a leading "RT"
     stand on one side. Tweets whose copies carry both labels are dropped.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> tweets = [("positive", "I love it"), ("negative", "broken"), ("positive", "so fast"), ("negative", "slow")]
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     (Path(home) / "sanders").mkdir()
+    ...     with open(Path(home) / "sanders" / "full-corpus.csv", "w", encoding="utf8") as file:
+    ...         print("Topic,Sentiment,TweetId,TweetDate,TweetText", file=file)
+    ...         for k, (label, text) in enumerate(tweets):
+    ...             print(f"apple,{label},{k},today,{text}", file=file)
+    ...     load_sanders(home, test_fraction=0.5)
+    Reviews(sanders: train 2 (50% positive), test 2 (50% positive))
     """
     folder = find_data_home(data_home) / "sanders"
     path = find_file(folder, ["full-corpus.csv"])

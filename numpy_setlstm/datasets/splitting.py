@@ -57,7 +57,7 @@ def split_by_text(texts, labels, fraction, rng, *, key=text_key):
 
     Returns
     -------
-    kept_indices, held_out_indices : ndarray, int64
+    kept_indices, held_out_indices : ndarray of shape (n,), int64
         Each in increasing order; together they are 0 ... N-1.
 
     Raises

@@ -11,7 +11,7 @@ _ACADEMIC = "yelp_academic_dataset_review.json"
 
 
 def load_yelp(data_home=None, *, test_fraction=0.2, seed=0, download=False, file_name=None):
-    """Load the reviews with one, two, four or five stars.
+    r"""Load the reviews with one, two, four or five stars.
 
     Parameters
     ----------
@@ -42,6 +42,17 @@ def load_yelp(data_home=None, *, test_fraction=0.2, seed=0, download=False, file
     -----
     The split is ours: stratified, with copies of one text on one side. Texts whose copies carry both labels are
     dropped. The whole academic file holds millions of reviews, which take several gigabytes of memory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     (Path(home) / "yelp").mkdir()
+    ...     with open(Path(home) / "yelp" / "yelp.csv", "w", encoding="utf8") as file:
+    ...         print("stars,text", "5,so good", "4,good", "3,well", "2,bad", "1,so bad", sep="\n", file=file)
+    ...     load_yelp(home, test_fraction=0.5)  # three stars say neither
+    Reviews(yelp: train 2 (50% positive), test 2 (50% positive))
     """
     names = [_SAMPLE, _ACADEMIC] if file_name is None else [file_name]
     if not set(names) <= {_SAMPLE, _ACADEMIC}:

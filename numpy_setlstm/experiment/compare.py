@@ -73,6 +73,18 @@ def run_grid(
         If the number of workers is none, a data set cannot be read, or a file of results is another run's.
     ImportError
         If the grid has the tf-idf model and scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> from numpy_setlstm.experiment import Grid
+    >>> sizes = {"embedding_dim": 8, "hidden_size": 8, "density": 0.3, "train_texts": 60, "test_texts": 20}
+    >>> grid = Grid(("demo",), ("static",), (0, 1), {"n_epochs": 1} | sizes)
+    >>> with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as executor:
+    ...     interrupted = run_grid(grid, folder, executor=executor, report=lambda line: None)
+    ...     print(interrupted, len(Store(folder).documents()))
+    False 2
     """
     store = Store(output)
     workers = check_workers(available_cores() if workers is None else workers)
@@ -241,6 +253,18 @@ def compare(
     -------
     bool
         Whether the grid was interrupted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> from numpy_setlstm.experiment import Grid
+    >>> sizes = {"embedding_dim": 8, "hidden_size": 8, "density": 0.3, "train_texts": 60, "test_texts": 20}
+    >>> grid = Grid(("demo",), ("static", "set"), (0, 1), {"n_epochs": 2} | sizes)
+    >>> with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as executor:
+    ...     interrupted = compare(grid, folder, executor=executor, report=lambda line: None)
+    ...     print(interrupted, (Path(folder) / "accuracies.png").exists())
+    False True
     """
     interrupted = False
     if not report_only and scheduler is not None:

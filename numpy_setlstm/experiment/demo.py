@@ -11,7 +11,7 @@ from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import null_evolution, replay
 
-# Found on validation reviews, like those of the estimator: see docs/recipe.md.
+#: Parameters of the demo's three networks, found on validation reviews, like the estimator's: see docs/recipe.md.
 DEMO_PARAMETERS = {
     "embedding_dim": 128,
     "hidden_size": 128,
@@ -22,6 +22,7 @@ DEMO_PARAMETERS = {
     "dropout": 0.0,
     "zeta": 0.2,
 }
+#: And those that differ from one connectivity to another.
 DEMO_RATES = {
     "set": {"learning_rate": 1.5e-2, "embedding_learning_rate": 5e-2},
     "static": {"learning_rate": 1.5e-2, "embedding_learning_rate": 5e-2},
@@ -36,6 +37,7 @@ def demo_reviews(seed=0, *, train_texts=None, test_texts=None):
     Parameters
     ----------
     seed : int
+        Of the grammar's choices.
     train_texts, test_texts : int, optional
         Other numbers of reviews.
 
@@ -80,6 +82,15 @@ def run_demo(output, *, seed=0, progress=False, report=print, **parameters):
     -------
     list of dict
         The results, dense first.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> tiny = {"embedding_dim": 4, "hidden_size": 4, "density": 0.5, "max_length": 4, "n_epochs": 1, "batch_size": 512}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     results = run_demo(folder, report=lambda line: None, **tiny)
+    >>> [result["connectivity"] for result in results]
+    ['dense', 'static', 'set']
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -120,6 +131,16 @@ def run_training(clf, reviews, output, *, seed=0, resume=False, report=print):
     -------
     dict
         The result: see :func:`result_of`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> reviews = demo_reviews(train_texts=60, test_texts=20)
+    >>> clf = SetLSTMClassifier(embedding_dim=8, hidden_size=8, density=0.3, n_epochs=2, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result = run_training(clf, reviews, folder, report=lambda line: None)
+    ...     print(sorted(path.name for path in Path(folder).iterdir()))
+    ['connections.png', 'evolution.gif', 'learning_curves.png', 'model.npz', 'results.json']
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -148,6 +169,16 @@ def save_pictures(classifiers, output, seed):
     list of Path
         The files that were written: ``learning_curves.png`` and, if a network evolved, ``connections.png`` and, unless
         the matrix has too many connections to film, ``evolution.gif``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> reviews = demo_reviews(train_texts=60, test_texts=20)
+    >>> clf = SetLSTMClassifier(embedding_dim=8, hidden_size=8, density=0.3, n_epochs=2, random_state=0)
+    >>> clf = clf.fit(reviews.train_texts, reviews.train_labels)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in save_pictures({"set": clf}, Path(folder), 0)]
+    ['learning_curves.png', 'connections.png', 'evolution.gif']
     """
     from numpy_setlstm import plotting  # importing matplotlib takes a second, and training needs none of it
 

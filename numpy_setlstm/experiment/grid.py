@@ -14,7 +14,9 @@ from numpy_setlstm.rivals import RIVALS
 
 DEMO = "demo"
 TFIDF = "tfidf"
+#: The names of data sets that a grid takes.
 GRID_DATASETS = (DEMO, *DATASETS)
+#: The networks that a grid takes: all rivals, and a linear model on words and pairs of words.
 GRID_CONNECTIVITIES = (*RIVALS, TFIDF)
 DATA_SETTINGS = ("train_texts", "test_texts")  # how many of the demo's reviews are made
 PRUNED, PRUNED_SETTINGS = "dense-pruned", ("finetune_epochs",)  # see fit_rival
@@ -60,7 +62,8 @@ class RunSpec:
     seed : int
         Of the network. The texts and their split are the same for all seeds.
     settings : dict of str to number, str, bool or None
-        Those that differ from the defaults: parameters of SetLSTMClassifier, and :data:`DATA_SETTINGS`.
+        Those that differ from the defaults: parameters of SetLSTMClassifier, and the demo's `train_texts` and
+        `test_texts`.
 
     Examples
     --------
@@ -79,7 +82,13 @@ class RunSpec:
         return f"{self.dataset}_{self.connectivity}_seed{self.seed}_{digest_of(self.settings)}"
 
     def to_json(self):
-        """Plain values; ``RunSpec(**document)`` undoes it."""
+        """Plain values, for a file.
+
+        Returns
+        -------
+        dict
+            ``RunSpec(**document)`` undoes it.
+        """
         return {
             "dataset": self.dataset,
             "connectivity": self.connectivity,
@@ -146,7 +155,13 @@ class Grid:
             check_run(run)
 
     def runs(self):
-        """All runs, list of RunSpec, seed by seed, so that every row of the table fills early."""
+        """All runs, seed by seed, so that every row of the table fills early.
+
+        Returns
+        -------
+        list of RunSpec
+            Each once.
+        """
         found = {}
         plans = {dataset: self._plan(dataset) for dataset in self.datasets}
         longest = max(len(seeds) for seeds, _ in plans.values())
@@ -183,7 +198,13 @@ class Grid:
             yield dict(zip(used, values, strict=True))
 
     def to_json(self):
-        """Plain values, as a grid file has them."""
+        """Plain values, as a grid file has them.
+
+        Returns
+        -------
+        dict
+            What :func:`~numpy_setlstm.experiment.grid_from` takes.
+        """
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 

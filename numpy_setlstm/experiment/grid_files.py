@@ -12,7 +12,8 @@ except ImportError:  # Python 3.10
 
 _KEYS = ("datasets", "connectivities", "seeds", "settings", "only")
 
-# Dense, static and evolved networks, the small dense one and the tf-idf model, where a run takes a minute at most.
+#: A grid to try things with: dense, static and evolved networks, the small dense one and the tf-idf
+#: model, where a run takes a minute at most.
 QUICK = {
     "datasets": ["demo", "sanders"],
     "connectivities": ["dense", "static", "set", "dense-small", "tfidf"],
@@ -41,6 +42,15 @@ def read_grid(path):
         If the file is neither, cannot be read, or does not hold a grid.
     FileNotFoundError
         If there is no such file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "grid.json"
+    ...     _ = path.write_text('{"datasets": ["sanders"], "connectivities": ["dense", "set"], "seeds": 3}')
+    ...     print(len(read_grid(path).runs()))
+    6
     """
     path = Path(path)
     if path.suffix not in (".toml", ".json"):
@@ -60,7 +70,24 @@ def read_grid(path):
 
 
 def grid_from(document, where="the grid"):
-    """Make a Grid out of plain values, as a grid file has them; GridError if a key is unknown or missing.
+    """Make a Grid out of plain values, as a grid file has them.
+
+    Parameters
+    ----------
+    document : dict
+        With the keys of :class:`~numpy_setlstm.experiment.Grid`; ``seeds`` may also be how many, 1 by default.
+    where : str, default "the grid"
+        What an error calls them, such as the name of a file.
+
+    Returns
+    -------
+    Grid
+        Checked.
+
+    Raises
+    ------
+    GridError
+        If a key is unknown or missing, or a value is none that :class:`~numpy_setlstm.experiment.Grid` takes.
 
     Examples
     --------
@@ -79,7 +106,22 @@ def grid_from(document, where="the grid"):
 
 
 def parse_seeds(text):
-    """Seeds of an option: "0,1,2" are these three, "5" is how many.
+    """Seeds of an option on the command line.
+
+    Parameters
+    ----------
+    text : str
+        "0,1,2" are these three, "5" is how many.
+
+    Returns
+    -------
+    int or list of int
+        How many, or which.
+
+    Raises
+    ------
+    GridError
+        If it is neither.
 
     Examples
     --------
@@ -93,7 +135,24 @@ def parse_seeds(text):
 
 
 def parse_setting(text):
-    """Name and values of an option "zeta=0.1,0.3"; a single value is no list.
+    """Name and values of an option on the command line.
+
+    Parameters
+    ----------
+    text : str
+        Such as "zeta=0.1,0.3".
+
+    Returns
+    -------
+    name : str
+        As it stands there.
+    values : number, str, bool, None, or list of these
+        A single value is no list.
+
+    Raises
+    ------
+    GridError
+        If there is no name or no value.
 
     Examples
     --------

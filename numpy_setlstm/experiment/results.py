@@ -12,6 +12,7 @@ from numpy_setlstm.measures import turnover as turnover_of_groups
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import connection_counts
 
+#: What the file of a trained network is called in its folder.
 MODEL_FILE = "model.npz"
 
 
@@ -32,6 +33,16 @@ def run(clf, reviews, *, resume=False, checkpoint_path=None):
     -------
     dict
         Of plain numbers and text, ready for JSON: see :func:`result_of`.
+
+    Examples
+    --------
+    >>> from numpy_setlstm import SetLSTMClassifier
+    >>> from numpy_setlstm.experiment import demo_reviews
+    >>> reviews = demo_reviews(train_texts=60, test_texts=20)
+    >>> clf = SetLSTMClassifier(embedding_dim=8, hidden_size=8, density=0.3, n_epochs=2, random_state=0)
+    >>> result = run(clf, reviews)
+    >>> result["connectivity"], result["epochs"], 0 <= result["test_accuracy"] <= 1
+    ('set', 2, True)
     """
     labels = np.array(reviews.label_names)[reviews.train_labels]
     clf.fit(reviews.train_texts, labels, resume=resume, checkpoint_path=checkpoint_path)
@@ -57,6 +68,17 @@ def result_of(clf, reviews, predicted=None):
         ``seconds`` of all epochs, evaluations and SET steps, also those before an interruption, and
         ``seconds_per_epoch``; ``peak_memory_mib`` of the process so far; ``turnover`` (see :func:`turnover`); the
         curves; the parameters of the classifier that differ from the default.
+
+    Examples
+    --------
+    >>> from numpy_setlstm import SetLSTMClassifier
+    >>> from numpy_setlstm.experiment import demo_reviews
+    >>> reviews = demo_reviews(train_texts=60, test_texts=20)
+    >>> clf = SetLSTMClassifier(embedding_dim=8, hidden_size=8, density=0.3, n_epochs=2, random_state=0)
+    >>> labels = np.array(reviews.label_names)[reviews.train_labels]
+    >>> result = result_of(clf.fit(reviews.train_texts, labels), reviews)
+    >>> result["parameters"] == clf.n_parameters_, result["train_texts"]
+    (True, 60)
     """
     if predicted is None:
         predicted = clf.predict(reviews.test_texts)
@@ -103,6 +125,17 @@ def turnover(state):
     dict of str to dict of str to list of float
         For W_x and W_h by gate, for E by band of words (ids are ranks of frequency): of the connections that the group
         had, the fraction that was pruned, one number per SET step. Rare words hardly train, so what they lose is luck.
+
+    Examples
+    --------
+    >>> from numpy_setlstm import SetLSTMClassifier
+    >>> from numpy_setlstm.experiment import demo_reviews
+    >>> reviews = demo_reviews(train_texts=60, test_texts=20)
+    >>> clf = SetLSTMClassifier(embedding_dim=8, hidden_size=8, density=0.3, n_epochs=2, random_state=0)
+    >>> labels = np.array(reviews.label_names)[reviews.train_labels]
+    >>> shares = turnover(clf.fit(reviews.train_texts, labels).training_state_)
+    >>> list(shares["W_h"]), len(shares["W_h"]["f"])  # one SET step between two epochs
+    (['i', 'f', 'o', 'g'], 1)
     """
     result = {}
     for name, topology in state.initial_topologies.items():
@@ -117,7 +150,19 @@ def turnover(state):
 
 
 def peak_memory_mib():
-    """Largest resident memory of this process so far, in MiB; None where the system does not tell (Windows)."""
+    """Largest resident memory of this process so far.
+
+    Returns
+    -------
+    float or None
+        In MiB; None where the system does not tell (Windows).
+
+    Examples
+    --------
+    >>> peak = peak_memory_mib()
+    >>> peak is None or peak > 10
+    True
+    """
     try:
         import resource
     except ImportError:
@@ -127,7 +172,17 @@ def peak_memory_mib():
 
 
 def format_table(results):
-    """One line per result: connectivity, parameters, share of the dense count, test accuracy, seconds.
+    """One line per result, as text.
+
+    Parameters
+    ----------
+    results : list of dict
+        From :func:`result_of`.
+
+    Returns
+    -------
+    str
+        Connectivity, parameters, share of the dense count, test accuracy and seconds, below a line that says so.
 
     Examples
     --------
@@ -164,6 +219,18 @@ def write_json(path, document):
     ----------
     path : str or Path
     document : dict
+        Anything that JSON can hold.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(Path(folder) / "results.json", {"runs": []})
+    ...     print((Path(folder) / "results.json").read_text())
+    {
+     "runs": []
+    }
     """
     with replacing(path) as file:
         file.write(json.dumps(document, indent=1).encode())

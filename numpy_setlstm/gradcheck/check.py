@@ -40,7 +40,7 @@ def check_gradients(
         The steps of the two methods.
     gates : sequence of str
         The gates whose blocks stand side by side in a recurrent layer's arrays, for the diagnoses only.
-    tokens : ndarray of int, optional
+    tokens : ndarray of shape (N, T), int, optional
         The rows that are looked up in an embedding, for the diagnoses only.
     raises : bool
         Whether to raise when something is wrong; False returns the report in any case.

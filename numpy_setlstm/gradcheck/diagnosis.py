@@ -11,6 +11,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 
+#: The order of the gates that the diagnoses go by, unless another is given.
 GATES = ("i", "f", "o", "g")
 
 
@@ -27,6 +28,15 @@ class Diagnosis:
         The arrays that it explains.
     text : str
         The cause in words, with what to look for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numpy_setlstm.gradcheck import check_gradients
+    >>> params, grads = {"w": np.array([1.0, 2.0])}, {"w": np.array([6.0, 24.0])}
+    >>> report = check_gradients(lambda p: (p["w"] ** 3).sum(), params, grads, raises=False)
+    >>> [diagnosis.kind for diagnosis in report.diagnoses]
+    ['factor']
     """
 
     kind: str

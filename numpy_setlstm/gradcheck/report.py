@@ -7,7 +7,13 @@ import numpy as np
 
 
 class GradientMismatchError(AssertionError):
-    """The analytic gradient is not the gradient of the loss; `report` holds everything that was found."""
+    """The analytic gradient is not the gradient of the loss; the attribute `report` holds what was found.
+
+    Parameters
+    ----------
+    report : GradientReport
+        Everything that was found.
+    """
 
     def __init__(self, report):
         super().__init__(report.message())
@@ -50,6 +56,15 @@ class ArrayReport:
         there.
     kinks : int
         How many entries were accepted because the loss has a kink there, and any slope in between is right.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numpy_setlstm.gradcheck import check_gradients
+    >>> params, grads = {"w": np.array([1.0, 2.0])}, {"w": np.array([3.0, 11.0])}
+    >>> array = check_gradients(lambda p: (p["w"] ** 3).sum(), params, grads, raises=False)["w"]
+    >>> array.place, array.analytic, array.numeric, array.status
+    ('w[1]', 11.0, 12.0, 'WRONG')
     """
 
     name: str
@@ -115,6 +130,15 @@ class GradientReport:
         Likely causes; empty when nothing is wrong or no cause is certain.
     loss : float
         The loss at the point of the check.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numpy_setlstm.gradcheck import check_gradients
+    >>> params, grads = {"w": np.array([1.0, 2.0])}, {"w": np.array([3.0, 12.0])}
+    >>> report = check_gradients(lambda p: (p["w"] ** 3).sum(), params, grads)
+    >>> report.ok, report.method, report["w"].checked
+    (True, 'complex', 2)
     """
 
     arrays: tuple
@@ -146,7 +170,13 @@ class GradientReport:
         raise KeyError(f"{name!r} was not checked; checked were {[a.name for a in self.arrays]}")
 
     def message(self):
-        """Return the text of the assertion: the worst entry, the likely causes, the table."""
+        """Return the text of the assertion: the worst entry, the likely causes, the table.
+
+        Returns
+        -------
+        str
+            Several lines.
+        """
         worst = self.worst
         lines = [
             f"{worst.place}: analytic {worst.analytic:.10g}, numeric {worst.numeric:.10g}, "

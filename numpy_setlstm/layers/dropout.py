@@ -54,8 +54,13 @@ def dropout_mask(shape, rate, rng, dtype):
 
     Returns
     -------
-    ndarray or None
+    ndarray of shape `shape`, or None
         0 where a number is left out, 1 / (1 - rate) elsewhere; None if nothing is.
+
+    Raises
+    ------
+    ValueError
+        If `rate` is outside its range.
 
     Examples
     --------
@@ -76,7 +81,8 @@ def dropout_backward(dy, keep):
 
     Parameters
     ----------
-    dy : ndarray
+    dy : ndarray of any shape
+        Gradient of the loss with respect to the output.
     keep : ndarray of the shape of `dy`, or None
         The cache of the forward pass.
 

@@ -99,6 +99,7 @@ def sum_per_word(dx, places, n_words):
     places : ndarray of shape (M,), int
         Word of each row, from 0 to n_words - 1; every word occurs.
     n_words : int
+        U, the number of sums.
 
     Returns
     -------
@@ -120,7 +121,29 @@ def sum_per_word(dx, places, n_words):
 
 
 def check_tokens(tokens, n_words):
-    """Raise a TypeError or ValueError unless `tokens` is an (N, T) integer array of ids below `n_words`."""
+    """Refuse what are no word ids.
+
+    Parameters
+    ----------
+    tokens : ndarray of shape (N, T), int
+        Word ids.
+    n_words : int
+        V: ids have to be at least 0 and below it.
+
+    Raises
+    ------
+    TypeError
+        If `tokens` are no integer array.
+    ValueError
+        If they have another number of axes, or an id is out of range.
+
+    Examples
+    --------
+    >>> check_tokens(np.array([[0, 3, 1]]), 4)
+    >>> check_tokens(np.array([0, 3, 1]), 4)
+    Traceback (most recent call last):
+    ValueError: tokens have shape (3,); expected (N, T): N texts of T word ids, see pad_sequences
+    """
     if not isinstance(tokens, np.ndarray) or tokens.dtype.kind not in "iu":
         kind = getattr(tokens, "dtype", type(tokens).__name__)
         raise TypeError(f"tokens are {kind}; expected an integer array of word ids: np.asarray(ids, dtype=np.int32)")

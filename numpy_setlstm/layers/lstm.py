@@ -29,6 +29,7 @@ import numpy as np
 
 from numpy_setlstm.sparse import multiplier, weight_gradient
 
+#: The order of the gates in the columns of W_x, W_h and b: input, forget and output gate, candidate.
 GATES = ("i", "f", "o", "g")
 
 
@@ -42,6 +43,13 @@ class LSTMGradients(NamedTuple):
     dW_h : ndarray of shape (H, 4H), or (nnz,) aligned with ``W_h.values``
     db : ndarray of shape (4H,)
     dh0, dc0 : ndarray of shape (N, H)
+
+    Examples
+    --------
+    >>> h, cache = lstm_forward(np.ones((1, 2, 3)), np.ones((3, 8)), np.ones((2, 8)), np.zeros(8))
+    >>> gradients = lstm_backward(np.ones_like(h), cache)
+    >>> gradients.dx.shape, gradients.dW_h.shape
+    ((1, 2, 3), (2, 8))
     """
 
     dx: np.ndarray
@@ -57,6 +65,16 @@ def sigmoid(z):
 
     Written as :math:`(1 + \tanh(z/2)) / 2`, which is the same and cannot overflow: :eq:`lstm-sigmoid` in
     docs/derivations/lstm.md.
+
+    Parameters
+    ----------
+    z : ndarray
+        Of any shape.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `z`.
 
     Examples
     --------

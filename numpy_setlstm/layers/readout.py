@@ -19,6 +19,7 @@ def linear_forward(h, W, b):
     -------
     logits : ndarray of shape (N, C)
     cache : tuple
+        What :func:`linear_backward` needs.
 
     Raises
     ------
@@ -62,7 +63,17 @@ def linear_backward(dlogits, cache):
 
 
 def softmax(logits):
-    """Probabilities of the classes, rows that sum to 1; ndarray of shape (N, C).
+    """Probabilities of the classes.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (N, C)
+        Of any size: the largest of each row is taken away first.
+
+    Returns
+    -------
+    ndarray of shape (N, C)
+        In [0, 1]; rows sum to 1.
 
     Examples
     --------
@@ -86,6 +97,7 @@ def cross_entropy_forward(logits, labels):
     loss : scalar
         In nats; log(C) for a guess without any knowledge.
     cache : tuple
+        What :func:`cross_entropy_backward` needs.
 
     Raises
     ------

@@ -70,6 +70,8 @@ def expected_degrees(shape, nnz, axis=0, *, reserved_rows=0):
 
     .. math:: P(k) = \binom{m}{k} \binom{N - m}{nnz - k} \Big/ \binom{N}{nnz}
 
+    Source: counting; any textbook of probability has the distribution.
+
     Examples
     --------
     >>> expected_degrees((2, 2), 2).round(3)  # of the 6 pairs of cells, 1 is in the other column, 4 in both
@@ -97,9 +99,16 @@ def expected_dispersion(shape, nnz, axis=0, *, reserved_rows=0):
     float
         A little below 1, since a connection takes a cell away from the others; 0 without connections.
 
-    Notes ----- The variance of the hypergeometric distribution over its mean is :math:`(1 - m / N) (N - nnz) / (N -
-    1)`, with m cells of a unit among N. It is the expectation of :func:`~numpy_setlstm.topology.dispersion` too, and
-    not only its limit: the mean degree is the same in every graph with that many connections.
+    Notes
+    -----
+    The variance of the hypergeometric distribution over its mean, with m cells of a unit among N:
+
+    .. math:: (1 - m / N) (N - nnz) / (N - 1)
+
+    Source: mean and variance of the hypergeometric distribution, in any textbook of probability.
+
+    It is the expectation of :func:`~numpy_setlstm.topology.dispersion` too, and not only its limit: the mean degree is
+    the same in every graph with that many connections.
 
     Examples
     --------
@@ -115,10 +124,13 @@ def random_dispersions(shape, nnz, axis, rng, *, n_draws=200, reserved_rows=0):
 
     Parameters
     ----------
-    shape, nnz, axis, reserved_rows
+    shape, nnz, axis
         See :func:`expected_degrees`.
     rng : numpy.random.Generator
     n_draws : int, default 200
+        How many graphs.
+    reserved_rows : int, default 0
+        See :func:`degree_counts`.
 
     Returns
     -------

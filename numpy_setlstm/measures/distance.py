@@ -121,6 +121,12 @@ class Matching:
         Mean distance between the sets of inputs of matched hidden units, all gates and both matrices together.
     input_matrix, recurrent_matrix : float
         The same for the inputs in W_x alone, and in W_h alone.
+
+    Examples
+    --------
+    >>> same = np.arange(2)
+    >>> Matching(same, same, embedding=0.2, lstm=0.4, input_matrix=0.3, recurrent_matrix=0.5).distance
+    0.30000000000000004
     """
 
     dimensions: np.ndarray
@@ -158,9 +164,10 @@ def topological_distance(a, b, *, matched=True):
     ImportError
         If SciPy is not installed and `matched` is true.
 
-    Notes ----- 1. The rows of E are words, the same in both. So embedding dimensions are matched by the sets of words
-    that own them.
-       If E is dense nothing tells one dimension from another, and they are taken in the order in which they stand.
+    Notes
+    -----
+    1. The rows of E are words, the same in both. So embedding dimensions are matched by the sets of words that own
+       them. If E is dense nothing tells one dimension from another, and they are taken in the order they stand in.
     2. A hidden unit's set of inputs is that of pairs (gate, input). Units are matched by their inputs in W_x, with the
        dimensions named as in the first network.
     3. Now that each unit has a partner, the inputs in W_h can be compared too; units are matched by all their inputs.
@@ -292,6 +299,13 @@ def permuted(network, dimensions, units):
     Returns
     -------
     dict of str to Topology
+
+    Examples
+    --------
+    >>> W = Topology((2, 8), np.array([0]), np.array([2]))  # from unit 0 to unit 0 of the forget gate
+    >>> other = permuted({"W_x": W, "W_h": W}, np.arange(2), np.array([1, 0]))["W_h"]
+    >>> other.rows.tolist(), other.cols.tolist()  # both are unit 1 now
+    ([1], [3])
     """
     network, H = sparse_parts(network), len(units)
     columns = np.concatenate([gate * H + units for gate in range(len(GATES))])

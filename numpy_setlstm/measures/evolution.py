@@ -7,7 +7,8 @@ from numpy_setlstm.sparse import SparseMatrix, Topology
 from numpy_setlstm.topology import set_step
 
 RESERVED_ROWS = {"E": 1}  # the embedding's first row, the padding, has no connections and never gets any
-WORD_BANDS = (102, 1002)  # first ids after the 100 commonest words, and after the 1,000 commonest
+WORD_BANDS = (102, 1002)  #: First ids after the 100 commonest words, and after the 1,000 commonest
+#: What a table calls the bands of :data:`WORD_BANDS`.
 WORD_BAND_NAMES = ("words 1 to 100", "words 101 to 1000", "words beyond 1000")
 
 
@@ -29,9 +30,11 @@ def matched_null(initial, steps, rng, *, reserved_rows=0):
     -------
     list of SetStep
 
-    Notes ----- The model of :func:`~numpy_setlstm.topology.null_evolution`, for a fraction that may change from step to
-    step: old and new connections have normally distributed weights, of which the smallest are pruned. (Sign by sign or
-    over all, that is the same but for chance where the signs are balanced.)
+    Notes
+    -----
+    The model of :func:`~numpy_setlstm.topology.null_evolution`, for a fraction that may change from step to step: old
+    and new connections have normally distributed weights, of which the smallest are pruned. (Sign by sign or over all,
+    that is the same but for chance where the signs are balanced.)
 
     Examples
     --------
@@ -124,7 +127,9 @@ def ever_tried(initial, steps, *, reserved_rows=0):
     ndarray of shape (n_steps + 1,)
         Starts at the density and never falls.
 
-    Notes ----- Source: S. Liu, L. Yin, D. C. Mocanu and M. Pechenizkiy (2021), "Do We Actually Need Dense
+    Notes
+    -----
+    Source: S. Liu, L. Yin, D. C. Mocanu and M. Pechenizkiy (2021), "Do We Actually Need Dense
     Over-Parameterization? In-Time Over-Parameterization in Sparse Training", arXiv:2102.02887: sparse training can do
     as well as dense training if it has tried enough of the possible connections over time.
 
@@ -159,12 +164,16 @@ def expected_ever_tried(initial, steps, *, reserved_rows=0):
     -------
     ndarray of shape (n_steps + 1,)
 
-    Notes ----- Of N cells, nnz have a connection and R have had one at some time. A step frees n cells and draws n of
-    the N - nnz + n that are free now; N - R of these have never been tried, whichever were pruned. So
+    Notes
+    -----
+    Of N cells, nnz have a connection and R have had one at some time. A step frees n cells and draws n of the
+    N - nnz + n that are free now; N - R of these have never been tried, whichever were pruned. So
 
     .. math:: \mathbb{E} R' = R + n \frac{N - R}{N - nnz + n}
 
     Training can make no difference to it: only another rule of growth can, or chance.
+
+    Source: our own count.
 
     Examples
     --------
@@ -234,6 +243,7 @@ def turnover(initial, steps, group_of, n_groups):
     group_of : callable
         From rows and columns to groups: :func:`gates_of` an LSTM's shape, :func:`word_bands`, or your own.
     n_groups : int
+        Groups are numbered from 0 to `n_groups` - 1.
 
     Returns
     -------

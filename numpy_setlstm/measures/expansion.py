@@ -64,6 +64,12 @@ class Expansion:
         The largest singular value and the second.
     mean_row_degree, mean_column_degree : float
         Connections of a row, and of a column.
+
+    Examples
+    --------
+    >>> found = Expansion(sigma_1=5.0, sigma_2=3.9, mean_row_degree=5.0, mean_column_degree=5.0)
+    >>> found.bound, found.is_expander_like
+    (4.0, True)
     """
 
     sigma_1: float
@@ -132,6 +138,7 @@ def gate_of(topology, k, n_gates=4):
     k : int
         Which of the column blocks.
     n_gates : int, default 4
+        How many column blocks there are.
 
     Returns
     -------
@@ -169,9 +176,12 @@ def rewired(topology, rng, *, n_rounds=10):
     -------
     Topology
 
-    Notes ----- Rows are paired at random. Two rows keep the columns that both have; those that only one has are pooled
-    and dealt out at random, to each row as many as it gave. All graphs with these degrees are equally likely after many
-    rounds. Source: G. Strona et al. (2014), "A fast and unbiased procedure to randomize ecological binary matrices with
+    Notes
+    -----
+    Rows are paired at random. Two rows keep the columns that both have; those that only one has are pooled and dealt
+    out at random, to each row as many as it gave. All graphs with these degrees are equally likely after many rounds.
+
+    Source: G. Strona et al. (2014), "A fast and unbiased procedure to randomize ecological binary matrices with
     fixed row and column totals"; trades of all rows at once: C. J. Carstens et al. (2018), "Parallel and I/O-efficient
     randomisation of massive networks using global curveball trades".
 

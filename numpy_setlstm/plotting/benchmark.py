@@ -7,7 +7,8 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullForma
 from numpy_setlstm.benchmark.sweeps import crossing, exponent
 from numpy_setlstm.plotting.style import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, blue, faint, gray
 
-PART_STYLES = {  # colour and hatching: what goes forward is blue, what goes back orange; None: the style's grey
+#: Colour and hatching of the parts of a training step: what goes forward is blue, what goes back orange; None: grey.
+PART_STYLES = {
     "input projection": (SKY_BLUE, None),
     "recurrence forward": (BLUE, None),
     "forward": (BLUE, "//"),
@@ -32,6 +33,13 @@ def plot_benchmark(results):
     -------
     dict of str to matplotlib.axes.Axes
         By a name for a file.
+
+    Examples
+    --------
+    >>> parts = {"forward": 0.2, "backward": 0.3}
+    >>> row = {"description": "V 1,000", "peers": {"numpy_setlstm, sparse": {"parts": parts}}}
+    >>> list(plot_benchmark({"rows": [row]}))
+    ['step_parts_1']
     """
     axes = {}
     for k, row in enumerate(results["rows"], start=1):
@@ -122,6 +130,11 @@ def plot_scaling(connections, amounts, quantity="seconds", ax=None):
     -------
     matplotlib.axes.Axes
         Both axes are logarithmic; the legend tells the exponent of each line's best fit.
+
+    Raises
+    ------
+    ValueError
+        If `quantity` is none of the two.
 
     Examples
     --------

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from numpy_setlstm.plotting.style import ORANGE, VERMILLION, blue, gray
 
 COMPRESSED_POWER, COMPRESSION = -20, 40  # below this power of ten, an axis of steps has 40 times as many per inch
+#: Step sizes below this stand closer together on the axis.
 COMPRESSED_BELOW = 10.0**COMPRESSED_POWER
 
 

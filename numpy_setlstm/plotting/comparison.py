@@ -23,7 +23,7 @@ def plot_accuracies(rows, axes=None, *, metric="test_accuracy", reference="dense
 
     Returns
     -------
-    ndarray of matplotlib.axes.Axes
+    ndarray of shape (n_datasets,), or (n_metrics, n_datasets), of matplotlib.axes.Axes
         As many as `axes` are expected to be.
 
     Raises

@@ -11,7 +11,7 @@ from matplotlib.transforms import offset_copy
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, blue, gray
 
-MAX_DOTS = 20_000  # more connections than that are counted into an image instead
+MAX_DOTS = 20_000  #: More connections than that are counted into an image instead
 MAX_BINS = (128, 256)  # rows and columns of that image
 
 
@@ -77,6 +77,14 @@ def plot_set_step(topology, step, ax=None, *, gates=GATES):
     -----
     A connection that was pruned and by chance grew again in its old cell counts, and is drawn, as regrown:
     its weight and its history are gone. The legend says how many these are.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.topology import erdos_renyi, set_step
+    >>> W = erdos_renyi((32, 128), np.random.default_rng(0), density=0.05)
+    >>> new, step = set_step(W, 0.3, np.random.default_rng(1))
+    >>> ax = plot_set_step(W.topology, step)
+    >>> ax.figure.savefig("step.png")  # doctest: +SKIP
     """
     before, after = topology.keys, step.apply(topology).keys
     grown, pruned = after[step.grown], before[step.pruned]
@@ -113,6 +121,14 @@ def plot_connectivity_change(before, after, ax=None, *, gates=GATES):
     -----
     Two topologies do not tell whether a connection has been there all the time: one that exists both before
     and after counts as kept.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.topology import erdos_renyi, set_step
+    >>> W = erdos_renyi((32, 128), np.random.default_rng(0), density=0.05)
+    >>> new, step = set_step(W, 0.3, np.random.default_rng(1))
+    >>> ax = plot_connectivity_change(W.topology, new.topology)
+    >>> ax.figure.savefig("change.png")  # doctest: +SKIP
     """
     if before.shape != after.shape:
         raise ValueError(f"the shapes differ, {before.shape} and {after.shape}; expected one matrix, twice")

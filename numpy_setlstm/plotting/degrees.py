@@ -87,10 +87,17 @@ def plot_weight_histogram(values, pruned, ax=None, *, n_bins=60):
         Positions of those that are cut, from :func:`numpy_setlstm.topology.prune` or ``step.pruned``.
     ax : matplotlib.axes.Axes, optional
     n_bins : int, default 60
+        Bars, over the range of all weights.
 
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> ax = plot_weight_histogram(np.array([-1.0, -0.1, 0.2, 1.5]), np.array([1, 2]), n_bins=5)
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['kept (2)', 'pruned (2)']
     """
     if ax is None:
         ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()

@@ -31,6 +31,15 @@ def plot_survival(topology, set_steps_by_label, ax=None):
     Survivors do not show by themselves that training protects connections: a weight that happened to start
     large is spared without any training too. Only the difference to the null model can be put down to
     training.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numpy_setlstm.topology import erdos_renyi, null_evolution
+    >>> W = erdos_renyi((32, 128), np.random.default_rng(0), density=0.05)
+    >>> steps = null_evolution(W, 5, 0.3, np.random.default_rng(1))
+    >>> plot_survival(W.topology, {"null model: without training": steps}).get_lines()[0].get_ydata()[0]
+    np.float64(1.0)
     """
     if ax is None:
         ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()
@@ -150,7 +159,8 @@ def plot_evolution(topology, axes=None):
 
     Returns
     -------
-    ndarray of matplotlib.axes.Axes
+    ndarray of shape (n,) of matplotlib.axes.Axes
+        One more than there are matrices; the last is that of what was ever tried.
 
     Examples
     --------

@@ -21,6 +21,7 @@ from numpy_setlstm.plotting.connectivity import MAX_DOTS, dot_diameter, dot_key,
 from numpy_setlstm.plotting.evolution import label_survival
 from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, PURPLE, blue, dashes, faint, line_colors
 
+#: Colours of a GIF: as many as its pictures need, so that the file stays small.
 GIF_COLORS = 64
 EMBEDDED_PNG = re.compile(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=\\\n]+")  # as to_jshtml writes it, over many lines
 BUTTON_SIGNS = {  # for the icons of to_jshtml, whose font would have to be fetched from the web
@@ -296,6 +297,17 @@ def save_animation(animation, path, fps=2):
     ------
     ValueError
         If the path does not end in .gif or `fps` is not positive.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from numpy_setlstm.topology import erdos_renyi, set_step
+    >>> W = erdos_renyi((16, 64), np.random.default_rng(0), density=0.1)
+    >>> new, step = set_step(W, 0.3, np.random.default_rng(1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_animation(animate_evolution(W.topology, [step]), Path(folder) / "evolution.gif")
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['evolution.gif']
     """
     path = Path(path)
     if path.suffix.lower() != ".gif" or not fps > 0:

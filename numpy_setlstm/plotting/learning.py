@@ -21,7 +21,7 @@ def plot_learning_curves(histories, axes=None):
 
     Returns
     -------
-    ndarray of two matplotlib.axes.Axes
+    ndarray of shape (2,) of matplotlib.axes.Axes
 
     Notes
     -----

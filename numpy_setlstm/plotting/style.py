@@ -3,8 +3,11 @@
 import numpy as np
 from matplotlib.colors import to_rgb
 
+#: A colour of M. Okabe and K. Ito (2008), "Color Universal Design".
 ORANGE, SKY_BLUE, GREEN = "#E69F00", "#56B4E9", "#009E73"
+#: A colour of M. Okabe and K. Ito (2008), "Color Universal Design".
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+#: What a picture calls each gate.
 GATE_NAMES = {"i": "input gate i", "f": "forget gate f", "o": "output gate o", "g": "candidate g"}
 
 

@@ -1,0 +1,75 @@
+"""The names that are public: what the packages list, and what the modules to be called define."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+REFERENCE = Path(__file__).parent.parent / "docs" / "api"
+PACKAGES = ("", "gradcheck", "datasets", "measures", "plotting", "experiment")
+MODULES = (
+    "sparse",
+    "topology",
+    "text",
+    "converters",
+    "estimator",
+    "layers.lstm",
+    "layers.embedding",
+    "layers.readout",
+    "layers.dropout",
+    "network",
+    "optimizers",
+    "training",
+    "checkpoint",
+    "rivals",
+)
+
+
+def is_described(thing):
+    """Whether a thing has a docstring of its own: a function or a class, and no constant."""
+    return inspect.isfunction(thing) or inspect.isclass(thing)
+
+
+def public_names():
+    """Where each public function, class and constant is public first: a dict of full names and things."""
+    names, seen = {}, set()
+    for room in (*PACKAGES, *MODULES):
+        module = importlib.import_module(f"numpy_setlstm.{room}".rstrip("."))
+        for name in getattr(module, "__all__", None) or functions_and_classes_of(module):
+            thing = getattr(module, name)
+            if not is_described(thing) or id(thing) not in seen:
+                names[f"{module.__name__}.{name}"] = thing
+                seen.add(id(thing))
+    return names
+
+
+def functions_and_classes_of(module):
+    """The names without underscore of what a module defines itself."""
+    return [
+        name
+        for name, thing in vars(module).items()
+        if not name.startswith("_") and is_described(thing) and thing.__module__ == module.__name__
+    ]
+
+
+def with_methods(names):
+    """The names, and those of the public methods and properties that a class defines itself."""
+    full = []
+    for name, thing in names.items():
+        if is_described(thing):
+            full.append(name)
+        if inspect.isclass(thing):
+            full += [f"{name}.{member}" for member, value in vars(thing).items() if is_public_member(member, value)]
+    return full
+
+
+def is_public_member(name, value):
+    """Whether an entry of a class is a method or property to be called from outside."""
+    is_code = inspect.isfunction(value) or isinstance(value, property | classmethod | staticmethod)
+    return is_code and not name.startswith("_")
+
+
+def names_in_reference():
+    """The names that the pages of the reference list, in their order, with repetitions."""
+    pages = sorted(REFERENCE.glob("*.md"))
+    return [n for page in pages for n in re.findall(r"^ {3}(numpy_setlstm\.\S+)$", page.read_text("utf8"), re.M)]
