@@ -14,6 +14,7 @@ MODULES = (
     "converters",
     "estimator",
     "layers.lstm",
+    "layers.trace",
     "layers.embedding",
     "layers.readout",
     "layers.dropout",

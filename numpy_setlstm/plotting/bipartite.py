@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from numpy_setlstm.plotting.style import ORANGE, blue, gray
 
-MAX_LINES = 300  # connections, beyond which nobody can follow a line any more
+MAX_LINES = 300  #: Connections, beyond which nobody can follow a line any more
 
 
 def plot_bipartite(topology, step=None, ax=None, *, row_names=None, col_names=None):

@@ -93,14 +93,16 @@ def plot_evolution_frame(topology, steps, k, *, null_steps=None):
 
     Parameters
     ----------
-    topology, steps, null_steps
+    topology, steps
         See :func:`animate_evolution`.
     k : int
         After how many of the steps, from 0 to all of them.
+    null_steps : sequence of SetStep, optional
+        See :func:`animate_evolution`.
 
     Returns
     -------
-    ndarray of matplotlib.axes.Axes
+    ndarray of shape (n,) of matplotlib.axes.Axes
         Those of the matrices and, last, those of the survival.
 
     Raises
@@ -344,6 +346,14 @@ def animation_page(animation, fps=2):
     ``to_jshtml`` stores every frame in full colour. These pictures have a few flat colours, so that a palette does, as
     in a GIF, and a film of 40 frames can stand in a notebook. And its buttons need a font from the web; here they have
     signs that every font has, and the page is whole without a network.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.topology import erdos_renyi, set_step
+    >>> W = erdos_renyi((16, 64), np.random.default_rng(0), density=0.1)
+    >>> new, step = set_step(W, 0.3, np.random.default_rng(1))
+    >>> "https://" in animation_page(animate_evolution(W.topology, [step]))  # it needs nothing from elsewhere
+    False
     """
     if not fps > 0:
         raise ValueError(f"fps is {fps}; expected a number above 0")
