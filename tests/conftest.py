@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,25 @@ collect_ignore = ["golden/make_golden.py"]  # a script, and the only file that i
 
 ROOT = Path(__file__).parent.parent
 BUILDS_THE_SITE = ("sphinx", "myst_nb", "numpydoc", "furo", "sphinx_copybutton", "sphinx-mathjax-offline")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM_FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync""".split()
+NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"  # this machine is all that pages can reach
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium, driven by Playwright."""
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="driving a browser needs playwright: the extra 'browser'"
+    )
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: install Debian's package chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, NO_NETWORK])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ TARGETS = (
     "layers/readout.py",
     "layers/lstm.py",
     "layers/fast_lstm.py",
+    "layers/trace.py",
 )
 
 EQUIVALENTS = Path(__file__).with_name("mutation_equivalents.txt")

@@ -1039,6 +1039,29 @@ def lstm_values(package):
                 close(forward(**parameters, kernel=kernel)[0], expected)
 
 
+def traced_states(package):
+    """Gates, memory and hidden state of each step, beside the step itself; NaN in the gates where there is no word."""
+    layer = package.layers.lstm
+    parameters = lstm_parameters(package, "dense")[0]
+    h, cache = layer.lstm_forward(**parameters, mask=MASK)
+    states = package.layers.trace.trace_states(h, cache)
+    assert set(states) == {*"ifogch"} and states["h"] is h
+    c_prev, h_prev = parameters["c0"], parameters["h0"]
+    U = parameters["x"] @ parameters["W_x"] + parameters["b"]  # (N, T, 4H)
+    for t in range(T):
+        gates = np.split(U[:, t] + h_prev @ parameters["W_h"], 4, axis=1)
+        i, f, o = (1 / (1 + np.exp(-z)) for z in gates[:3])
+        g, word = np.tanh(gates[3]), MASK[:, t, None]
+        for name, gate in zip("ifog", (i, f, o, g), strict=True):
+            close(np.nan_to_num(states[name][:, t], nan=9), np.where(word, gate, 9))
+        c_prev = np.where(word, f * c_prev + i * g, c_prev)
+        close(states["c"][:, t], c_prev)
+        h_prev = h[:, t]
+    single = {name: np.asarray(array, np.float32) for name, array in parameters.items()}
+    states = package.layers.trace.trace_states(*layer.lstm_forward(**single, mask=MASK))
+    assert all(array.dtype == np.float32 for array in states.values())
+
+
 def lstm_gradients(package):
     layer = package.layers.lstm
     dh = np.random.default_rng(8).normal(size=(N, T, H))  # every step is read
@@ -1262,5 +1285,6 @@ CHECKS = {
     "layers/fast_embedding.py": (fast_embedding,),
     "layers/readout.py": (readout,),
     "layers/lstm.py": (lstm_step, lstm_values, lstm_types, lstm_gradients, kernels_in_force),
+    "layers/trace.py": (traced_states,),
     "layers/fast_lstm.py": (fast_lstm, fast_lstm_beside_a_thread, fast_lstm_types, whole_network),
 }  # fmt: skip

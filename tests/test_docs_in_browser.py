@@ -2,25 +2,10 @@
 
 import functools
 import http.server
-import shutil
 import threading
 
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="driving a browser needs playwright: the extra 'docs'")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DERIVATION, REFERENCE = "derivations/lstm", "api/generated/numpy_setlstm.measures.expected_degrees"
 FILM, QUICK_START = "notebooks/06_prune_and_regrow", "notebooks/00_quick_start"
 WIDTHS = (1280, 390)
@@ -43,14 +28,6 @@ def address(site):
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,31 +15,11 @@ import pytest
 from PIL import Image
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-WITH_CONTROLS, WITHOUT = NOTEBOOKS / "06_prune_and_regrow.ipynb", NOTEBOOKS / "00_quick_start.ipynb"
-PATH = WITH_CONTROLS if WITH_CONTROLS.exists() else WITHOUT
+PATH = NOTEBOOKS / "06_prune_and_regrow.ipynb"
 SECONDS = float(os.environ.get("NUMPY_SETLSTM_NOTEBOOK_SECONDS", 90))  # as in test_notebooks.py
 TOKEN = "for-this-test-only"
-FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync --window-size=1400,1100""".split()
-NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-def missing():
-    """What this test needs and this machine lacks."""
-    lacks = [f"the library {name} (extra {extra!r})" for name, extra in NEEDED.items() if find_spec(name) is None]
-    if not any(map(shutil.which, BROWSERS)):
-        lacks.append("Chromium")
-    if not shutil.which("chromedriver"):
-        lacks.append("chromedriver (on Debian the package chromium-driver)")
-    return lacks
-
-
-NEEDED = {"selenium": "browser", "jupyterlab": "notebooks", "ipywidgets": "notebooks", "nbformat": "test"}
-pytestmark = [
-    pytest.mark.skipif(bool(missing()), reason=f"a notebook in a browser needs {', '.join(missing())}"),
-    pytest.mark.filterwarnings("default"),  # sockets of the browser's driver are closed by the garbage collector
-]
+MISSING = [name for name in ("jupyterlab", "ipywidgets") if find_spec(name) is None]
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}: the extra 'notebooks'")
 
 
 @pytest.fixture
@@ -78,7 +57,7 @@ def lab(tmp_path):
         )
     try:
         address = f"http://127.0.0.1:{port}"
-        wait_for(lambda: server.poll() is not None or answers(address), SECONDS)
+        wait_for(lambda: server.poll() is not None or answers(address))
         assert server.poll() is None, (tmp_path / "lab.log").read_text()
         yield address
     finally:
@@ -94,43 +73,26 @@ def answers(address):
         return False
 
 
+def wait_for(condition, sleep=time.sleep):
+    """Wait until a condition holds; fail if it does not in time."""
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, f"waited {SECONDS:g} seconds in vain"
+        sleep(0.2)
+
+
 @pytest.fixture
-def browser(tmp_path):
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = next(filter(None, map(shutil.which, BROWSERS)))
-    for flag in [*FLAGS, NO_NETWORK, f"--user-data-dir={tmp_path / 'chromium'}"]:
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    driver.set_page_load_timeout(SECONDS)
-    yield driver
-    driver.quit()
+def page(browser):
+    page = browser.new_page(viewport={"width": 1400, "height": 1100})
+    page.set_default_timeout(SECONDS * 1000)
+    yield page
+    page.close()
 
 
-def wait_for(condition, seconds, every=0.2):
-    """Wait until a condition holds, and return what it gives; fail with its name if it does not in time."""
-    end = time.monotonic() + seconds
-    while True:
-        result = condition()
-        if result:
-            return result
-        assert time.monotonic() < end, f"waited {seconds:g} seconds in vain for {condition.__name__}"
-        time.sleep(every)
-
-
-def find(browser, selector):
-    return browser.find_elements("css selector", selector)
-
-
-def choose_from_menu(browser, menu, entry):
+def choose_from_menu(page, menu, entry):
     """Click an entry of a menu, as a reader does."""
-
-    def labelled(selector, text):
-        return next((element for element in find(browser, selector) if element.text == text), None)
-
-    wait_for(lambda: labelled(".lm-MenuBar-itemLabel", menu), 60).click()
-    wait_for(lambda: labelled(".lm-Menu-itemLabel", entry), 60).click()
+    page.locator(".lm-MenuBar-itemLabel").get_by_text(menu, exact=True).click()
+    page.locator(".lm-Menu-itemLabel").get_by_text(entry, exact=True).click()
 
 
 def kernel_is_ready(lab):
@@ -139,70 +101,62 @@ def kernel_is_ready(lab):
         return [(k["execution_state"], k["connections"]) for k in json.load(answer)] == [("idle", 1)]
 
 
-def prompts(browser):
-    return [element.text for element in find(browser, ".jp-CodeCell .jp-InputArea-prompt")]
+def wait_in(page, condition):
+    """The same, while the page goes on with its work."""
+    wait_for(condition, lambda seconds: page.wait_for_timeout(1000 * seconds))
 
 
-def pictures(browser, selector):
+def prompts(page):
+    return [text.strip() for text in page.locator(".jp-CodeCell .jp-InputArea-prompt").all_inner_texts()]
+
+
+def outputs(page, kind):
+    return page.locator(f"[data-mime-type='application/vnd.jupyter.{kind}']").all_inner_texts()
+
+
+def pictures(page, selector):
     """What the pictures at a place show, as addresses of data."""
-    return [image.get_attribute("src") for image in find(browser, selector)]
+    return page.locator(selector).evaluate_all("images => images.map(image => image.src)")
 
 
-def move_slider(browser):
-    """Move the first slider with the keyboard; the number beside it and the picture below it must change."""
-    from selenium.webdriver.common.keys import Keys
-
-    handle = find(browser, ".widget-slider .noUi-handle")[0]
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
-    readout, shown = (
-        ".widget-slider .widget-readout",
-        ".jupyter-widgets img, .jp-OutputArea-output .widget-interact img",
-    )
-    before = find(browser, readout)[0].text, wait_for(lambda: pictures(browser, shown), 60)
-    key = (
-        Keys.ARROW_LEFT
-        if handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
-        else Keys.ARROW_RIGHT
-    )
-    handle.send_keys(key)
-    wait_for(lambda: find(browser, readout)[0].text != before[0], 60)
-    wait_for(lambda: pictures(browser, shown) not in ([], before[1]), 60)
+def move_slider(page):
+    """Move the first slider with the keyboard; the number beside it and the picture of its cell must change."""
+    slider = page.locator(".widget-slider").first
+    handle, readout = slider.locator(".noUi-handle"), slider.locator(".widget-readout")
+    slider.evaluate("slider => slider.scrollIntoView()")
+    shown = ".jp-CodeCell:has(.widget-slider) img"
+    page.locator(shown).first.wait_for()
+    number, before = readout.inner_text(), pictures(page, shown)
+    at_the_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+    handle.press("ArrowLeft" if at_the_end else "ArrowRight")
+    wait_in(page, lambda: readout.inner_text() != number and pictures(page, shown) not in ([], before))
 
 
-def play_animation(browser):
+def play_animation(page):
     """Start the first animation; its frames must go by."""
-    button = find(browser, ".anim-buttons button[title='Play']")[0]
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+    button = page.locator(".anim-buttons button[title='Play']").first
     frame = "img[id^='_anim_img']"
-    first = wait_for(lambda: pictures(browser, frame), 60)
+    page.locator(frame).first.evaluate("frame => frame.scrollIntoView()")
+    first = pictures(page, frame)
     button.click()
-    wait_for(lambda: pictures(browser, frame) != first, 60)
+    wait_in(page, lambda: pictures(page, frame) != first)
 
 
-def test_a_notebook_runs_by_its_menu_and_its_controls_work(lab, browser, tmp_path):
-    browser.get(f"{lab}/lab/tree/{PATH.name}?token={TOKEN}")
-    wait_for(
-        lambda: kernel_is_ready(lab) and "[ ]:" in prompts(browser), SECONDS
-    )  # Lab drops what it is told to run before its kernel is there
-    n_cells = len(prompts(browser))
-    choose_from_menu(browser, "Run", "Run All Cells")
+def test_a_notebook_runs_by_its_menu_and_its_controls_work(lab, page, tmp_path):
+    page.goto(f"{lab}/lab/tree/{PATH.name}?token={TOKEN}")
+    # Lab drops what it is told to run before its kernel is there
+    wait_in(page, lambda: kernel_is_ready(lab) and "[ ]:" in prompts(page))
+    n_cells = len(prompts(page))
+    choose_from_menu(page, "Run", "Run All Cells")
     expected = [f"[{number}]:" for number in range(1, n_cells + 1)]
-    wait_for(
-        lambda: prompts(browser) == expected or find(browser, "[data-mime-type='application/vnd.jupyter.error']"),
-        SECONDS,
-    )
-    assert prompts(browser) == expected
-    for kind in ("application/vnd.jupyter.error", "application/vnd.jupyter.stderr"):
-        assert [element.text for element in find(browser, f"[data-mime-type='{kind}']")] == []
-    if PATH == WITH_CONTROLS:
-        move_slider(browser)
-        play_animation(browser)
-    else:
-        browser.execute_script(
-            "arguments[0].scrollIntoView({block: 'center'})", find(browser, ".jp-OutputArea img")[-1]
-        )
-    screenshot = tmp_path / "screenshot.png"
-    browser.save_screenshot(str(screenshot))
-    with Image.open(screenshot) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    assert pixels.shape[:2] >= (900, 1300) and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
+    wait_in(page, lambda: prompts(page) == expected or outputs(page, "error"))
+    assert outputs(page, "error") == outputs(page, "stderr") == []
+    assert prompts(page) == expected
+    move_slider(page)
+    page.screenshot(path=tmp_path / "slider.png")
+    play_animation(page)
+    page.screenshot(path=tmp_path / "animation.png")
+    for name in ("slider.png", "animation.png"):
+        with Image.open(tmp_path / name) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        assert pixels.shape[:2] == (1100, 1400) and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100, name

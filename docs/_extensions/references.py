@@ -13,6 +13,7 @@ LISTED = re.compile(r"^ {3}(numpy_setlstm\.\S+)$", re.MULTILINE)
 LINK_BACK = re.compile(
     r"(?P<page>[./]*/api/generated/(?P<name>[\w.]*\.(?P<last>\w+))\.html)#[\w.]*\.(?P=last)(?P<member>(\.\w+)?)(?![\w.])"
 )
+NOTEBOOK = re.compile(r"(?:^|/)notebooks/(\d\d_\w+)(?:\.ipynb)?$")
 TYPES_OF_CONSTANTS = (str, int, float, tuple, dict)
 
 
@@ -71,12 +72,14 @@ def lead_back_from_listings(app, pagename, templatename, context, doctree):
 
 
 def lead_to_notebooks(app, doctree):
-    """Let a link to a notebook's file open its page, instead of a download."""
+    """Let a link to a notebook's file open its page; to MyST it is a download, or a page that is not there."""
     for node in list(doctree.findall(addnodes.download_reference)):
-        name = re.search(r"\.\./notebooks/(\w+)\.ipynb$", node["reftarget"])
-        if name:
+        if name := NOTEBOOK.search(node["reftarget"]):
             page = {"refdomain": "std", "reftype": "doc", "reftarget": f"/notebooks/{name[1]}", "refexplicit": True}
             node.replace_self(addnodes.pending_xref("", *node.children, refdoc=app.env.docname, **page))
+    for node in doctree.findall(addnodes.pending_xref):
+        if node.get("refdomain") == "doc" and (name := NOTEBOOK.search(node["reftarget"])):
+            node["reftarget"] = f"notebooks/{name[1]}"
 
 
 def show_folders_as_text(app, doctree):
