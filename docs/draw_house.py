@@ -23,7 +23,7 @@ FLOORS = {
     3: ("network", "optimizers"),
     2: ("layers", "topology", "measures", "converters"),
     1: ("sparse", "kernels", "products", "threads", "memory"),
-    0: ("gradcheck", "text", "datasets"),
+    0: ("gradcheck", "text", "datasets", "curves"),
 }
 TITLES = {
     6: "command line",

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from numpy_setlstm import cli, plotting
+from numpy_setlstm import cli, curves, plotting
 from numpy_setlstm.benchmark import costs, harness, peers, report, run, sweeps, timing, worker
 from numpy_setlstm.benchmark.harness import Budget, PeerError, Worker, paired_ratios, spread, take_turns
 from numpy_setlstm.benchmark.peers import PART_LABELS, PEERS, load_peer, missing_library
@@ -356,8 +356,8 @@ def test_a_peer_that_does_not_fit_into_memory_is_left_out_with_a_word(tmp_path, 
 
 
 def test_crossing_between_two_densities():
-    assert sweeps.crossing([0.01, 0.1, 1.0], [1, 10, 100], [50, 50, 50]) == pytest.approx(0.5)
-    assert sweeps.crossing([0.01, 0.1], [5, 5], [1, 1]) is None
+    assert curves.crossing([0.01, 0.1, 1.0], [1, 10, 100], [50, 50, 50]) == pytest.approx(0.5)
+    assert curves.crossing([0.01, 0.1], [5, 5], [1, 1]) is None
     rows = [{"density": d, "step": {"sparse": 10 * d, "dense": 1.0, "torch": 20.0}} for d in (0.01, 1.0)]
     assert sweeps.crossings(rows, "step") == {"sparse, dense": pytest.approx(0.1)}
 
@@ -369,7 +369,7 @@ def test_exponents_of_those_that_were_measured():
     ]
     assert sweeps.exponents(rows, "seconds") == {"sparse": pytest.approx(1.0)}
     assert sweeps.exponents(rows, "bytes") == {"sparse": pytest.approx(1.5)}
-    assert math.isnan(sweeps.exponent([1], [1]))
+    assert math.isnan(curves.exponent([1], [1]))
 
 
 def test_a_sweep_without_time_has_its_first_point_only():

@@ -1,5 +1,6 @@
 """README and docs: what stands there runs, and every file that is named exists."""
 
+import graphlib
 import re
 import runpy
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_the_house_imports_never_upwards():
                 assert floors[imported] <= floors[room], f"{path.name} imports {imported}, which is above it"
         if room != "plotting":
             assert "import matplotlib" not in code and "from matplotlib" not in code, path.name
-        if room in ("gradcheck", "text", "datasets"):
+        if room in ("gradcheck", "text", "datasets", "curves"):
             allowed = {room}
             assert set(re.findall(r"^from numpy_setlstm\.(\w+)", code, re.MULTILINE)) <= allowed, path.name
 
@@ -67,6 +68,11 @@ def test_the_drawing_of_the_house_and_its_table_are_up_to_date():
     assert house["DRAWING"].read_text(encoding="utf8") == house["draw"](), f"docs/images/house.svg {again}"
     page = house["PAGE"].read_text(encoding="utf8")
     assert page == house["page_with_table"](page), f"the table of docs/architecture.md {again}"
+
+
+def test_no_rooms_import_each_other_in_a_circle():
+    """TopologicalSorter names the rooms of a circle."""
+    graphlib.TopologicalSorter(runpy.run_path(str(ROOT / "docs" / "draw_house.py"))["find_imports"]()).prepare()
 
 
 def test_contributing_names_the_rooms_of_each_floor():

@@ -1,5 +1,6 @@
 """The whole benchmark, within a time limit; results are saved as they come."""
 
+import json
 import math
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,7 +30,7 @@ from numpy_setlstm.benchmark.report import (
 )
 from numpy_setlstm.benchmark.sweeps import DENSITIES, SMALLEST_HIDDEN, density_sweep, hidden_sizes, size_sweep
 from numpy_setlstm.benchmark.work import N_BATCHES, Work
-from numpy_setlstm.experiment import write_json
+from numpy_setlstm.checkpoint import replacing
 
 QUICK_SECONDS = 180
 REPEATS = 11
@@ -152,7 +153,8 @@ class Run:
 
     def save(self):
         """Write what there is."""
-        write_json(self.output / "results.json", self.results)
+        with replacing(self.output / "results.json") as file:
+            file.write(json.dumps(self.results, indent=1).encode())
 
     def measure_limits(self):
         """Memory bandwidth and BLAS peak."""

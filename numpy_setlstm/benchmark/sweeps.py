@@ -11,6 +11,7 @@ from numpy_setlstm.benchmark.costs import bytes_by_formula, fits
 from numpy_setlstm.benchmark.harness import Budget, PeerError, Worker, spread, start_workers, take_turns
 from numpy_setlstm.benchmark.peers import OURS, PEERS
 from numpy_setlstm.benchmark.work import draw_network
+from numpy_setlstm.curves import crossing, exponent
 from numpy_setlstm.products import make_products
 
 # Ends first, then between: so that a sweep that is cut short covers the whole range, coarsely.
@@ -165,36 +166,6 @@ def density_sweep(names, work, forms, threads, repeats, budget, densities=DENSIT
     return sorted(rows, key=lambda row: row["density"])
 
 
-def crossing(x, a, b):
-    r"""Where two curves cross, by interpolation between their points on logarithmic axes.
-
-    Parameters
-    ----------
-    x : sequence of float
-        Increasing, positive.
-    a, b : sequence of float
-        Positive.
-
-    Returns
-    -------
-    float or None
-        The smallest x at which a is no longer below b, or no longer above it; None if they do not cross.
-
-    Examples
-    --------
-    >>> round(crossing([0.01, 1.0], [1.0, 100.0], [10.0, 10.0]), 3)
-    0.1
-    >>> crossing([1, 2], [1, 2], [3, 4]) is None
-    True
-    """
-    log_x, difference = np.log(x), np.log(a) - np.log(b)
-    for k in range(len(log_x) - 1):
-        before, after = difference[k], difference[k + 1]
-        if before == 0 or before * after < 0:
-            return float(np.exp(log_x[k] + (log_x[k + 1] - log_x[k]) * before / (before - after)))
-    return None
-
-
 def crossings(rows, kind):
     """The densities at which the quickest of a kind changes places with the others.
 
@@ -306,29 +277,6 @@ def _train_at(work, names, forms, threads, repeats, pause):
             above = None if memory["peak"] is None else memory["peak"] - memory["idle"]
             result[name] = {"seconds": spread(turns[name])["median"], "bytes": above}
     return result
-
-
-def exponent(connections, amounts):
-    r"""The :math:`\alpha` of :math:`y \propto n^\alpha` that fits best, by least squares on logarithms.
-
-    Parameters
-    ----------
-    connections, amounts : sequence of float
-        Positive.
-
-    Returns
-    -------
-    float
-        NaN for fewer than two points.
-
-    Examples
-    --------
-    >>> round(exponent([1, 10, 100], [5, 50, 500]), 6)
-    1.0
-    """
-    if len(connections) < 2:
-        return float("nan")
-    return float(np.polyfit(np.log(connections), np.log(amounts), 1)[0])
 
 
 def exponents(rows, quantity):
