@@ -1,8 +1,8 @@
 """The notebooks as pages of the site: copied into ``docs/notebooks`` when it is built.
 
 Sphinx reads pages only from below its own folder. A symbolic link would not survive on every platform, so the files
-are copied; git ignores the copies. On the way, links are made to lead where they led from ``notebooks/``, and a picture
-from another host becomes its text.
+are copied; git ignores the copies. On the way, links are made to lead where they led from ``notebooks/``, a picture
+from another host becomes its text, and cells that need an address that is not known are left out.
 """
 
 import json
@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 REMOTE_PICTURE = re.compile(r"!\[([^\]]*)\]\(https?://[^)]*\)")
+NO_ADDRESS = "OWNER/"  # as long as notebooks/refresh.py knows no address of the repository, what needs it leads nowhere
 RELATIVE_LINK = re.compile(r"\]\(\.\./(docs/)?")
 
 
@@ -21,6 +22,7 @@ def here(text):
 
 def page_of(notebook):
     """The notebook, a dict as in its file, as the site shows it."""
+    notebook["cells"] = [cell for cell in notebook["cells"] if NO_ADDRESS not in "".join(cell["source"])]
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             cell["source"] = here("".join(cell["source"]))

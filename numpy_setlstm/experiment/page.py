@@ -12,6 +12,7 @@ from numpy_setlstm.experiment.tables import (
     NONE,
     NOTE,
     difference_shown,
+    differences_between,
     find_reference,
     make_rows,
     name_of,
@@ -139,6 +140,21 @@ def format_summary(rows, store):
     return markdown_table([names.get(column, column) for column in columns], lines)
 
 
+def format_evolution(rows, store):
+    """What evolving the connections brings, and what sparsity does: evolved beside static and beside small dense ones."""
+    rivals = {"static": "evolved − static", "dense-small": "evolved − small dense"}
+    columns = ["data set", *(f"{title}{kind}" for title in rivals.values() for kind in ("", ", balanced"))]
+    lines = []
+    for row in (row for row in rows if row.connectivity == EVOLVED and row.differences):
+        cells = []
+        for connectivity in rivals:
+            others = [one for one in rows if (one.dataset, one.connectivity) == (row.dataset, connectivity)]
+            differences = differences_between(row, others[0]) if len(others) == 1 else {}
+            cells += [difference_shown(differences.get(name)) for name in ("accuracy", "balanced accuracy")]
+        lines.append([row.dataset, *cells])
+    return markdown_table(columns, lines)
+
+
 def format_distances(rows, store):
     """How far apart the networks of different seeds are, beside what one should compare that with, and how good."""
     columns = ["data set", "network", "seeds", "accuracies", "between seeds", "independent random"]
@@ -229,6 +245,7 @@ def format_cost(rows, store):
 BLOCKS = {
     "verdict": format_verdict,
     "summary": format_summary,
+    "evolution": format_evolution,
     "note": lambda rows, store: NOTE.replace("*", r"\*"),
     "distances": format_distances,
     "topology": format_topology,

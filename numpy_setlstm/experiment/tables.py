@@ -20,7 +20,7 @@ READING_SETTINGS = (*DATA_SETTINGS, "max_length", "vocabulary_size", "padding", 
 NOTE = (
     "Accuracies on the test texts in per cent, mean ± standard deviation over seeds; balanced: mean over both labels. "
     "Differences to dense in points, with the same seed and on the same texts, and their 95 % bootstrap interval over "
-    "seeds and test texts; * one seed, texts only. Share: of the dense network's parameters. Seconds, epochs: mean of "
+    "seeds and test texts; * one seed, texts only. Share: of the dense network's parameters. Times, epochs: mean of "
     "a run."
 )
 
@@ -132,6 +132,11 @@ def compare_with(row, reference):
         row.share = row.mean("share")
         return
     row.share = None if parameters is None or row.connectivity == TFIDF else parameters / reference.mean("parameters")
+    row.differences = differences_between(row, reference)
+
+
+def differences_between(row, reference):
+    """What a row is ahead of another, with the same seeds and on the same texts: dict of metric to difference."""
     ours, theirs = row.by_seed(), reference.by_seed()
     if row.connectivity == TFIDF and row.documents:
         ours = dict.fromkeys(theirs, row.documents[0])
@@ -141,12 +146,10 @@ def compare_with(row, reference):
         if ours[seed].get("data") == theirs[seed].get("data")
     ]
     if not pairs:
-        return
+        return {}
     labels = bits_of(pairs[0][0])[1]
     predicted, references = (np.array([bits_of(pair[k])[0] for pair in pairs]) for k in (0, 1))
-    row.differences = {
-        name: paired_difference(predicted, references, labels, metric) for name, metric in METRICS.items()
-    }
+    return {name: paired_difference(predicted, references, labels, metric) for name, metric in METRICS.items()}
 
 
 def settings_shown(row, rows):
