@@ -156,7 +156,22 @@ def test_the_graph_has_an_arrow_per_edge_and_turns_them_around(ax):
         words = [text.get_text() for text in ax.texts]
         assert {"$x$", "$z$", "$f$", "$c$", "$h$", "tanh"} <= set(words)
         assert ("$do = dh\\,\\tanh c$" in words) == backward
+        (weights,) = [text for text in words if "W_x" in text and "b" in text]
+        assert [f"d{name}" in weights for name in ("W_x", "W_h", "b")] == [backward] * 3
     assert ends[False].isdisjoint(ends[True])
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_no_arrow_of_the_graph_reaches_into_a_box(backward):
+    ax = plot_lstm_step(backward=backward)
+    ax.figure.draw_without_rendering()
+    places = {(x, y) for x, y, words in step_graph.NODES.values() if words}
+    boxes = [text.get_bbox_patch() for text in ax.texts if text.get_text() and text.get_position() in places]
+    assert len(boxes) == len(step_graph.NODES) - 2  # all but the two ends in the next step
+    for text in ax.texts:
+        if arrow := getattr(text, "arrow_patch", None):
+            ends = arrow.get_path().transformed(arrow.get_transform()).vertices
+            assert not any(box.contains_point(point) for point in ends for box in boxes)
 
 
 def test_check_errors_say_how_many_entries_are_wrong(ax):
