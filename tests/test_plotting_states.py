@@ -71,7 +71,7 @@ def test_gates_are_drawn_block_by_block_with_their_numbers(ax):
         assert (image.norm.vmin, image.norm.vmax) == (-1, 1)
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names[:3] == ["input gate i", "forget gate f", "output gate o"] and names[5] == "hidden state h"
-    assert names[4] == f"memory c (÷ {np.abs(states['c']).max():.3g})"
+    assert names[4] == f"memory c\n(colours ÷ {np.abs(states['c']).max():.3g})"
     assert [label.get_text() for label in ax.get_xticklabels()] == WORDS
     assert [label.get_text() for label in ax.child_axes[0].get_yticklabels()] == ["a", "b", "c"] * 6
     written = [float(text.get_text().replace("\N{MINUS SIGN}", "-")) for text in ax.texts]
@@ -141,6 +141,13 @@ def test_gradient_norms_are_shares_counted_back_from_the_loss(ax):
     np.testing.assert_allclose([prediction.get_xdata(), prediction.get_ydata()], [[0, 2], [1, 0.25]])
     assert a.get_color() == prediction.get_color() != b.get_color()
     assert ax.get_yscale() == "log"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_the_legend_of_gradient_norms_can_name_the_predictions(ax):
+    plot_gradient_norms({"a": np.array([1.0, 2.0])}, ax, predictions={"a": 0.5}, prediction_label="as predicted")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "as predicted"]
+    assert [line.get_linestyle() for line in ax.get_legend().get_lines()] == ["-", "--"]
 
 
 # The graph of a step, and what a check found
