@@ -47,7 +47,7 @@ def plot_gates(words, states, ax=None, *, units=None, numbers=None):
     >>> states = {"f": np.array([[0.9], [0.1]]), "c": np.array([[1.0], [-3.0]])}
     >>> ax = plot_gates(["good", "bad"], states)
     >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['forget gate f', 'memory c\\n(colours ÷ 3)']
+    ['forget gate f', 'memory c\n(colours ÷ 3)']
     """
     H = _check_states(words, states)
     height = len(states) * (H + GAP)
