@@ -1,6 +1,7 @@
 """The notebooks run from top to bottom, are committed as run in that order, and are fit to read."""
 
 import base64
+import inspect
 import io
 import json
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from numpy_setlstm.layers.lstm import lstm_step_backward
 
 nbclient = pytest.importorskip("nbclient", reason="running notebooks needs nbclient and ipykernel: the extra 'test'")
 nbformat = pytest.importorskip("nbformat")
@@ -107,6 +110,16 @@ def test_readme_has_it_in_its_table_with_a_small_picture(path):
     row = f"[![{thumbnails.TITLES[path.stem]}](docs/images/notebooks/{path.stem}.png)](notebooks/{path.name})"
     assert row in (ROOT / "README.md").read_text(encoding="utf8")
     assert 1000 < (thumbnails.FOLDER / f"{path.stem}.png").stat().st_size <= 40_000
+
+
+def test_the_lines_derived_in_02_are_those_of_the_package():
+    code = "\n".join(cell.source for cell in cells_of(NOTEBOOKS[2], "code"))
+    packaged = [line.split("  #")[0].strip() for line in inspect.getsource(lstm_step_backward).splitlines()]
+    lines = packaged[packaged.index("do = dh * tanh_c") : packaged.index("return dz, dc_prev")]
+    derived = [line.split("  #")[0] for line in code.splitlines()]
+    assert len(lines) == 7
+    for line in lines:
+        assert line in derived
 
 
 # The command that runs them and writes them back

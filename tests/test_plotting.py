@@ -103,6 +103,30 @@ def test_connectivity_draws_a_dot_per_connection(W, ax):
     assert [line.get_xdata()[0] for line in ax.lines] == [9.5, 19.5, 29.5]
 
 
+def ticks_of(ax):
+    """From the column of each tick to its number."""
+    return dict(zip(ax.get_xticks().tolist(), [label.get_text() for label in ax.get_xticklabels()], strict=True))
+
+
+def test_each_gates_units_are_numbered_from_zero():
+    W = erdos_renyi((3, 12), np.random.default_rng(0), density=0.5)
+    for ax in (plot_connectivity(W), plot_connectivity_change(W.topology, W.topology)):
+        assert ticks_of(ax) == {column: str(column % 3) for column in range(12)}
+        assert ax.get_xlabel() == "to unit (column of each gate)"
+    large = ticks_of(plot_connectivity(Topology((128, 512), np.empty(0, int), np.empty(0, int))))
+    assert large == {128 * gate + unit: str(unit) for gate in range(4) for unit in (0, 50, 100)}
+    without = plot_connectivity(Topology((5000, 7), np.empty(0, int), np.empty(0, int)), gates=())
+    assert without.get_xlabel() == "to unit (column)"
+
+
+@pytest.mark.parametrize("H", [1, 2, 5, 16, 48, 50, 100, 256, 1000, 1024])
+def test_numbers_of_units_stay_clear_of_the_next_gate(H):
+    ticks = connectivity._unit_ticks(H)
+    assert ticks[0] == 0 and ticks[-1] < H and len(ticks) <= 5 and ticks[-1] >= 0.45 * (H - 1)
+    assert len(set(np.diff(ticks))) <= 1
+    assert H - ticks[-1] >= 0.4 * np.diff(ticks).max(initial=1)
+
+
 @pytest.mark.parametrize(("shape", "gates"), [((300, 1200), GATES), ((301, 1204), GATES), ((5000, 7), ())])
 def test_connectivity_of_a_large_matrix_is_a_binned_image_that_loses_no_connection(shape, gates, monkeypatch):
     monkeypatch.setattr(connectivity, "MAX_DOTS", 1000)

@@ -71,7 +71,7 @@ def test_gates_are_drawn_block_by_block_with_their_numbers(ax):
         assert (image.norm.vmin, image.norm.vmax) == (-1, 1)
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names[:3] == ["input gate i", "forget gate f", "output gate o"] and names[5] == "hidden state h"
-    assert names[4] == f"memory c (÷ {np.abs(states['c']).max():.3g})"
+    assert names[4] == f"memory c\n(colours ÷ {np.abs(states['c']).max():.3g})"
     assert [label.get_text() for label in ax.get_xticklabels()] == WORDS
     assert [label.get_text() for label in ax.child_axes[0].get_yticklabels()] == ["a", "b", "c"] * 6
     written = [float(text.get_text().replace("\N{MINUS SIGN}", "-")) for text in ax.texts]
@@ -141,6 +141,13 @@ def test_gradient_norms_are_shares_counted_back_from_the_loss(ax):
     np.testing.assert_allclose([prediction.get_xdata(), prediction.get_ydata()], [[0, 2], [1, 0.25]])
     assert a.get_color() == prediction.get_color() != b.get_color()
     assert ax.get_yscale() == "log"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_the_legend_of_gradient_norms_can_name_the_predictions(ax):
+    plot_gradient_norms({"a": np.array([1.0, 2.0])}, ax, predictions={"a": 0.5}, prediction_label="as predicted")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "as predicted"]
+    assert [line.get_linestyle() for line in ax.get_legend().get_lines()] == ["-", "--"]
 
 
 # The graph of a step, and what a check found
@@ -156,7 +163,22 @@ def test_the_graph_has_an_arrow_per_edge_and_turns_them_around(ax):
         words = [text.get_text() for text in ax.texts]
         assert {"$x$", "$z$", "$f$", "$c$", "$h$", "tanh"} <= set(words)
         assert ("$do = dh\\,\\tanh c$" in words) == backward
+        (weights,) = [text for text in words if "W_x" in text and "b" in text]
+        assert [f"d{name}" in weights for name in ("W_x", "W_h", "b")] == [backward] * 3
     assert ends[False].isdisjoint(ends[True])
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_no_arrow_of_the_graph_reaches_into_a_box(backward):
+    ax = plot_lstm_step(backward=backward)
+    ax.figure.draw_without_rendering()
+    places = {(x, y) for x, y, words in step_graph.NODES.values() if words}
+    boxes = [text.get_bbox_patch() for text in ax.texts if text.get_text() and text.get_position() in places]
+    assert len(boxes) == len(step_graph.NODES) - 2  # all but the two ends in the next step
+    for text in ax.texts:
+        if arrow := getattr(text, "arrow_patch", None):
+            ends = arrow.get_path().transformed(arrow.get_transform()).vertices
+            assert not any(box.contains_point(point) for point in ends for box in boxes)
 
 
 def test_check_errors_say_how_many_entries_are_wrong(ax):

@@ -5,7 +5,7 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.transforms import offset_copy
 
 from numpy_setlstm.layers.lstm import GATES
@@ -24,7 +24,8 @@ def plot_connectivity(topology, ax=None, *, gates=GATES):
         Or a SparseMatrix.
     ax : matplotlib.axes.Axes, optional
     gates : sequence of str
-        Names of the column blocks; empty for a matrix without, such as an embedding.
+        Names of the column blocks; empty for a matrix without, such as an embedding. The columns of each block are
+        numbered from 0 to H - 1.
 
     Returns
     -------
@@ -164,7 +165,10 @@ def _plot_change(topology, groups, ax, gates):
 
 
 def _matrix_axes(ax, shape, gates):
-    """Axes for a matrix, row 0 at the top, with the gates' names above and borders between them."""
+    """Axes for a matrix, row 0 at the top, with the gates' names above and borders between them.
+
+    Each gate's columns are numbered by themselves, 0 to H - 1: column k * H + j leads to unit j.
+    """
     if gates and shape[1] % len(gates):
         raise ValueError(f"{shape[1]} columns are not divisible by {len(gates)} gates; use gates=() without")
     n_rows, n_cols = shape
@@ -182,7 +186,17 @@ def _matrix_axes(ax, shape, gates):
         names = [GATE_NAMES.get(gate, gate) for gate in gates]
         top.set_xticks([(k + 0.5) * H - 0.5 for k in range(len(gates))], names)
         top.tick_params(length=0)
+        units = _unit_ticks(H)
+        ax.set_xticks((np.arange(len(gates))[:, None] * H + units).ravel(), np.tile(units, len(gates)))
+        ax.set_xlabel("to unit (column of each gate)")
     return ax
+
+
+def _unit_ticks(H):
+    """Which of H units have a tick in each gate's panel: a few round numbers, none close to the next panel's 0."""
+    ticks = MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]).tick_values(0, H)
+    step = ticks[1] - ticks[0]
+    return ticks[ticks <= H - max(1, 0.4 * step)].astype(int)
 
 
 def dot_diameter(topology, gates):

@@ -64,7 +64,7 @@ def plot_gradient_flow(gradients, ax=None, *, words=None, strongest=None):
     return ax
 
 
-def plot_gradient_norms(norms, ax=None, *, predictions=None):
+def plot_gradient_norms(norms, ax=None, *, predictions=None, prediction_label=None):
     """Draw how the gradient shrinks or grows with the distance from the loss.
 
     Parameters
@@ -74,6 +74,8 @@ def plot_gradient_norms(norms, ax=None, *, predictions=None):
     ax : matplotlib.axes.Axes, optional
     predictions : dict of str to float, optional
         From a label of `norms` to a factor per step: drawn as a dashed line from the same starting point.
+    prediction_label : str, optional
+        What the legend says of the dashed lines; by default they are not in it.
 
     Returns
     -------
@@ -98,6 +100,8 @@ def plot_gradient_norms(norms, ax=None, *, predictions=None):
         if label in (predictions or {}):
             last = len(sizes) - 1
             ax.plot([0, last], [1, predictions[label] ** last], color=color, lw=1.2, ls="--")
+    if prediction_label is not None:
+        ax.plot([], [], color=ax.xaxis.label.get_color(), lw=1.2, ls="--", label=prediction_label)
     ax.set_yscale("log")
     ax.set(xlabel="steps back from the loss", ylabel="gradient, as a share of the last step's")
     ax.legend()

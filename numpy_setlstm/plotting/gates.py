@@ -12,7 +12,7 @@ GAP = 0.35  # between two blocks, in rows
 
 
 def plot_gates(words, states, ax=None, *, units=None, numbers=None):
-    """Draw gates, memory and hidden state of an LSTM along the words of a sentence.
+    r"""Draw gates, memory and hidden state of an LSTM along the words of a sentence.
 
     Parameters
     ----------
@@ -38,16 +38,16 @@ def plot_gates(words, states, ax=None, *, units=None, numbers=None):
 
     Notes
     -----
-    One scale for all: the background is 0 (a closed gate), full blue is 1 (an open one), full orange-red is -1. A
-    memory above 1 in size is divided by its largest size for the colours, and its name says by how much; the numbers
-    are the true ones.
+    One scale for all: the background is 0 (a closed gate; in g, c and h: nothing), full blue is 1 (an open gate), full
+    orange-red is -1. A memory above 1 in size is divided by its largest size for the colours, and its name says by how
+    much; the numbers are the true ones.
 
     Examples
     --------
     >>> states = {"f": np.array([[0.9], [0.1]]), "c": np.array([[1.0], [-3.0]])}
     >>> ax = plot_gates(["good", "bad"], states)
     >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['forget gate f', 'memory c (÷ 3)']
+    ['forget gate f', 'memory c\n(colours ÷ 3)']
     """
     H = _check_states(words, states)
     height = len(states) * (H + GAP)
@@ -58,7 +58,7 @@ def plot_gates(words, states, ax=None, *, units=None, numbers=None):
     names, tops = [], np.arange(len(states)) * (H + GAP)
     for top, (name, values) in zip(tops, states.items(), strict=True):
         size = max(1.0, float(np.nanmax(np.abs(values), initial=0)))
-        names.append(STATE_NAMES.get(name, name) + (f" (÷ {size:.3g})" if size > 1 else ""))
+        names.append(STATE_NAMES.get(name, name) + (f"\n(colours ÷ {size:.3g})" if size > 1 else ""))
         extent = (-0.5, len(words) - 0.5, top + H - 0.5, top - 0.5)
         image = ax.imshow(values.T / size, cmap=cmap, vmin=-1, vmax=1, extent=extent, aspect="auto")
         if numbers:
@@ -108,5 +108,5 @@ def _tidy(ax, image, tops, units):
         right.tick_params(length=0)
         right.spines[:].set_visible(False)
     bar = ax.figure.colorbar(image, ax=ax, aspect=30, fraction=0.03, pad=0.02)
-    bar.set_ticks([-1, 0, 1], labels=["\N{MINUS SIGN}1", "0: closed", "1: open"])
+    bar.set_ticks([-1, 0, 1], labels=["\N{MINUS SIGN}1", "0: gate\nclosed", "1: gate\nopen"])
     bar.outline.set_linewidth(0.6)

@@ -9,6 +9,7 @@ NODES = {
     "c_prev": (0.0, 4.0, "$c_{prev}$"),
     "h_prev": (0.0, 0.7, "$h_{prev}$"),
     "x": (0.0, -0.5, "$x$"),
+    "weights": (0.9, 2.5, "$W_x,\\; W_h,\\; b$"),
     "z": (1.9, 0.7, "$z$"),
     "f": (4.3, 2.9, "$f$"),
     "i": (4.3, 1.8, "$i$"),
@@ -24,10 +25,13 @@ NODES = {
     "c_next": (11.7, 4.0, ""),
     "h_next": (11.7, -0.5, ""),
 }
+# What stands in a node backward, where that is something else.
+BACKWARD_WORDS = {"weights": "$dW_x = x^T dz$\n$dW_h = h_{prev}^T\\, dz$\n$db = \\sum_n dz_n$"}
 # From, to, what is written at the arrow forward and backward, and how far above its middle (0: on the arrow).
 EDGES = (
     ("x", "z", "$W_x$", "$dz\\,W_x^T$", 0),
     ("h_prev", "z", "$W_h$", "$dz\\,W_h^T$", 0.32),
+    ("weights", "z", "", "", 0),
     ("z", "f", "$\\sigma$", "$df \\cdot f(1-f)$", 0),
     ("z", "i", "$\\sigma$", "$di \\cdot i(1-i)$", 0),
     ("z", "g", "tanh", "$dg \\cdot (1-g^2)$", 0),
@@ -64,8 +68,9 @@ def plot_lstm_step(ax=None, *, backward=False):
     Notes
     -----
     The equations are those of :mod:`numpy_setlstm.layers.lstm`. Products are element by element, but for those with
-    :math:`W_x` and :math:`W_h`; the bias is left out of the drawing. Backward, "dc" at the arrows into the sum is the
-    whole gradient of c: what came from the next step, and what came from h through tanh.
+    :math:`W_x` and :math:`W_h`, and those in the box of the weights, which has their gradients backward: the share of
+    this step, summed over the texts n. "dc" at the arrows into the sum is the whole gradient of c: what came from the
+    next step, and what came from h through tanh.
 
     Examples
     --------
@@ -77,18 +82,24 @@ def plot_lstm_step(ax=None, *, backward=False):
         ax = Figure(figsize=(9, 4.4), layout="constrained").subplots()
     ink = ax.xaxis.label.get_color()
     color = VERMILLION if backward else ink
+    patches = {}
+    for name, (x, y, words) in NODES.items():
+        round_ = name in ("forget", "write", "sum", "tanh", "show")
+        box = {"boxstyle": "circle,pad=0.25" if round_ else "round,pad=0.35", "fc": ax.get_facecolor(), "ec": ink}
+        words = BACKWARD_WORDS.get(name, words) if backward else words
+        size = {"tanh": 9, "weights": 10.5}.get(name, 12)
+        if words:
+            patches[name] = ax.text(
+                x, y, words, ha="center", va="center", size=size, color=ink, bbox=box
+            ).get_bbox_patch()
     for start, end, *both_words, above in EDGES:
         (x0, y0, _), (x1, y1, _) = NODES[start], NODES[end]
-        arrow = {"arrowstyle": "<|-" if backward else "-|>", "color": color, "lw": 1.3, "shrinkA": 13, "shrinkB": 13}
-        ax.annotate("", (x1, y1), (x0, y0), arrowprops=arrow)
+        arrow = {"arrowstyle": "<|-" if backward else "-|>", "color": color, "lw": 1.3, "shrinkA": 3, "shrinkB": 3}
+        ends = {"patchA": patches.get(start), "patchB": patches.get(end)}
+        ax.annotate("", (x1, y1), (x0, y0), arrowprops=arrow | ends)
         if words := both_words[backward]:
             box = {"boxstyle": "round,pad=0.1", "fc": ax.get_facecolor(), "ec": "none"} if above == 0 else None
             ax.text((x0 + x1) / 2, (y0 + y1) / 2 + above, words, ha="center", va="center", size=10, color=ink, bbox=box)
-    for name, (x, y, words) in NODES.items():
-        if words:
-            round_ = name in ("forget", "write", "sum", "tanh", "show")
-            box = {"boxstyle": "circle,pad=0.25" if round_ else "round,pad=0.35", "fc": ax.get_facecolor(), "ec": ink}
-            ax.text(x, y, words, ha="center", va="center", size=9 if name == "tanh" else 12, color=ink, bbox=box)
     ax.set(xlim=(-0.5, 12.2), ylim=(-1.4, 4.6))
     ax.set_axis_off()
     return ax
