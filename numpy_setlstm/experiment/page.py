@@ -141,7 +141,7 @@ def format_summary(rows, store):
 
 
 def format_evolution(rows, store):
-    """What evolving the connections brings, and what sparsity does: evolved beside static and beside small dense ones."""
+    """What evolving the connections brings, and what sparsity does: beside static and beside small dense networks."""
     rivals = {"static": "evolved − static", "dense-small": "evolved − small dense"}
     columns = ["data set", *(f"{title}{kind}" for title in rivals.values() for kind in ("", ", balanced"))]
     lines = []
