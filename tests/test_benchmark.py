@@ -611,9 +611,17 @@ def test_curves_can_be_compared_with_another_than_the_first():
     curves = {"gather": [1.0, 10.0, 100.0], "scratch": [10.0, 10.0, 10.0], "scipy": [0.1, 1.0, 20.0]}
     ax = plotting.plot_time_against_density([0.01, 0.1, 1.0], curves, reference="scratch")
     assert [text.get_text() for text in ax.texts] == ["10 %", "59 %"]
-    assert [text.get_ha() for text in ax.texts] == ["left", "right"]  # no room at the right end
     ax.figure.draw_without_rendering()
-    assert ax.texts[1].get_window_extent().x1 < ax.get_window_extent().x1
+    first, last = (text.get_window_extent() for text in ax.texts)
+    assert not first.overlaps(last) and last.x1 < ax.get_window_extent().x1
+
+
+def test_names_of_neighbouring_crossings_stay_apart():
+    curves = {"gather": [1.0, 8.0, 100.0], "scratch": [10.0, 10.0, 10.0], "scipy": [0.5, 5.0, 70.0]}
+    ax = plotting.plot_time_against_density([0.01, 0.1, 1.0], curves, reference="scratch")
+    ax.figure.draw_without_rendering()
+    first, second = (text.get_window_extent() for text in ax.texts)
+    assert [text.get_text() for text in ax.texts] == ["12 %", "18 %"] and not first.overlaps(second)
 
 
 def test_scaling_leaves_out_what_was_not_measured():

@@ -100,16 +100,16 @@ def plot_time_against_density(densities, seconds, ax=None, *, reference=None):
     reference = reference or next(iter(seconds))
     for (name, column), style in zip(seconds.items(), _benchmark_styles(ax, seconds), strict=True):
         ax.plot(densities, column, label=name, **style)
-    for name in (name for name in seconds if name != reference):
-        at = crossing(densities, seconds[reference], seconds[name])
-        if at is not None:
-            y = np.exp(np.interp(np.log(at), np.log(densities), np.log(seconds[name])))
-            ink = ax.xaxis.label.get_color()
-            ax.plot(at, y, "o", ms=11, mfc="none", mec=ink)
-            right = np.log(at / densities[0]) > 0.85 * np.log(densities[-1] / densities[0])  # no room beyond the circle
-            side = {"xytext": (-8, -8), "ha": "right"} if right else {"xytext": (8, -8), "ha": "left"}
-            offset = {"textcoords": "offset points", "va": "top", **side}
-            ax.annotate(f"{100 * at:.2g} %", (at, y), color=ink, **offset)
+    found = [(crossing(densities, seconds[reference], seconds[name]), name) for name in seconds if name != reference]
+    found = sorted((at, name) for at, name in found if at is not None)
+    for k, (at, name) in enumerate(found):
+        y = np.exp(np.interp(np.log(at), np.log(densities), np.log(seconds[name])))
+        ink = ax.xaxis.label.get_color()
+        ax.plot(at, y, "o", ms=11, mfc="none", mec=ink)
+        at_the_edge = np.log(at / densities[0]) > 0.85 * np.log(densities[-1] / densities[0])
+        to_the_left = at_the_edge or k == 0 < len(found) - 1  # where it keeps within the picture, and off the next one
+        side = {"xytext": (-6, 6), "ha": "right", "va": "bottom"} if to_the_left else {"xytext": (8, -8), "va": "top"}
+        ax.annotate(f"{100 * at:.2g} %", (at, y), color=ink, textcoords="offset points", **side)
     ax.set(xscale="log", yscale="log", xlabel="density: connections that exist", ylabel="time")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda density, _: f"{100 * density:g} %"))
     _label_few(ax.yaxis, EngFormatter("s"))
