@@ -607,6 +607,23 @@ def test_lines_show_the_numbers_and_circles_the_crossings():
     assert len({line.get_color() for line in ax.lines}) == 4
 
 
+def test_curves_can_be_compared_with_another_than_the_first():
+    curves = {"gather": [1.0, 10.0, 100.0], "scratch": [10.0, 10.0, 10.0], "scipy": [0.1, 1.0, 20.0]}
+    ax = plotting.plot_time_against_density([0.01, 0.1, 1.0], curves, reference="scratch")
+    assert [text.get_text() for text in ax.texts] == ["10 %", "59 %"]
+    ax.figure.draw_without_rendering()
+    first, last = (text.get_window_extent() for text in ax.texts)
+    assert not first.overlaps(last) and last.x1 < ax.get_window_extent().x1
+
+
+def test_names_of_neighbouring_crossings_stay_apart():
+    curves = {"gather": [1.0, 8.0, 100.0], "scratch": [10.0, 10.0, 10.0], "scipy": [0.5, 5.0, 70.0]}
+    ax = plotting.plot_time_against_density([0.01, 0.1, 1.0], curves, reference="scratch")
+    ax.figure.draw_without_rendering()
+    first, second = (text.get_window_extent() for text in ax.texts)
+    assert [text.get_text() for text in ax.texts] == ["12 %", "18 %"] and not first.overlaps(second)
+
+
 def test_scaling_leaves_out_what_was_not_measured():
     ax = plotting.plot_scaling([10, 100, 1000], {"sparse": [1, 10, 100], "dense": [1, None, None], "torch": [None] * 3})
     assert [len(line.get_xdata()) for line in ax.lines] == [3, 1, 0]
@@ -614,6 +631,11 @@ def test_scaling_leaves_out_what_was_not_measured():
     ax = plotting.plot_scaling([10, 100], {"sparse": [2.0**20, 2.0**31]}, "bytes")
     ax.figure.draw_without_rendering()
     assert {"1 MiB", "1 GiB"} <= {label.get_text() for label in ax.get_yticklabels()}
+    ax = plotting.plot_scaling([1, 2, 4], {"sparse": [1, 3, 8], "dense": [2, 3, None]}, guides={"dense": 2})
+    guide, line = ax.lines[1:]
+    assert guide.get_ls() == ":" and guide.get_color() == line.get_color()
+    np.testing.assert_allclose(guide.get_xydata(), [[1, 0.75], [2, 3]])
+    assert [text.get_text().split(" (")[1:] for text in ax.get_legend().get_texts()] == [[], ["dotted: 2)"]]
     with pytest.raises(ValueError, match="quantity is 'watts'"):
         plotting.plot_scaling([1], {"sparse": [1]}, "watts")
 

@@ -148,6 +148,16 @@ def test_the_words_beside_the_distances_stay_apart_and_within_the_picture(n):
     assert (len(ax.texts) > 0) == (n <= 12)
 
 
+def test_distances_that_are_nearly_the_same_have_three_decimals_and_the_bar_says_what_is_true():
+    nearly = 0.9 + distances(3) / 50 * (1 - np.eye(3))
+    ax = plotting.plot_distances(nearly, ["a", "b", "c"], BASELINES | {"start and end": 0.75})
+    ax.figure.draw_without_rendering()
+    assert {text.get_text() for text in ax.texts} == {f"{value:.3f}" for value in nearly[np.triu_indices(3, 1)]}
+    bar = ax.child_axes[0]
+    for tick, label in zip(bar.get_yticks(), bar.get_yticklabels(), strict=True):
+        assert float(label.get_text()) == pytest.approx(tick)
+
+
 def test_ranges_of_distances_are_drawn_beside_their_baselines(ax):
     without = {name: value for name, value in BASELINES.items() if name != "start and end"}
     entries = [
@@ -206,6 +216,16 @@ def test_accuracies_are_drawn_run_by_run():
             np.testing.assert_allclose(mean.get_xdata(), np.mean(RUNS[dataset, name]))
         (reference,) = [line for line in ax.lines if line.get_ls() == "--"]
         np.testing.assert_allclose(reference.get_xdata(), np.mean(RUNS[dataset, "dense"]))
+
+
+def test_accuracies_say_what_their_marks_are():
+    axes = plotting.plot_accuracies(ROWS, legend=True)
+    assert axes[0].get_legend() is None
+    assert labels_of(axes[-1].get_legend()) == ["one run", "mean of the runs", "mean of dense"]
+    (ax,) = plotting.plot_accuracies(ROWS[:2], legend=True, reference="none")
+    assert labels_of(ax.get_legend()) == ["one run", "mean of the runs"]
+    dots, mean = ax.lines
+    assert dots.get_zorder() > mean.get_zorder()  # a single run is not hidden by its own mean
 
 
 def test_several_metrics_are_drawn_one_above_the_other():

@@ -63,6 +63,14 @@ def test_an_opinion_is_a_bar_from_the_middle(ax):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["the", "soup", "was"]
 
 
+def test_words_to_watch_have_a_band_and_a_bold_name(ax):
+    plotting.plot_opinion(["it", "was", "awful"], [0.5, 0.4, 0.1], ax, marked=["awful"])
+    weights = [label.get_weight() for label in ax.get_xticklabels()]
+    assert weights == ["normal", "normal", "bold"]
+    (band,) = [patch for patch in ax.patches if patch.get_width() == 1]
+    assert (band.get_x(), band.get_x() + band.get_width()) == (1.5, 2.5)
+
+
 @pytest.mark.parametrize("probabilities", [[0.5], [0.5, 1.5], [0.5, -0.1], [0.5, np.nan]])
 def test_an_opinion_needs_a_probability_for_each_word(probabilities):
     with pytest.raises(ValueError, match=r"2 words.*expected one in \[0, 1\] for each word"):

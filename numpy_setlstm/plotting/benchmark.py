@@ -71,7 +71,7 @@ def plot_benchmark(results):
     return axes
 
 
-def plot_time_against_density(densities, seconds, ax=None):
+def plot_time_against_density(densities, seconds, ax=None, *, reference=None):
     """Draw how long something takes at different densities, for several ways to do it.
 
     Parameters
@@ -79,9 +79,10 @@ def plot_time_against_density(densities, seconds, ax=None):
     densities : sequence of float
         Increasing.
     seconds : dict of str to sequence of float
-        By way; the first is compared with each of the others, and a circle with the density marks where the two lines
-        cross.
+        By way; one is compared with each of the others, and a circle with the density marks where the two lines cross.
     ax : matplotlib.axes.Axes, optional
+    reference : str, optional
+        The way with which the others are compared; by default the first.
 
     Returns
     -------
@@ -96,17 +97,19 @@ def plot_time_against_density(densities, seconds, ax=None):
     """
     if ax is None:
         ax = Figure(figsize=(6.5, 4), layout="constrained").subplots()
-    first, *others = seconds
+    reference = reference or next(iter(seconds))
     for (name, column), style in zip(seconds.items(), _benchmark_styles(ax, seconds), strict=True):
         ax.plot(densities, column, label=name, **style)
-    for name in others:
-        at = crossing(densities, seconds[first], seconds[name])
-        if at is not None:
-            y = np.exp(np.interp(np.log(at), np.log(densities), np.log(seconds[name])))
-            ink = ax.xaxis.label.get_color()
-            ax.plot(at, y, "o", ms=11, mfc="none", mec=ink)
-            offset = {"xytext": (8, -8), "textcoords": "offset points", "ha": "left", "va": "top"}
-            ax.annotate(f"{100 * at:.2g} %", (at, y), color=ink, **offset)
+    found = [(crossing(densities, seconds[reference], seconds[name]), name) for name in seconds if name != reference]
+    found = sorted((at, name) for at, name in found if at is not None)
+    for k, (at, name) in enumerate(found):
+        y = np.exp(np.interp(np.log(at), np.log(densities), np.log(seconds[name])))
+        ink = ax.xaxis.label.get_color()
+        ax.plot(at, y, "o", ms=11, mfc="none", mec=ink)
+        at_the_edge = np.log(at / densities[0]) > 0.85 * np.log(densities[-1] / densities[0])
+        to_the_left = at_the_edge or k == 0 < len(found) - 1  # where it keeps within the picture, and off the next one
+        side = {"xytext": (-6, 6), "ha": "right", "va": "bottom"} if to_the_left else {"xytext": (8, -8), "va": "top"}
+        ax.annotate(f"{100 * at:.2g} %", (at, y), color=ink, textcoords="offset points", **side)
     ax.set(xscale="log", yscale="log", xlabel="density: connections that exist", ylabel="time")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda density, _: f"{100 * density:g} %"))
     _label_few(ax.yaxis, EngFormatter("s"))
@@ -114,7 +117,7 @@ def plot_time_against_density(densities, seconds, ax=None):
     return ax
 
 
-def plot_scaling(connections, amounts, quantity="seconds", ax=None):
+def plot_scaling(connections, amounts, quantity="seconds", ax=None, *, guides=None):
     r"""Draw how time or memory grows with the number of connections.
 
     Parameters
@@ -125,11 +128,13 @@ def plot_scaling(connections, amounts, quantity="seconds", ax=None):
         By way; None where it was not measured, as where a dense network would not fit.
     quantity : {"seconds", "bytes"}
     ax : matplotlib.axes.Axes, optional
+    guides : dict of str to float, optional
+        By way, an exponent to compare with: a thin dotted line of that slope through the last point of the way.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Both axes are logarithmic; the legend tells the exponent of each line's best fit.
+        Both axes are logarithmic; the legend tells the exponent of each line's best fit, and that of its guide.
 
     Raises
     ------
@@ -150,6 +155,11 @@ def plot_scaling(connections, amounts, quantity="seconds", ax=None):
     for (name, column), style in zip(amounts.items(), _benchmark_styles(ax, amounts), strict=True):
         points = [(n, y) for n, y in zip(connections, column, strict=True) if y]
         fit = f", exponent {exponent(*zip(*points, strict=True)):.2f}" if len(points) > 1 else ""
+        if guides and name in guides and points:
+            n, last = np.array(connections, float), points[-1]
+            n = n[n <= last[0]]
+            ax.plot(n, last[1] * (n / last[0]) ** guides[name], ":", color=style["color"], lw=1.2)
+            fit += f" (dotted: {guides[name]:g})"
         ax.plot(*(zip(*points, strict=True) if points else ([], [])), label=name + fit, **style)
     ax.set(xscale="log", yscale="log", xlabel="connections", ylabel=labels[quantity])
     _label_few(ax.xaxis, EngFormatter())
@@ -193,7 +203,8 @@ def plot_step_parts(parts_by_peer, ax=None):
         ax.barh(rows, widths, 0.7, left, label=label, **settings)
         left += widths
     ax.set_yticks(rows, list(parts_by_peer))
-    ax.set(xlabel="seconds", xlim=(0, 1.02 * max(left, default=1)))
+    ax.set(xlabel="time of a training step", xlim=(0, 1.02 * max(left, default=1)))
+    ax.xaxis.set_major_formatter(EngFormatter("s"))
     ax.invert_yaxis()
     ax.grid(False, axis="y")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)

@@ -2,12 +2,13 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from numpy_setlstm.plotting.style import ORANGE, VERMILLION, blue, gray
 
 
-def plot_accuracies(rows, axes=None, *, metric="test_accuracy", reference="dense"):
+def plot_accuracies(rows, axes=None, *, metric="test_accuracy", reference="dense", legend=False):
     """Draw the accuracy of every run: a row per connectivity, a dot per seed, a stroke at the mean.
 
     Parameters
@@ -20,6 +21,8 @@ def plot_accuracies(rows, axes=None, *, metric="test_accuracy", reference="dense
         Several are drawn one above the other.
     reference : str, default "dense"
         The connectivity whose mean is drawn as a line through all rows.
+    legend : bool, default False
+        Whether to say beside the last picture what dots, strokes and the line are.
 
     Returns
     -------
@@ -57,6 +60,10 @@ def plot_accuracies(rows, axes=None, *, metric="test_accuracy", reference="dense
         ax.set_title(dataset, loc="left", size="medium")
         ax.set_xlabel(metrics[row].replace("_", " "))
         ax.set_yticks(range(len(names)), names if column == 0 else [])
+    if legend:
+        grid[0, -1].legend(
+            handles=_run_keys(ax, names, reference), loc="upper left", bbox_to_anchor=(1, 1), frameon=False
+        )
     return grid[0] if isinstance(metric, str) else grid
 
 
@@ -69,7 +76,7 @@ def _draw_runs(ax, rows, names, metric, reference):
             continue  # this rival did not run on this data set
         color = VERMILLION if name == reference else blue(ax)
         nudge = 0.3 * (np.arange(len(values)) / max(len(values) - 1, 1) - 0.5) if len(values) > 1 else [0]
-        ax.plot(values, place + np.asarray(nudge), "o", ms=5, color=color, alpha=0.8, mew=0)
+        ax.plot(values, place + np.asarray(nudge), "o", ms=5, color=color, alpha=0.8, mew=0, zorder=3)
         ax.plot([np.mean(values)] * 2, [place - 0.32, place + 0.32], color=ink, lw=2.2, solid_capstyle="butt")
         if name == reference:
             ax.axvline(np.mean(values), color=color, lw=1.2, ls="--", zorder=1)
@@ -77,6 +84,18 @@ def _draw_runs(ax, rows, names, metric, reference):
     ax.xaxis.set_major_locator(MaxNLocator(nbins=3))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
     ax.grid(False, axis="y")
+
+
+def _run_keys(ax, names, reference):
+    """Legend of the marks, in the colours of most rows."""
+    keys = [
+        Line2D([], [], color=blue(ax), ls="none", marker="o", ms=5, mew=0, label="one run"),
+        Line2D(
+            [], [], color=ax.xaxis.label.get_color(), ls="none", marker="|", ms=11, mew=2.2, label="mean of the runs"
+        ),
+        Line2D([], [], color=VERMILLION, lw=1.2, ls="--", label=f"mean of {reference}"),
+    ]
+    return keys if reference in names else keys[:2]
 
 
 def plot_differences(rows, ax=None, *, reference="dense"):

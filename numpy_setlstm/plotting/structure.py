@@ -2,12 +2,12 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter
+from matplotlib.ticker import FormatStrFormatter, MaxNLocator
 
 from numpy_setlstm.plotting.style import GATE_NAMES, GREEN, ORANGE, VERMILLION, blue, gray
 
 MOST_NUMBERS = 12  # networks, up to which the distances are written into their cells
-NARROW = 0.03  # range of distances below which two decimals would make them all the same
+NARROW = 0.03  # range below which two decimals would make all numbers the same
 LABEL_GAP = 0.45  # between the names of two baselines, in cells of the picture
 
 
@@ -28,7 +28,8 @@ def plot_distances(distances, labels, baselines=None, ax=None):
     Returns
     -------
     matplotlib.axes.Axes
-        The bar is ``ax.child_axes[0]``.
+        The bar is ``ax.child_axes[0]``. The diagonal, 0 by definition, is left blank. Distances that are nearly the
+        same are written with three decimals, others with two.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def plot_distances(distances, labels, baselines=None, ax=None):
         ax = Figure(figsize=(6 + 0.4 * n, 2.4 + 0.4 * n), layout="constrained").subplots()
     others = np.ma.masked_array(distances, np.eye(n, dtype=bool))
     low, high = _color_limits(others.compressed(), baselines.values())
-    decimals = 3 if high - low < NARROW else 2
+    decimals, bar_decimals = (3 if width < NARROW else 2 for width in (np.ptp(others.compressed()), high - low))
     image = ax.imshow(others, cmap="cividis", vmin=low, vmax=high)
     ax.set_xticks(range(n), labels, rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(n), labels)
@@ -60,7 +61,8 @@ def plot_distances(distances, labels, baselines=None, ax=None):
             ax.text(k, j, f"{distances[j, k]:.{decimals}f}", color=ink, ha="center", va="center", size="small")
     bar_ax = ax.inset_axes((1.04 + 1 / n, 0, 0.25 / n, 1))
     bar_ax.grid(False)
-    ax.figure.colorbar(image, cax=bar_ax, format=FormatStrFormatter(f"%.{decimals}f"))
+    ticks = MaxNLocator(9, steps=(1, 2, 5, 10))  # no steps of 2.5, whose last digit the labels would not show
+    ax.figure.colorbar(image, cax=bar_ax, ticks=ticks, format=FormatStrFormatter(f"%.{bar_decimals}f"))
     bar_ax.yaxis.set_ticks_position("left")
     bar_ax.tick_params(labelsize="small")
     _mark_baselines(bar_ax, baselines, low, high, LABEL_GAP / n)

@@ -73,7 +73,7 @@ def plot_word_connections(words, before, after, null_range, ax=None):
     return ax
 
 
-def plot_opinion(words, probabilities, ax=None):
+def plot_opinion(words, probabilities, ax=None, *, marked=()):
     """Draw what a network would answer if it had to after each word.
 
     Parameters
@@ -82,6 +82,8 @@ def plot_opinion(words, probabilities, ax=None):
     probabilities : array_like of shape (T,)
         Of the positive class, in [0, 1].
     ax : matplotlib.axes.Axes, optional
+    marked : collection of str, optional
+        Words to watch: each gets a grey band behind its bar, and its name in bold.
 
     Returns
     -------
@@ -111,6 +113,10 @@ def plot_opinion(words, probabilities, ax=None):
     ax.bar(range(len(words)), probabilities - 0.5, 0.8, 0.5, color=colors)
     ax.axhline(0.5, color=ax.xaxis.label.get_color(), lw=0.8)
     ax.set_xticks(range(len(words)), words, rotation=45, ha="right", rotation_mode="anchor")
+    for place, (word, label) in enumerate(zip(words, ax.get_xticklabels(), strict=True)):
+        if word in marked:
+            ax.axvspan(place - 0.5, place + 0.5, color=gray(ax), alpha=0.3, lw=0, zorder=0)
+            label.set_weight("bold")
     ax.set(ylim=(0, 1), xlim=(-0.6, len(words) - 0.4))
     ax.set_yticks([0, 0.5, 1])
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
