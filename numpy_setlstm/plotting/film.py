@@ -171,6 +171,7 @@ def _film_figure(shape, n_matrices):
         return figure.add_axes((x / width, y / height, its_width / width, its_height / height))
 
     title = figure.text(margin / width, 1 - 14 / height, "", va="top", size=15, weight="bold")
+    figure.text(1 - margin / width, 1 - 12 / height, "rows: from\ncolumns: to", va="top", ha="right")
     matrix_axes = [add_axes(margin + k * (wide + between), bottom, wide, tall) for k in range(n_matrices)]
     survival_ax = add_axes(margin + 50, 48, width - 2 * margin - 50, 80)
     keys = [dot_key(label, color) for label, (color, _) in reversed(_film_dots(survival_ax).items())]
