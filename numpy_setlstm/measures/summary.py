@@ -62,9 +62,9 @@ def describe(initial, steps, *, seed=0, n_nulls=20):
 
     Notes
     -----
-    The range is that of the null models drawn, and few of them draw it too narrow: of another null model's numbers the
-    share :math:`(2 + 0.05 (n - 1)) / (n + 1)` lies outside on average, which is 14 % for 20 of them and 6 % for 200.
-    To count how many numbers lie outside, draw 200, and count those of further null models as well.
+    The range is that of the null models drawn, and few of them draw it too narrow: about the share
+    :math:`(2 + 0.05 (n - 1)) / (n + 1)` of another null model's numbers lies outside, one in seven with 20 of them and
+    6 % with 200. To count how many numbers lie outside, take 200, and count those of further null models as well.
 
     Examples
     --------
