@@ -384,6 +384,9 @@ def test_weight_histogram_stacks_what_is_cut_on_what_is_kept(W, ax):
     heights = [sum(bar.get_height() for bar in group) for group in ax.containers]
     assert heights == [W.nnz - len(pruned), len(pruned)]
     assert labels_of(ax.get_legend()) == [f"kept ({W.nnz - len(pruned)})", f"pruned ({len(pruned)})"]
+    curve = plot_weight_histogram(W.values, pruned, n_bins=7, scale=1.0).lines[0]
+    width = np.ptp(W.values) / 7
+    assert math.isclose(np.interp(0, *curve.get_data()), W.nnz * width / math.sqrt(2 * math.pi), rel_tol=1e-3)
 
 
 # Styles
@@ -425,10 +428,12 @@ def test_the_words_of_a_film_stay_within_the_picture_and_apart(steps, W):
         animation._init_draw()
         figure = animation._fig
         figure.draw_without_rendering()
-        title, legend = figure.texts[0].get_window_extent(), figure.legends[0].get_window_extent()
+        title, about_axes = (text.get_window_extent() for text in figure.texts)
+        legend = figure.legends[0].get_window_extent()
         headings = [ax.title.get_window_extent() for ax in figure.axes if ax.collections]
         assert not title.overlaps(legend) and not any(legend.overlaps(heading) for heading in headings)
-        assert legend.x1 < figure.bbox.x1 and title.x1 < figure.bbox.x1
+        assert max(legend.x1, title.x1, about_axes.x1) < figure.bbox.x1
+        assert not any(about_axes.overlaps(words) for words in (legend, title, *headings))
 
 
 def test_a_sparse_matrix_does_where_a_topology_does(W):

@@ -76,6 +76,14 @@ def test_turnover_is_drawn_beside_the_widest_null(described, ax):
     assert len(set(styles)) == 5 and len({marker for _, marker in styles[:4]}) == 4
 
 
+def test_a_panel_of_turnover_rings_the_steps_outside_the_band_of_its_group(ax):
+    null = {"mean": [0.3, 0.3, 0.3], "low": [0.25, 0.25, 0.25], "high": [0.35, 0.35, 0.35]}
+    plotting.plot_turnover({"f": {"pruned": [0.2, 0.3, 0.4], "null": null}}, ax, panel=True)
+    (rings,) = [line for line in ax.lines if line.get_label() == "_outside"]
+    assert rings.get_xydata().tolist() == [[1, 0.2], [3, 0.4]]
+    assert ax.get_title(loc="left") == "forget gate f" and ax.get_legend() is None
+
+
 def test_turnover_leaves_out_a_group_without_connections(ax):
     nothing = {"pruned": [None], "null": {"mean": [None], "low": [None], "high": [None]}}
     some = {"pruned": [0.3], "null": {"mean": [0.3], "low": [0.2], "high": [0.4]}}

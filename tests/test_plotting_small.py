@@ -76,25 +76,42 @@ def test_bipartite_draws_a_line_per_connection(W, ax):
 def test_bipartite_of_a_step_draws_what_was_kept_pruned_and_regrown(W, ax):
     new, step = set_step(W, 0.3, np.random.default_rng(4))
     plot_bipartite(W, step, ax)
-    pruned, kept, regrown = lines_of(ax).values()
+    pruned, back, kept, regrown = lines_of(ax).values()
     at = [np.linspace(0, 1, size) for size in W.shape]
     after = {(at[0][row], at[1][col]) for row, col in zip(new.rows, new.cols, strict=True)}
     before = {(at[0][row], at[1][col]) for row, col in zip(W.rows, W.cols, strict=True)}
     assert kept | regrown == after and not kept & regrown and len(kept) == len(step.kept)
-    assert pruned == before - after
+    assert pruned == before - after and back == (before & after) - kept and len(back) == 1
     labels = [text.get_text().split()[0] for text in ax.get_legend().get_texts()]
     assert labels == ["kept", "pruned", "regrown"]
 
 
-def test_a_connection_that_comes_back_is_drawn_as_regrown(ax):
+def test_a_connection_that_comes_back_is_drawn_twice_side_by_side(ax):
     step = SetStep(2, np.array([0, 1]), np.array([0, 1]), np.array([[0, 0], [0, 1]]), np.array([[0, 0], [1, 2]]))
     plot_bipartite(Topology((1, 3), [0, 0], [0, 1]), step, ax)
     assert lines_of(ax) == {
         "pruned (2, 1 of them regrown)": {(0.5, 0.0)},
+        "_pruned and regrown": {(0.5, 0.5)},
         "kept (0)": set(),
         "regrown (2)": {(0.5, 0.5), (0.5, 1.0)},
     }
     ax.figure.draw_without_rendering()
+    pruned, back, _, regrown = ax.collections
+    heights = [lines.get_transform().transform((0, 0.5))[1] for lines in (pruned, back, regrown)]
+    assert heights[0] == heights[2] and abs(heights[1] - heights[0]) > 3
+
+
+def test_bipartite_shows_the_size_and_the_sign_of_the_weights(W, ax):
+    plot_bipartite(W, ax=ax, values=W.values, sides=("from", "to"))
+    for lines, values in zip(ax.collections, (W.values[W.values >= 0], W.values[W.values < 0]), strict=True):
+        assert np.argsort(lines.get_linewidths()).tolist() == np.argsort(np.abs(values)).tolist()
+        assert len(lines.get_segments()) == len(values)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["negative weight", "weight of 0 or more"]
+    assert [text.get_text() for text in ax.texts if not text.get_text().isdigit()] == ["from", "to"]
+    new, step = set_step(W, 0.3, np.random.default_rng(4))
+    pruned, _, kept, _ = plot_bipartite(W, step, values=W.values).collections
+    assert max(pruned.get_linewidths()) < max(kept.get_linewidths())
+    plot_bipartite(W, values=np.zeros(W.nnz)).figure.draw_without_rendering()
 
 
 def test_bipartite_refuses_what_nobody_could_read(W):
@@ -102,6 +119,8 @@ def test_bipartite_refuses_what_nobody_could_read(W):
         plot_bipartite(erdos_renyi((20, 20), np.random.default_rng(0), density=1.0))
     with pytest.raises(ValueError, match="there are 2 names for 7 columns; expected one for each"):
         plot_bipartite(W, col_names=["good", "bad"])
+    with pytest.raises(ValueError, match=r"values have shape \(3,\); expected \(14,\), one per connection"):
+        plot_bipartite(W, values=np.ones(3))
 
 
 # Arrays
@@ -121,8 +140,23 @@ def test_index_arrays_take_other_numbers(W, ax):
     assert texts_of(ax, "array")[-W.nnz - 1 :] == ["dv", *map(str, range(W.nnz))]
     with pytest.raises(ValueError, match=r"values have shape \(3,\); expected \(14,\)"):
         plot_index_arrays(W, values=np.arange(3))
+    assert texts_of(ax, "number") == ["k", *map(str, range(W.nnz))]
     with pytest.raises(ValueError, match="100 connections are too many to be written out, at most 40"):
         plot_index_arrays(erdos_renyi((10, 10), np.random.default_rng(0), density=1.0))
+
+
+def test_index_arrays_follow_one_connection_from_its_cell_to_its_column(W, ax):
+    plot_index_arrays(W, ax, follow=3, title="W")
+    cell, column = [patch for patch in ax.patches if patch.get_gid() == "follow"]
+    assert cell.get_xy() == (W.cols[3], W.rows[3])
+    numbers = [
+        text for text in ax.texts if text.get_gid() == "array" and text.get_text() not in ("rows", "cols", "values")
+    ]
+    in_column = [text.get_text() for text in numbers if 0 < text.get_position()[0] - column.get_x() < 1]
+    assert in_column == [f"{number:.2g}" for number in (W.rows[3], W.cols[3], W.values[3])]
+    assert "W" in [text.get_text() for text in ax.texts]
+    with pytest.raises(ValueError, match="follow is 14; expected the number of a connection, from 0 to 13"):
+        plot_index_arrays(W, follow=14)
 
 
 def test_carry_leads_from_each_survivor_to_its_new_place(W, ax):
@@ -219,10 +253,22 @@ def test_the_legend_of_a_films_survival_stands_off_its_curves(evolution):
     assert legend.y0 >= ax.bbox.y1 - 3 and not legend.overlaps(title) and legend.x1 <= ax.figure.bbox.x1
 
 
-def test_two_null_models_have_two_markers(evolution, ax):
+def test_two_null_models_have_two_markers_and_two_kinds_of_dashes(evolution, ax):
     topology, steps = evolution
     plot_survival(topology, {"with training": steps, "null model: a": steps, "null model: b": steps}, ax)
     assert len({line.get_marker() for line in ax.lines}) == 3
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "--", ":"]
+
+
+def test_several_evolutions_are_drawn_as_their_mean_and_their_range(ax):
+    W = erdos_renyi((12, 40), np.random.default_rng(0), density=0.2)
+    several = [null_evolution(W, 4, 0.3, np.random.default_rng(seed)) for seed in (1, 2, 3)]
+    plot_survival(W.topology, {"null model": several}, ax)
+    fractions = np.array([plotting.surviving_fraction(W.topology, steps) for steps in several])
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), fractions.mean(axis=0))
+    edges = ax.collections[0].get_paths()[0].vertices
+    last = edges[edges[:, 0] == 4, 1]
+    assert (last.min(), last.max()) == (fractions[:, -1].min(), fractions[:, -1].max())
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -60,6 +60,12 @@ def describe(initial, steps, *, seed=0, n_nulls=20):
             start and at the end, each ``[before, after]``; for ``random`` graphs of that size and for graphs of the
             ``same_degrees``, the range of sigma_2.
 
+    Notes
+    -----
+    The range is that of the null models drawn, and few of them draw it too narrow: about the share
+    :math:`(2 + 0.05 (n - 1)) / (n + 1)` of another null model's numbers lies outside, one in seven with 20 of them and
+    6 % with 200. To count how many numbers lie outside, take 200, and count those of further null models as well.
+
     Examples
     --------
     >>> from numpy_setlstm.topology import null_evolution

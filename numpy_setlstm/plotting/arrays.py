@@ -9,7 +9,7 @@ from numpy_setlstm.plotting.style import ORANGE, blue, faint, gray
 MAX_CELLS = 40  # connections, beyond which their numbers would not be readable
 
 
-def plot_index_arrays(W, ax=None, *, values=None, values_name="values"):
+def plot_index_arrays(W, ax=None, *, values=None, values_name="values", follow=None, title=""):
     """Draw a small sparse matrix twice: as a grid, and as the three arrays that are stored of it.
 
     Parameters
@@ -21,6 +21,10 @@ def plot_index_arrays(W, ax=None, *, values=None, values_name="values"):
         Other numbers to be written at the connections than the weights, such as their gradient.
     values_name : str, default "values"
         What these are called.
+    follow : int, optional
+        Number k of a connection to be framed twice, in the grid and in the arrays, with a line between.
+    title : str, optional
+        Stands above the grid.
 
     Returns
     -------
@@ -29,7 +33,7 @@ def plot_index_arrays(W, ax=None, *, values=None, values_name="values"):
     Raises
     ------
     ValueError
-        If there are too many connections, or not a number for each.
+        If there are too many connections, or not a number for each, or none with the number `follow`.
 
     Examples
     --------
@@ -42,11 +46,14 @@ def plot_index_arrays(W, ax=None, *, values=None, values_name="values"):
     _check_few(W.nnz)
     if values.shape != (W.nnz,):
         raise ValueError(f"values have shape {values.shape}; expected ({W.nnz},), one number per connection")
+    if follow is not None and not 0 <= follow < W.nnz:
+        raise ValueError(f"follow is {follow}; expected the number of a connection, from 0 to {W.nnz - 1}")
     n_rows, n_cols = W.shape
     left = n_cols + 3.4  # of the three arrays
-    width, height = left + W.nnz, max(n_rows, 4.4)
+    width, bottom, top = left + W.nnz, max(n_rows, 4.2) + 0.2, -1.4 if title else -1.0
     if ax is None:
-        ax = Figure(figsize=(min(9.0, 0.55 * width), min(9.0, 0.55 * width) * height / width)).add_axes((0, 0, 1, 1))
+        size = min(9.0, 0.55 * width)
+        ax = Figure(figsize=(size, size * (bottom - top) / (width + 1.3))).add_axes((0, 0, 1, 1))
     ink = ax.xaxis.label.get_color()
     for row in range(n_rows):
         ax.text(-0.25, row + 0.5, str(row), ha="right", va="center", size="small", color=gray(ax))
@@ -56,15 +63,29 @@ def plot_index_arrays(W, ax=None, *, values=None, values_name="values"):
         ax.text(col + 0.5, -0.2, str(col), ha="center", va="bottom", size="small", color=gray(ax))
     for row, col, value in zip(W.rows, W.cols, values, strict=True):
         _draw_cell(ax, col, row, blue(ax), ink, f"{value:.2g}", _ink_on_blue(ax))
-    for k, (name, array) in enumerate({"rows": W.rows, "cols": W.cols, values_name: values}.items()):
-        top = 1.6 * k
-        ax.text(left - 0.25, top + 0.5, name, ha="right", va="center", family="monospace", gid="array")
+    for j, (name, array) in enumerate({"rows": W.rows, "cols": W.cols, values_name: values}.items()):
+        y = 1.6 * j
+        ax.text(left - 0.25, y + 0.5, name, ha="right", va="center", family="monospace", gid="array")
         for place, number in enumerate(array):
-            face, letters = (blue(ax), _ink_on_blue(ax)) if k == 2 else ("none", ink)
-            _draw_cell(ax, left + place, top, face, ink, f"{number:.2g}", letters, gid="array")
-    ax.set(xlim=(-1, width + 0.3), ylim=(height + 0.2, -1), aspect="equal")
+            face, letters = (blue(ax), _ink_on_blue(ax)) if j == 2 else (ax.get_facecolor(), ink)
+            _draw_cell(ax, left + place, y, face, ink, f"{number:.2g}", letters, gid="array")
+    for place, number in ((-0.25, "k"), *((k + 0.5, str(k)) for k in range(W.nnz))):
+        where = {"ha": "center" if number != "k" else "right", "va": "bottom"}
+        ax.text(left + place, -0.2, number, size="small", color=gray(ax), gid="number", **where)
+    if follow is not None:
+        _follow_connection(ax, (W.cols[follow], W.rows[follow]), left + follow)
+    ax.text(0, top + 0.1, title, va="top", weight="bold", color=ink)
+    ax.set(xlim=(-1, width + 0.3), ylim=(bottom, top), aspect="equal")
     ax.set_axis_off()
     return ax
+
+
+def _follow_connection(ax, cell, x):
+    """Frame a cell of the grid and, at `x`, its column of the three arrays, and draw a line from one to the other."""
+    frame = {"facecolor": "none", "edgecolor": ORANGE, "lw": 3, "zorder": 4, "gid": "follow"}
+    ax.add_patch(Rectangle(cell, 1, 1, **frame))
+    ax.add_patch(Rectangle((x, 0), 1, 4.2, **frame))
+    ax.plot([cell[0] + 1, x], [cell[1] + 0.5, 1.3], color=ORANGE, lw=1.6, zorder=1, gid="follow")
 
 
 def plot_carry(topology, step, state, ax=None, *, name="state"):

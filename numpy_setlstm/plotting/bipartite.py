@@ -4,13 +4,17 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import offset_copy
 
-from numpy_setlstm.plotting.style import ORANGE, blue, gray
+from numpy_setlstm.plotting.style import ORANGE, VERMILLION, blue, gray
 
 MAX_LINES = 300  #: Connections, beyond which nobody can follow a line any more
+WIDTH, WIDTHS = 1.6, (0.8, 4.0)  # of a line in points: without a weight; with weights, of the smallest and the largest
+DASHES = (0, (4, 2))  # of what was pruned
+SHIFT = 4  # points between a pruned line and the regrown one in its place
 
 
-def plot_bipartite(topology, step=None, ax=None, *, row_names=None, col_names=None):
+def plot_bipartite(topology, step=None, ax=None, *, row_names=None, col_names=None, sides=None, values=None):
     """Draw a small layer as a graph: its rows on the left, its columns on the right, a line for each connection.
 
     Parameters
@@ -22,6 +26,11 @@ def plot_bipartite(topology, step=None, ax=None, *, row_names=None, col_names=No
     ax : matplotlib.axes.Axes, optional
     row_names, col_names : sequence of str, optional
         Names of the units; their numbers without them.
+    sides : tuple of str, optional
+        What stands above the rows and above the columns, such as ("words", "dimensions").
+    values : ndarray of shape (nnz,), optional
+        The weights, before the step if there is one: the nearer to zero, the thinner is the line. Without a step, a
+        negative weight has another colour. What was regrown has the usual width.
 
     Returns
     -------
@@ -30,12 +39,11 @@ def plot_bipartite(topology, step=None, ax=None, *, row_names=None, col_names=No
     Raises
     ------
     ValueError
-        If there are too many connections for lines, or not as many names as units.
+        If there are too many connections for lines, or not as many names as units, or weights as connections.
 
     Notes
     -----
-    A connection that was pruned and by chance grew again counts, and is drawn, as regrown, as in
-    :func:`~numpy_setlstm.plotting.plot_set_step`.
+    A connection that was pruned and by chance grew again in its old place is drawn twice, one line beside the other.
 
     Examples
     --------
@@ -48,24 +56,28 @@ def plot_bipartite(topology, step=None, ax=None, *, row_names=None, col_names=No
         raise ValueError(
             f"{len(topology.rows)} connections are too many for lines, at most {MAX_LINES}: use plot_connectivity"
         )
-    sides = [
+    if values is not None and np.shape(values) != (len(topology.rows),):
+        raise ValueError(f"values have shape {np.shape(values)}; expected ({len(topology.rows)},), one per connection")
+    places = [
         _unit_places(side, size, names)
         for side, size, names in zip(("row", "column"), topology.shape, (row_names, col_names), strict=True)
     ]
     if ax is None:
         ax = Figure(figsize=(6, 0.9 + 0.32 * max(topology.shape)), layout="constrained").subplots()
-    for label, (cells, color, dash) in _line_groups(ax, topology, step).items():
-        ends = np.stack([np.column_stack([np.full(cells.shape[1], x), sides[x][0][cells[x]]]) for x in (0, 1)], axis=1)
-        ax.add_collection(LineCollection(ends, colors=color, linestyles=dash, lw=1.6, label=label))
-    for x, (heights, names) in enumerate(sides):
+    for label, (cells, widths, color, dash, shift) in _line_groups(ax, topology, step, values).items():
+        ends = np.stack([np.column_stack([np.full(cells.shape[1], x), places[x][0][cells[x]]]) for x in (0, 1)], axis=1)
+        place = {"transform": offset_copy(ax.transData, ax.figure, y=shift, units="points")}
+        ax.add_collection(LineCollection(ends, colors=color, linestyles=dash, lw=widths, label=label, **place))
+    for x, (heights, names) in enumerate(places):
         ax.plot(np.full(len(heights), x), heights, "o", ms=9, color=ax.xaxis.label.get_color(), zorder=3)
+        beside = {"textcoords": "offset points", "ha": ("right", "left")[x], "va": "center"}
         for height, name in zip(heights, names, strict=True):
-            ax.annotate(
-                name, (x, height), ((-10, 10)[x], 0), textcoords="offset points", ha=("right", "left")[x], va="center"
-            )
-    ax.set(xlim=(-0.35, 1.35), ylim=(1.08, -0.08))
+            ax.annotate(name, (x, height), ((-10, 10)[x], 0), **beside)
+        if sides is not None:
+            ax.annotate(sides[x], (x, 0), ((5, -5)[x], 14), **beside | {"va": "bottom"}, color=gray(ax))
+    ax.set(xlim=(-0.35, 1.35), ylim=(1.08, -0.08 if sides is None else -0.2))
     ax.set_axis_off()
-    if step is not None:
+    if step is not None or values is not None:
         _key_of_lines(ax)
     return ax
 
@@ -78,17 +90,28 @@ def _unit_places(side, size, names):
     return np.linspace(0, 1, size) if size > 1 else np.full(size, 0.5), names
 
 
-def _line_groups(ax, topology, step):
-    """By label, the cells of a group, ndarray of shape (2, n), with the colour and the style of its lines."""
+def _line_groups(ax, topology, step, values):
+    """By label, the cells of a group, ndarray of shape (2, n), with widths, colour, style and shift of its lines.
+
+    A label with an underscore does not stand in the legend.
+    """
     cells = np.stack([topology.rows, topology.cols])
+    widths = np.full(cells.shape[1], WIDTH)
+    if values is not None:
+        widths = WIDTHS[0] + (WIDTHS[1] - WIDTHS[0]) * np.abs(values) / max(np.abs(values).max(initial=0), 1e-300)
+    if step is None and values is None:
+        return {"connections": (cells, widths, blue(ax), "-", 0)}
     if step is None:
-        return {"connections": (cells, blue(ax), "-")}
+        signs = {"weight of 0 or more": (values >= 0, blue(ax)), "negative weight": (values < 0, VERMILLION)}
+        return {label: (cells[:, has], widths[has], color, "-", 0) for label, (has, color) in signs.items()}
     came_back = np.isin(_keys(step.pruned_cells, topology), _keys(step.grown_cells, topology))
     back = f", {came_back.sum()} of them regrown" if came_back.any() else ""
+    dashed, gone = (gray(ax), DASHES), widths[step.pruned]
     return {
-        f"pruned ({len(step.pruned)}{back})": (step.pruned_cells[:, ~came_back], gray(ax), (0, (3, 2))),
-        f"kept ({len(step.kept)})": (cells[:, step.kept], blue(ax), "-"),
-        f"regrown ({len(step.grown)})": (step.grown_cells, ORANGE, "-"),
+        f"pruned ({len(step.pruned)}{back})": (step.pruned_cells[:, ~came_back], gone[~came_back], *dashed, 0),
+        "_pruned and regrown": (step.pruned_cells[:, came_back], gone[came_back], *dashed, SHIFT),
+        f"kept ({len(step.kept)})": (cells[:, step.kept], widths[step.kept], blue(ax), "-", 0),
+        f"regrown ({len(step.grown)})": (step.grown_cells, WIDTH, ORANGE, "-", 0),
     }
 
 
@@ -97,11 +120,10 @@ def _keys(cells, topology):
 
 
 def _key_of_lines(ax):
-    """Legend beneath, in the order kept, pruned, regrown."""
-    pruned, kept, regrown = ax.collections
-    handles = [
-        Line2D([], [], color=lines.get_colors()[0], ls=dash, lw=2, label=lines.get_label())
-        for lines, dash in ((kept, "-"), (pruned, (0, (3, 2))), (regrown, "-"))
-        if len(lines.get_colors())
-    ]
+    """Legend beneath: kept, pruned, regrown, or the signs of the weights."""
+    handles = []
+    for lines in sorted(ax.collections, key=lambda lines: lines.get_label()):  # kept, pruned, regrown
+        if len(lines.get_colors()) and not lines.get_label().startswith("_"):
+            dash = DASHES if lines.get_label().startswith("pruned") else "-"
+            handles.append(Line2D([], [], color=lines.get_colors()[0], ls=dash, lw=2, label=lines.get_label()))
     ax.legend(handles=handles, ncols=3, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0))

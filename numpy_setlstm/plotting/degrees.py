@@ -10,7 +10,7 @@ from numpy_setlstm.plotting.style import ORANGE, blue, faint
 NEGLIGIBLE = 1e-12  # a share of the units, below which no bar and no dot is drawn
 
 
-def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0):
+def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0, label="observed"):
     """Draw how many connections the units have, against what a random graph leads one to expect.
 
     Parameters
@@ -24,6 +24,8 @@ def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0):
         Their mean is drawn beside the random graph, and with several of them the range of the middle 95 %.
     reserved_rows : int, default 0
         The first so many rows never have a connection, such as an embedding's padding; they are not drawn.
+    label : str, default "observed"
+        What the legend calls `topology`.
 
     Returns
     -------
@@ -45,10 +47,10 @@ def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0):
     expected = observed.sum() * expected_degrees(topology.shape, nnz, **side)
     drawn = np.flatnonzero((observed > 0) | (expected > NEGLIGIBLE * expected.sum()))  # not 20,000 empty bars
     k = np.arange(drawn.min(), drawn.max() + 1)
-    label = f"observed, variance / mean {degree_dispersion(topology, **side):.2f}"
-    ax.bar(k, observed[k], width=0.85, color=blue(ax), label=label)
-    label = f"random graph, variance / mean {expected_dispersion(topology.shape, nnz, **side):.2f}"
-    ax.plot(k, expected[k], color=ORANGE, marker="o", ms=4, lw=1.8, label=label)
+    name = f"{label}, variance / mean {degree_dispersion(topology, **side):.2f}"
+    ax.bar(k, observed[k], width=0.85, color=blue(ax), label=name)
+    name = f"random graph, variance / mean {expected_dispersion(topology.shape, nnz, **side):.2f}"
+    ax.plot(k, expected[k], color=ORANGE, marker="o", ms=4, lw=1.8, label=name)
     shown = (observed > 0) | (expected > 0.05)
     if len(nulls):
         shown |= _draw_nulls(ax, nulls, side)
@@ -76,7 +78,7 @@ def _draw_nulls(ax, nulls, side):
     return (counts > 0).any(axis=0)
 
 
-def plot_weight_histogram(values, pruned, ax=None, *, n_bins=60):
+def plot_weight_histogram(values, pruned, ax=None, *, n_bins=60, scale=None):
     """Draw the distribution of the weights, and which of them are cut.
 
     Parameters
@@ -88,10 +90,14 @@ def plot_weight_histogram(values, pruned, ax=None, *, n_bins=60):
     ax : matplotlib.axes.Axes, optional
     n_bins : int, default 60
         Bars, over the range of all weights.
+    scale : float, optional
+        Standard deviation of the normal distribution around 0 that is drawn over the bars, such as the one from which
+        the weights came.
 
     Returns
     -------
     matplotlib.axes.Axes
+        The bars of what was cut stand on those of what was kept.
 
     Examples
     --------
@@ -104,7 +110,12 @@ def plot_weight_histogram(values, pruned, ax=None, *, n_bins=60):
     cut = np.zeros(len(values), bool)
     cut[pruned] = True
     labels = [f"kept ({(~cut).sum()})", f"pruned ({cut.sum()})"]
-    ax.hist([values[~cut], values[cut]], n_bins, stacked=True, color=[blue(ax), faint(ax)], label=labels)
+    _, edges, _ = ax.hist([values[~cut], values[cut]], n_bins, stacked=True, color=[blue(ax), faint(ax)], label=labels)
+    if scale is not None:
+        x = np.linspace(edges[0], edges[-1], 200)
+        density = np.exp(-((x / scale) ** 2) / 2) / (scale * np.sqrt(2 * np.pi))
+        expected = len(values) * (edges[1] - edges[0]) * density
+        ax.plot(x, expected, color=ORANGE, lw=1.8, label="normal distribution")
     ax.set(xlabel="weight", ylabel="connections")
     ax.legend()
     return ax

@@ -1,13 +1,18 @@
 """What the SET steps did, step by step, beside what they do without training."""
 
+from itertools import cycle
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from numpy_setlstm.measures.evolution import surviving_fraction
 from numpy_setlstm.plotting.style import GATE_NAMES, GREEN, PURPLE, VERMILLION, blue, dashes, gray, line_colors
+from numpy_setlstm.topology import SetStep
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
+TURNOVER_TITLE = "connections pruned in the step, of those the group had"
+NULL_DASHES = ("--", ":", "-.")  # of one null model after the other
 
 
 def plot_survival(topology, set_steps_by_label, ax=None):
@@ -17,9 +22,10 @@ def plot_survival(topology, set_steps_by_label, ax=None):
     ----------
     topology : Topology
         Before the first step.
-    set_steps_by_label : dict of str to list of SetStep
+    set_steps_by_label : dict of str to list of SetStep, or to list of lists of SetStep
         Several evolutions of the same matrix, such as "with training" and "null model: without training". A
-        label that starts with "null" is drawn grey and dashed.
+        label that starts with "null" is drawn grey and dashed, each of them with dashes of its own. Of several
+        evolutions under one label, the line is the mean and a band reaches from the lowest to the highest.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -44,9 +50,16 @@ def plot_survival(topology, set_steps_by_label, ax=None):
     if ax is None:
         ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()
     colors = line_colors(ax, set_steps_by_label)
+    null_dashes = cycle(NULL_DASHES)
     for k, (color, (label, steps)) in enumerate(zip(colors, set_steps_by_label.items(), strict=True)):
-        fractions = surviving_fraction(topology, steps)
-        ax.plot(fractions, dashes(label), color=color, lw=1.8, marker=MARKERS[k % len(MARKERS)], ms=5, label=label)
+        evolutions = steps if len(steps) and not isinstance(steps[0], SetStep) else [steps]
+        fractions = np.array([surviving_fraction(topology, its_steps) for its_steps in evolutions])
+        dash = next(null_dashes) if dashes(label) == "--" else dashes(label)
+        marker = MARKERS[k % len(MARKERS)]
+        ax.plot(fractions.mean(axis=0), ls=dash, color=color, lw=1.8, marker=marker, ms=5, label=label)
+        if len(fractions) > 1:
+            low, high = fractions.min(axis=0), fractions.max(axis=0)
+            ax.fill_between(np.arange(len(low)), low, high, color=color, alpha=0.25, lw=0, zorder=1)
     label_survival(ax)
     ax.legend()
     return ax
@@ -60,7 +73,7 @@ def label_survival(ax):
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
 
 
-def plot_turnover(turnover, ax=None):
+def plot_turnover(turnover, ax=None, *, panel=False):
     """Draw which part of its connections each group lost in each SET step: each gate, or each band of words.
 
     Parameters
@@ -71,11 +84,15 @@ def plot_turnover(turnover, ax=None):
         ``"mean"``, ``"low"`` and ``"high"`` of evolutions without training: the ``"turnover"`` of a matrix in
         :func:`~numpy_setlstm.measures.describe`.
     ax : matplotlib.axes.Axes, optional
+    panel : bool, default False
+        For one group alone, on axes beside those of others: its name is the title, there is no legend, and the steps
+        in which it lies outside its band have a ring.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The grey band holds the middle 95 % of the evolutions without training, of whichever group strays most.
+        The grey band holds the middle 95 % of the evolutions without training: of each step it is the widest of the
+        groups' bands, from the lowest edge to the highest, so that a point within it may be outside its own group's.
 
     Examples
     --------
@@ -92,6 +109,8 @@ def plot_turnover(turnover, ax=None):
             continue  # a band beyond a small vocabulary
         label = GATE_NAMES.get(name, name)
         ax.plot(np.arange(1, len(pruned) + 1), pruned, color=color, marker=marker, ms=5, lw=1.8, label=label)
+        if panel and nulls:
+            _ring_what_is_outside(ax, pruned, group["null"])
     if nulls:
         low, mean, high = (
             reduce([np.array(null[key], float) for null in nulls], axis=0)
@@ -100,10 +119,18 @@ def plot_turnover(turnover, ax=None):
         steps = np.arange(1, len(mean) + 1)
         ax.fill_between(steps, low, high, color=gray(ax), alpha=0.25, lw=0, zorder=1)
         ax.plot(steps, mean, "--", color=gray(ax), lw=1.8, zorder=1.5, label="null model: without training")
-    ax.set_title("connections pruned in the step, of those the group had", loc="left", size="medium")
+    title = ", ".join(GATE_NAMES.get(name, name) for name in turnover) if panel else TURNOVER_TITLE
+    ax.set_title(title, loc="left", size="medium")
     ax.set_xlabel("SET step")
-    _legend_beside(ax)
+    if not panel:
+        _legend_beside(ax)
     return ax
+
+
+def _ring_what_is_outside(ax, pruned, null):
+    outside = (pruned < np.array(null["low"], float)) | (pruned > np.array(null["high"], float))
+    ink = ax.xaxis.label.get_color()
+    ax.plot(1 + np.flatnonzero(outside), pruned[outside], "o", ms=11, mfc="none", color=ink, label="_outside")
 
 
 def plot_ever_tried(ever_tried, ax=None):

@@ -163,7 +163,7 @@ def _film_figure(shape, n_matrices):
     """
     n, H, scale, gap = _film_grid(shape)
     wide, tall = scale * (2 * H + gap), scale * 2 * (n + gap)
-    margin, between, top, bottom = 20, 40, 110 if n_matrices > 1 else 130, 165
+    margin, between, top, bottom = 20, 40, 122 if n_matrices > 1 else 146, 165
     width, height = 2 * margin + n_matrices * wide + (n_matrices - 1) * between, top + tall + bottom
     figure = Figure(figsize=(width / 100, height / 100), dpi=100)
 
@@ -171,6 +171,8 @@ def _film_figure(shape, n_matrices):
         return figure.add_axes((x / width, y / height, its_width / width, its_height / height))
 
     title = figure.text(margin / width, 1 - 14 / height, "", va="top", size=15, weight="bold")
+    about_axes = "each square: rows from a unit, columns to a unit"
+    figure.text((margin - 1) / width, 1 - (top - 42) / height, about_axes, va="top")
     matrix_axes = [add_axes(margin + k * (wide + between), bottom, wide, tall) for k in range(n_matrices)]
     survival_ax = add_axes(margin + 50, 48, width - 2 * margin - 50, 80)
     keys = [dot_key(label, color) for label, (color, _) in reversed(_film_dots(survival_ax).items())]
