@@ -3,6 +3,9 @@
 import graphlib
 import re
 import runpy
+import sys
+import textwrap
+import types
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,29 @@ def test_an_output_is_compared_up_to_rounding_and_cuts():
     assert not agrees(table.format("5.6e-03", "WRONG"), table.format("3.1e-03", "WRONG"))
     assert agrees("1\n2\n3\n4\n", "1\n...\n4\n") and agrees("1\n", "1\n...\n")
     assert not agrees("1\n2\n", "1\n") and not agrees("1\n", "1\n2\n") and not agrees("a\n", ".\n")
+
+
+def changed(source, diff):
+    """A source with the changes of a diff, each of whose hunks has to fit in one place."""
+    for hunk in re.split(r"^@@.*\n", diff, flags=re.MULTILINE)[1:]:
+        lines = hunk.splitlines(keepends=True)
+        before = "".join(line[1:] for line in lines if line[0] in " -")
+        assert source.count(before) == 1, f"the source does not have these lines once:\n{before}"
+        source = source.replace(before, "".join(line[1:] for line in lines if line[0] in " +"))
+    return source
+
+
+def test_the_prune_rule_of_the_diff_works():
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf8")
+    (block,) = re.findall(r"^ *```diff\n(.*?)^ *```\n", page, re.DOTALL | re.MULTILINE)
+    file, diff = re.fullmatch(r"--- (\S+)\n(.*)", textwrap.dedent(block), re.DOTALL).groups()
+    topology = types.ModuleType("topology")
+    sys.modules["topology"] = topology  # where its dataclass looks for itself
+    exec(changed((ROOT / file).read_text(encoding="utf8"), diff), topology.__dict__)
+    del sys.modules["topology"]
+    W = topology.SparseMatrix((1, 4), [0] * 4, range(4), [0.1, -5.0, 2.0, -0.2])
+    assert topology.prune(W, 0.5, "largest").tolist() == [1, 2]
+    assert topology.prune(W, 0.5, "magnitude").tolist() == [0, 3]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
