@@ -35,12 +35,12 @@ def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
 
     Notes
     -----
-    .. math:: v \leftarrow \mu v + g, \qquad \Delta w = -\eta v
+    .. math:: u \leftarrow \mu u + g, \qquad \Delta w = -\eta u
 
     Equation :eq:`sgd` in docs/derivations/adam.md.
 
     Source: B. Polyak (1964), "Some methods of speeding up the convergence of iteration methods". The rate stands
-    outside v, as in PyTorch; others put it inside, which differs when the rate changes.
+    outside u, the velocity, as in PyTorch; others put it inside, which differs when the rate changes.
 
     Examples
     --------

@@ -3,6 +3,9 @@
 import graphlib
 import re
 import runpy
+import sys
+import textwrap
+import types
 from pathlib import Path
 
 import pytest
@@ -12,16 +15,69 @@ DOCS = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not i
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 
 
+PYTHON_AND_OUTPUT = re.compile(r"^```python\n(.*?)^```\n(?:\n*```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
+
+
 def python_blocks():
+    """Each block of Python, with the block of text that directly follows it, or None."""
     for page in PAGES:
-        for k, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf8"), re.DOTALL)):
-            yield pytest.param(code, id=f"{page.relative_to(ROOT)}-{k}")
+        for k, (code, output) in enumerate(
+            match.groups() for match in PYTHON_AND_OUTPUT.finditer(page.read_text(encoding="utf8"))
+        ):
+            yield pytest.param(code, output, id=f"{page.relative_to(ROOT)}-{k}")
 
 
-@pytest.mark.parametrize("code", list(python_blocks()))
-def test_python_on_the_pages_runs(code, capsys):
+def what_does_not_vary(output):
+    """The lines of an output, without the rounding in a gradient check's rows that are ok."""
+    rows = re.sub(r"^(\S+ +\S+ +\d+) .* (\S+ +ok)$", r"\1 \2", output.rstrip(), flags=re.MULTILINE)
+    return [" ".join(row.split()) for row in rows.splitlines()]
+
+
+def agrees(output, shown):
+    """Whether an output is what a page shows; there a line of three dots stands for any number of lines."""
+    pattern = "".join(r"(?:.*\n)*" if line == "..." else re.escape(line) + r"\n" for line in what_does_not_vary(shown))
+    return re.fullmatch(pattern, "".join(line + "\n" for line in what_does_not_vary(output))) is not None
+
+
+@pytest.mark.parametrize("code, shown", list(python_blocks()))
+def test_python_on_the_pages_runs(code, shown, capsys):
     exec(compile(code, "page", "exec"), {})
-    assert capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert output
+    if shown is not None:
+        assert agrees(output, shown), f"the page shows another output than this new one:\n{output}"
+
+
+def test_an_output_is_compared_up_to_rounding_and_cuts():
+    table = "x      2x3    6        x[0, 0]  -1.5e-01  -1.5e-01  {}  1e-12  {}\n"
+    assert agrees(table.format("5.6e-17", "ok"), table.format("3.1e-16", "ok"))
+    assert not agrees(table.format("5.6e-03", "WRONG"), table.format("3.1e-16", "ok"))
+    assert not agrees(table.format("5.6e-03", "WRONG"), table.format("3.1e-03", "WRONG"))
+    assert agrees("1\n2\n3\n4\n", "1\n...\n4\n") and agrees("1\n", "1\n...\n")
+    assert not agrees("1\n2\n", "1\n") and not agrees("1\n", "1\n2\n") and not agrees("a\n", ".\n")
+
+
+def changed(source, diff):
+    """A source with the changes of a diff, each of whose hunks has to fit in one place."""
+    for hunk in re.split(r"^@@.*\n", diff, flags=re.MULTILINE)[1:]:
+        lines = hunk.splitlines(keepends=True)
+        before = "".join(line[1:] for line in lines if line[0] in " -")
+        assert source.count(before) == 1, f"the source does not have these lines once:\n{before}"
+        source = source.replace(before, "".join(line[1:] for line in lines if line[0] in " +"))
+    return source
+
+
+def test_the_prune_rule_of_the_diff_works():
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf8")
+    (block,) = re.findall(r"^ *```diff\n(.*?)^ *```\n", page, re.DOTALL | re.MULTILINE)
+    file, diff = re.fullmatch(r"--- (\S+)\n(.*)", textwrap.dedent(block), re.DOTALL).groups()
+    topology = types.ModuleType("topology")
+    sys.modules["topology"] = topology  # where its dataclass looks for itself
+    exec(changed((ROOT / file).read_text(encoding="utf8"), diff), topology.__dict__)
+    del sys.modules["topology"]
+    W = topology.SparseMatrix((1, 4), [0] * 4, range(4), [0.1, -5.0, 2.0, -0.2])
+    assert topology.prune(W, 0.5, "largest").tolist() == [1, 2]
+    assert topology.prune(W, 0.5, "magnitude").tolist() == [0, 3]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
