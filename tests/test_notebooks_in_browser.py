@@ -16,7 +16,7 @@ from PIL import Image
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PATH = NOTEBOOKS / "06_prune_and_regrow.ipynb"
-SECONDS = float(os.environ.get("NUMPY_SETLSTM_NOTEBOOK_SECONDS", 90))  # as in test_notebooks.py
+SECONDS = 300  # after which something is not going to happen
 TOKEN = "for-this-test-only"
 MISSING = [name for name in ("jupyterlab", "ipywidgets") if find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}: the extra 'notebooks'")
