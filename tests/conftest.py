@@ -20,6 +20,23 @@ collect_ignore = ["golden/make_golden.py"]  # a script, and the only file that i
 ROOT = Path(__file__).parent.parent
 BUILDS_THE_SITE = ("sphinx", "myst_nb", "numpydoc", "furo", "sphinx_copybutton", "sphinx-mathjax-offline")
 
+
+@pytest.fixture
+def ax():
+    """Axes of a figure that pyplot does not know of."""
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()
+
+
+@pytest.fixture(autouse=True)
+def no_figure_is_left_open():
+    """A picture of the package is the caller's: pyplot keeps none of them open."""
+    yield
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or pyplot.get_fignums() == []
+
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CHROMIUM_FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync""".split()

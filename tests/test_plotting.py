@@ -41,17 +41,6 @@ pytestmark = pytest.mark.filterwarnings("error")
 STYLES = ("default", "dark_background", "ggplot", "fivethirtyeight", "grayscale", "seaborn-v0_8-poster")
 
 
-@pytest.fixture(autouse=True)
-def no_figure_is_left_open():
-    yield
-    assert plt.get_fignums() == []
-
-
-@pytest.fixture
-def ax():
-    return Figure().subplots()
-
-
 @pytest.fixture
 def W():
     return erdos_renyi((12, 40), np.random.default_rng(0), density=0.2)

@@ -8,17 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from matplotlib.text import Text
 from test_plotting import STYLES, labels_of
 
 from numpy_setlstm import measures, plotting
 from numpy_setlstm.topology import erdos_renyi, null_evolution, replay
-
-
-@pytest.fixture
-def ax():
-    return Figure().subplots()
 
 
 @pytest.fixture(scope="module")

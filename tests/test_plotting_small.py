@@ -11,8 +11,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
+from test_plotting import STYLES
 
 from numpy_setlstm import plotting
 from numpy_setlstm.plotting import (
@@ -32,18 +32,6 @@ from numpy_setlstm.sparse import SparseMatrix, Topology
 from numpy_setlstm.topology import SetStep, erdos_renyi, null_evolution, set_step
 
 pytestmark = pytest.mark.filterwarnings("error")
-STYLES = ("default", "dark_background", "ggplot", "fivethirtyeight", "grayscale")
-
-
-@pytest.fixture(autouse=True)
-def no_figure_is_left_open():
-    yield
-    assert plt.get_fignums() == []
-
-
-@pytest.fixture
-def ax():
-    return Figure().subplots()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgba
-from matplotlib.figure import Figure
+from test_plotting import STYLES
 
 from numpy_setlstm import plotting
 from numpy_setlstm.gradcheck import check_gradients
@@ -22,19 +22,7 @@ from numpy_setlstm.plotting import (
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
-STYLES = ("default", "dark_background", "ggplot", "fivethirtyeight", "grayscale", "seaborn-v0_8-poster")
 WORDS = ["the", "soup", "was", "good"]
-
-
-@pytest.fixture(autouse=True)
-def no_figure_is_left_open():
-    yield
-    assert plt.get_fignums() == []
-
-
-@pytest.fixture
-def ax():
-    return Figure().subplots()
 
 
 def drawn_states(T=4, H=3):

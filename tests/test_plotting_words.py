@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from test_plotting import STYLES, labels_of
 
 from numpy_setlstm import plotting
@@ -21,11 +20,6 @@ NAMES = {
     "within": "after, within the null model's range",
     "below": "after, fewer than usual by chance",
 }
-
-
-@pytest.fixture
-def ax():
-    return Figure().subplots()
 
 
 def test_each_word_has_its_numbers_before_and_after_beside_the_null(ax):

@@ -1,13 +1,16 @@
 """A small layer as what it is: units on two sides, and a line for each connection."""
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
 from numpy_setlstm.plotting.style import ORANGE, VERMILLION, blue, gray
 
+LEGEND_POINTS = 10
 MAX_LINES = 300  #: Connections, beyond which nobody can follow a line any more
 WIDTH, WIDTHS = 1.6, (0.8, 4.0)  # of a line in points: without a weight; with weights, of the smallest and the largest
 DASHES = (0, (4, 2))  # of what was pruned
@@ -126,4 +129,6 @@ def _key_of_lines(ax):
         if len(lines.get_colors()) and not lines.get_label().startswith("_"):
             dash = DASHES if lines.get_label().startswith("pruned") else "-"
             handles.append(Line2D([], [], color=lines.get_colors()[0], ls=dash, lw=2, label=lines.get_label()))
-    ax.legend(handles=handles, ncols=3, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0))
+    # Below the picture, and as wide as it at most: a style for posters would leave no room for the picture
+    size = min(FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points(), LEGEND_POINTS)
+    ax.legend(handles=handles, ncols=3, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=size)
