@@ -3,12 +3,17 @@
 import graphlib
 import re
 import runpy
+import shlex
 import sys
 import textwrap
 import types
 from pathlib import Path
 
 import pytest
+
+from numpy_setlstm.cli import build_parser
+from numpy_setlstm.experiment import read_grid
+from numpy_setlstm.experiment.grid_files import tomllib
 
 ROOT = Path(__file__).parent.parent
 DOCS = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts]
@@ -46,6 +51,28 @@ def test_python_on_the_pages_runs(code, shown, capsys):
     assert output
     if shown is not None:
         assert agrees(output, shown), f"the page shows another output than this new one:\n{output}"
+
+
+def shell_commands():
+    """Each command of this package in a block of shell, without what stands before and after it."""
+    for page in PAGES:
+        for block in re.findall(r"^ *```sh\n(.*?)^ *```", page.read_text(encoding="utf8"), re.DOTALL | re.MULTILINE):
+            for command in re.findall(r"numpy-setlstm (\S.*)", block):
+                yield pytest.param(command, id=f"{page.name}: {' '.join(shlex.split(command, comments=True))}")
+
+
+@pytest.mark.parametrize("command", list(shell_commands()))
+def test_the_command_line_knows_the_commands_on_the_pages(command):
+    """Most of them take minutes, so they are read here and not run; their options and values have to be right."""
+    build_parser().parse_args(shlex.split(command, comments=True))  # or it exits with what is wrong
+
+
+@pytest.mark.skipif(tomllib is None, reason="Python reads TOML from 3.11 on")
+def test_the_grid_on_the_page_can_be_read(tmp_path):
+    page = (ROOT / "docs" / "comparing.md").read_text(encoding="utf8")
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "grid.toml").write_text(block, encoding="utf8")
+    assert read_grid(tmp_path / "grid.toml").runs()
 
 
 def test_an_output_is_compared_up_to_rounding_and_cuts():
