@@ -10,7 +10,7 @@ They are derived in docs/derivations/sparse_product.md: :eq:`sparse-product`, :e
 
 There are two ways to each. *Gather* visits the connections only: its cost and its memory are linear in their
 number. *Scratch* (for the gradient: *blocks*) lets BLAS do the work on a dense array that lives for one minibatch;
-BLAS is so much faster per multiplication that, core for core, this wins from a density of about one tenth on.
+BLAS is so much faster per multiplication that, core for core, this wins from a density of about one seventh on.
 
 The gather kernels work on arrays whose rows are units and whose columns are texts, so that what one connection needs
 of a unit, its value in every text, lies in one piece of memory.
