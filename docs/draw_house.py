@@ -18,12 +18,12 @@ DRAWING = ROOT / "docs" / "images" / "house.svg"
 # A room imports from its own floor and from lower ones. Floor 0 knows nothing of the rest.
 FLOORS = {
     6: ("cli",),
-    5: ("estimator", "inputs", "rivals", "experiment", "selfcheck", "benchmark", "plotting"),
+    5: ("estimator", "inputs", "lab", "plotting"),
     4: ("training", "checkpoint"),
     3: ("network", "optimizers"),
     2: ("layers", "topology", "measures", "converters"),
-    1: ("sparse", "kernels", "products", "threads", "memory"),
-    0: ("gradcheck", "text", "datasets", "curves"),
+    1: ("sparse", "fast"),
+    0: ("gradcheck", "text", "datasets"),
 }
 TITLES = {
     6: "command line",

@@ -6,13 +6,14 @@ import warnings
 from pathlib import Path
 
 from numpy_setlstm import __version__
-from numpy_setlstm.benchmark.harness import PeerError
-from numpy_setlstm.benchmark.peers import OURS, PEERS
-from numpy_setlstm.benchmark.run import QUICK_SECONDS, REPEATS, ROWS, run_benchmark
-from numpy_setlstm.benchmark.work import Work
 from numpy_setlstm.datasets import DATA_HOME_VARIABLE, DATASETS, load_dataset
 from numpy_setlstm.estimator import SetLSTMClassifier
-from numpy_setlstm.experiment import (
+from numpy_setlstm.inputs import CONNECTIVITIES
+from numpy_setlstm.lab.benchmark.harness import PeerError
+from numpy_setlstm.lab.benchmark.peers import OURS, PEERS
+from numpy_setlstm.lab.benchmark.run import QUICK_SECONDS, REPEATS, ROWS, run_benchmark
+from numpy_setlstm.lab.benchmark.work import Work
+from numpy_setlstm.lab.experiment import (
     GRID_CONNECTIVITIES,
     GRID_DATASETS,
     MODEL_FILE,
@@ -25,8 +26,7 @@ from numpy_setlstm.experiment import (
     run_demo,
     run_training,
 )
-from numpy_setlstm.inputs import CONNECTIVITIES
-from numpy_setlstm.selfcheck import METHODS, run_selfcheck
+from numpy_setlstm.lab.selfcheck import METHODS, run_selfcheck
 from numpy_setlstm.topology import PRUNE_RULES
 from numpy_setlstm.training import GROWTHS, OPTIMIZERS, ZETA_SCHEDULES
 

@@ -116,7 +116,7 @@ class SetLSTMClassifier:
         What to do with a text that is empty or has no known word: refuse it, or answer from what the network thinks
         before it has read anything known.
     kernel : {"auto", "gather", "scratch"}
-        How sparse products are computed: see :mod:`numpy_setlstm.kernels`. Changes the speed only.
+        How sparse products are computed: see :mod:`numpy_setlstm.fast.kernels`. Changes the speed only.
     n_threads : int, optional
         Threads that share a minibatch; by default as many as there are cores. Changes the speed only.
     dtype : {"float32", "float64"}

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from numpy_setlstm.kernels import KERNELS
+from numpy_setlstm.fast.kernels import KERNELS
 from numpy_setlstm.text import PADDING_ID, UNKNOWN_ID
 from numpy_setlstm.topology import PRUNE_RULES
 from numpy_setlstm.training import GROWTHS, OPTIMIZERS, ZETA_SCHEDULES

@@ -9,11 +9,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from numpy_setlstm.kernels import choose_kernel
+from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
+from numpy_setlstm.fast.kernels import choose_kernel
+from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
+from numpy_setlstm.fast.memory import ArrayPool
+from numpy_setlstm.fast.products import GatherProduct, make_products
+from numpy_setlstm.fast.threads import (
+    MOST_TEXTS,
+    MOST_TEXTS_PREDICTING,
+    Background,
+    available_cores,
+    run_parts,
+    split_batch,
+)
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward, dropout_mask
 from numpy_setlstm.layers.embedding import check_tokens
-from numpy_setlstm.layers.fast_embedding import fast_embedding_backward, fast_embedding_forward
-from numpy_setlstm.layers.fast_lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.layers.readout import (
     cross_entropy_backward,
@@ -22,11 +32,8 @@ from numpy_setlstm.layers.readout import (
     linear_forward,
     softmax,
 )
-from numpy_setlstm.memory import ArrayPool
-from numpy_setlstm.products import GatherProduct, make_products
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
-from numpy_setlstm.threads import MOST_TEXTS, MOST_TEXTS_PREDICTING, Background, available_cores, run_parts, split_batch
 from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count
 
 SPARSE_PARAMETERS = ("E", "W_x", "W_h")
@@ -153,7 +160,7 @@ class Network:
     embedding_dropout, dropout : float in [0, 1)
         For the words' vectors, and for the last hidden state.
     kernel : {"auto", "gather", "scratch"}
-        See :mod:`numpy_setlstm.kernels`.
+        See :mod:`numpy_setlstm.fast.kernels`.
     n_threads : int or None
         How many threads share a minibatch; None for as many as there are cores. Changes the speed only.
 

@@ -1,7 +1,7 @@
 r"""A sparse matrix as three arrays: the row, the column and the value of every connection.
 
 The matrix itself stores nothing of the full size. (For one minibatch, a product may lay the values out in a dense
-scratch array that BLAS is fast with; ``kernel="gather"`` does without: see :mod:`numpy_setlstm.kernels`.) The
+scratch array that BLAS is fast with; ``kernel="gather"`` does without: see :mod:`numpy_setlstm.fast.kernels`.) The
 connections stand in one order, by row and then by column, strictly increasing; so equal topologies have equal arrays,
 and a row's connections lie side by side.
 """
@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from numpy_setlstm import kernels
+from numpy_setlstm.fast import kernels
 
 
 class Topology:
@@ -281,7 +281,7 @@ class SparseMatrix:
         return A
 
     def __rmatmul__(self, x):
-        """``x @ W`` for x of shape (..., n_rows), by the gather kernel: see :mod:`numpy_setlstm.kernels`."""
+        """``x @ W`` for x of shape (..., n_rows), by the gather kernel: see :mod:`numpy_setlstm.fast.kernels`."""
         x = np.asarray(x)
         if x.ndim == 0 or x.shape[-1] != self.shape[0]:
             raise ValueError(
@@ -393,7 +393,7 @@ def multiplier(W, kernel="auto"):
     ----------
     W : SparseMatrix or ndarray of shape (n_rows, n_cols)
     kernel : {"auto", "gather", "scratch"}
-        See :func:`numpy_setlstm.kernels.choose_kernel`. Without effect on an ndarray.
+        See :func:`numpy_setlstm.fast.kernels.choose_kernel`. Without effect on an ndarray.
 
     Returns
     -------
@@ -422,7 +422,7 @@ def weight_gradient(x, dy, W, kernel="auto"):
         Gradient with respect to y.
     W : SparseMatrix or ndarray of shape (n_rows, n_cols)
     kernel : {"auto", "gather", "scratch"}
-        See :func:`numpy_setlstm.kernels.choose_kernel`. Without effect where `W` is an ndarray.
+        See :func:`numpy_setlstm.fast.kernels.choose_kernel`. Without effect where `W` is an ndarray.
 
     Returns
     -------

@@ -37,16 +37,16 @@ PACKAGE = Path(numpy_setlstm.__file__).parent
 # One line per file that computes; `mutation_checks.CHECKS` has to cover it.
 TARGETS = (
     "optimizers.py",
-    "kernels.py",
+    "fast/kernels.py",
     "sparse.py",
-    "products.py",
-    "threads.py",
+    "fast/products.py",
+    "fast/threads.py",
     "layers/dropout.py",
     "layers/embedding.py",
-    "layers/fast_embedding.py",
+    "fast/embedding.py",
     "layers/readout.py",
     "layers/lstm.py",
-    "layers/fast_lstm.py",
+    "fast/lstm.py",
     "layers/trace.py",
 )
 

@@ -357,7 +357,7 @@ def large_shapes(package):
         equal(np.asarray(topology.row_starts), np.array([0, 2, 3], dtype))
         targets = np.array([1, 0]).view(Long)
         targets.length = length
-        equal(package.kernels.PaddedLists(targets, 2).slices[0].positions, np.array([[1], [0]], dtype))
+        equal(package.fast.kernels.PaddedLists(targets, 2).slices[0].positions, np.array([[1], [0]], dtype))
     for n, dtype in ((2**31 - 1, np.int32), (2**31, np.int64)):
         for shape in ((n, 2), (2, n)):
             topology = package.sparse.Topology(shape, [0, shape[0] - 1], [1, shape[1] - 1])
@@ -436,7 +436,7 @@ class Watched(np.ndarray):
 
 def chunks(package):
     """A border between chunks loses and repeats nothing, and a chunk has the promised size."""
-    kernels = package.kernels
+    kernels = package.fast.kernels
     few_columns = np.zeros((8, 5))
     few_columns.flat[[1, 2, 5, 9, 15, 16, 17, 18, 19, 30, 33, 34]] = 1  # rows 2, 4, 5 and 7 are empty
     sizes = (1, 2, 5, 6, 7, 11, 12, 13, 23, 24, 25, 1000)
@@ -464,7 +464,7 @@ def chunks(package):
 
 
 def plain_kernels(package):
-    kernels = package.kernels
+    kernels = package.fast.kernels
     for seed, mask in enumerate(TOPOLOGIES):
         for of_x, of_W in ((np.float32, np.float32), (np.float32, np.float64), (np.float64, np.float32)):
             W, dense = sparse_and_dense(package, mask, seed, of_W)
@@ -486,7 +486,7 @@ def cheapest_cut(lengths, call):
 
 def cuts(package):
     """No way to cut is cheaper; and a slice that has too many cells is cut once more."""
-    kernels = package.kernels
+    kernels = package.fast.kernels
     for lengths in ((1,), (1, 1, 2), (2, 2, 2, 2), (1, 2, 2, 9), (1, 1, 2, 3, 3, 7), (1, 2, 3, 4, 5, 6)):
         for call in (0, 1, 3, 8, 1000):
             with unittest.mock.patch.multiple(kernels, CELLS_OF_A_CALL=call, SLICE_CELLS=1000):
@@ -508,7 +508,7 @@ WAYS_TO_CUT = ({"CELLS_OF_A_CALL": 1000}, {"CELLS_OF_A_CALL": 0}, {"CELLS_OF_A_C
 
 def padded_lists(package):
     """Every connection stands once in the lists, at its target, and what fills up has the weight 0."""
-    kernels = package.kernels
+    kernels = package.fast.kernels
     several = *TOPOLOGIES, np.ones((40, 3))  # short arrays are sorted stably, whatever one asks for
     for (seed, mask), way in itertools.product(enumerate(several), WAYS_TO_CUT):
         W, _ = sparse_and_dense(package, mask, seed)
@@ -541,7 +541,7 @@ def padded_lists(package):
 
 
 def gather_kernels(package):
-    kernels = package.kernels
+    kernels = package.fast.kernels
     for (seed, mask), way in itertools.product(enumerate(TOPOLOGIES), WAYS_TO_CUT):
         dtype = (np.float32, np.float64)[seed % 2]
         W, dense = sparse_and_dense(package, mask, seed, dtype)
@@ -566,7 +566,7 @@ def gather_kernels(package):
 
 def products_with_a_memory(package):
     """Products with one matrix over several steps, in two parts at once, and all of it twice."""
-    products = package.products
+    products = package.fast.products
     kinds = {"dense": "DenseProduct", "gather": "GatherProduct", "scratch": "ScratchProduct"}
     for (seed, mask), (way, kind) in itertools.product(enumerate(TOPOLOGIES[:4]), kinds.items()):
         W, dense = sparse_and_dense(package, mask, seed, np.float32)
@@ -610,7 +610,7 @@ def in_chunks(total, chunk):
 
 
 def choice_of_kernel(package):
-    kernels = package.kernels
+    kernels = package.fast.kernels
     with unittest.mock.patch.multiple(kernels, GATHER_BELOW_DENSITY=0.25, SCRATCH_MAX_CELLS=40):
         for shape, nnz, expected in (
             ((8, 5), 10, "scratch"), ((8, 5), 9, "gather"), ((8, 5), 11, "scratch"), ((41, 1), 41, "gather"),
@@ -625,7 +625,7 @@ def choice_of_kernel(package):
 
 def kernels_in_force(package):
     """A kernel that is asked for is the one that works, in the LSTM too; and "auto" goes by the density."""
-    kernels, sparse, lstm = package.kernels, package.sparse, package.layers.lstm
+    kernels, sparse, lstm = package.fast.kernels, package.sparse, package.layers.lstm
     used = []
     rng = np.random.default_rng(0)
     W_x, W_h = (random_sparse(package, rng, shape)[0] for shape in ((3, 8), (2, 8)))
@@ -656,7 +656,7 @@ def kernels_in_force(package):
 
 
 def parts_of_a_minibatch(package):
-    threads = package.threads
+    threads = package.fast.threads
     for n, most in itertools.product((0, 1, 2, 5, 6, 7), (1, 2, 3, 7)):
         parts = threads.split_batch(n, most)
         assert [k for part in parts for k in range(part.start, part.stop)] == list(range(n))
@@ -674,7 +674,7 @@ def parts_of_a_minibatch(package):
 
 
 def threads_side_by_side(package):
-    threads = package.threads
+    threads = package.fast.threads
     here, sizes = threading.get_ident(), []
 
     def pool(n_threads, original=threads.ThreadPoolExecutor):
@@ -715,7 +715,7 @@ def background(package):
     """In this order, and beside the caller or at once; errors come with the result; in the end nothing is left."""
     here = threading.get_ident()
     for active in (False, True):
-        with package.threads.Background(active) as work:
+        with package.fast.threads.Background(active) as work:
             done = []
             pieces = [work.submit(lambda a, b: done.append(a) or (a, b), k, -k) for k in range(9)]  # noqa: B023
             assert [piece.result(SECONDS) for piece in pieces] == [(k, -k) for k in range(9)] and done == [*range(9)]
@@ -723,7 +723,7 @@ def background(package):
             assert work.ahead > 0 if active else work.ahead == 0
             raises(ZeroDivisionError, lambda: work.submit(lambda: 1 / 0).result(SECONDS))  # noqa: B023
     begun, ended = threading.Event(), threading.Event()
-    with package.threads.Background(active=True) as work:
+    with package.fast.threads.Background(active=True) as work:
         running = work.submit(lambda: begun.set() or ended.wait(SECONDS))
         waiting = work.submit(len, "")
         waiting.add_done_callback(lambda _: ended.set())
@@ -865,7 +865,7 @@ def embedding(package):
 
 def fast_embedding(package):
     """Word by word; in one part and in two, of which one has no words that own anything."""
-    layer, SparseMatrix = package.layers.fast_embedding, package.sparse.SparseMatrix
+    layer, SparseMatrix = package.fast.embedding, package.sparse.SparseMatrix
     mask = np.array([[0, 0, 0], [1, 0, 1], [0, 1, 0], [1, 1, 1], [0, 0, 0]])
     dense = mask * whole_numbers(mask.shape, 0)
     rows, cols = np.nonzero(mask)
@@ -1158,16 +1158,16 @@ class FastLSTM:
     def forward(self, p, **settings):
         dtype = np.result_type(*(getattr(array, "values", array) for array in p.values()))
         self.products = [
-            self.package.products.make_products(p[name], self.kernel, dtype, [width])[0]
+            self.package.fast.products.make_products(p[name], self.kernel, dtype, [width])[0]
             for name, width in (("W_x", self.S * N), ("W_h", N))
         ]
         x = in_groups(p["x"].astype(dtype), self.S, 7)
-        return self.package.layers.fast_lstm.fast_lstm_forward(
+        return self.package.fast.lstm.fast_lstm_forward(
             x, *self.products, p["b"], self.mask, self.background, **settings
         )
 
     def backward(self, cache):
-        dx, db = self.package.layers.fast_lstm.fast_lstm_backward(self.dh, cache, self.background)
+        dx, db = self.package.fast.lstm.fast_lstm_backward(self.dh, cache, self.background)
         return {
             "x": out_of_groups(dx, STEPS),
             "b": db,
@@ -1219,9 +1219,9 @@ def fast_lstm_beside_a_thread(package):
                 handed_in = [min(pieces, k + 1 + ahead) + k for k in range(pieces)]  # k: the slopes of those before
                 assert lstm.background.handed_in[:pieces] == handed_in, "so many are handed in before they are needed"
                 assert max(held) <= 2, f"{held} steps are kept, where nothing is to be kept"
-        with package.threads.Background(active=True) as lstm.background:
+        with package.fast.threads.Background(active=True) as lstm.background:
             same(expected)
-    steps_per_group = package.layers.fast_lstm.steps_per_group
+    steps_per_group = package.fast.lstm.steps_per_group
     assert [steps_per_group(n) for n in (0, 1, 64, 65, 128, 129, 256, 257)] == [4, 4, 4, 3, 2, 1, 1, 1]
 
 
@@ -1276,15 +1276,15 @@ CHECKS = {
         sgd_rule, adam_rule, optimizers_over_several_steps, state_follows_the_connections,
         optimizers_keep_single_precision, clipping, adam_in_place,
     ),
-    "kernels.py": (choice_of_kernel, cuts, gather_kernels, plain_kernels, padded_lists, chunks),
+    "fast/kernels.py": (choice_of_kernel, cuts, gather_kernels, plain_kernels, padded_lists, chunks),
     "sparse.py": (storage, large_shapes, rows_of_a_matrix, types_of_products, products),
-    "products.py": (products_with_a_memory,),
-    "threads.py": (parts_of_a_minibatch, background, threads_side_by_side),
+    "fast/products.py": (products_with_a_memory,),
+    "fast/threads.py": (parts_of_a_minibatch, background, threads_side_by_side),
     "layers/dropout.py": (dropout,),
     "layers/embedding.py": (embedding,),
-    "layers/fast_embedding.py": (fast_embedding,),
+    "fast/embedding.py": (fast_embedding,),
     "layers/readout.py": (readout,),
     "layers/lstm.py": (lstm_step, lstm_values, lstm_types, lstm_gradients, kernels_in_force),
     "layers/trace.py": (traced_states,),
-    "layers/fast_lstm.py": (fast_lstm, fast_lstm_beside_a_thread, fast_lstm_types, whole_network),
+    "fast/lstm.py": (fast_lstm, fast_lstm_beside_a_thread, fast_lstm_types, whole_network),
 }  # fmt: skip

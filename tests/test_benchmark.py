@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from numpy_setlstm import cli, curves, plotting
-from numpy_setlstm.benchmark import costs, harness, peers, report, run, sweeps, timing, worker
-from numpy_setlstm.benchmark.harness import Budget, PeerError, Worker, paired_ratios, spread, take_turns
-from numpy_setlstm.benchmark.peers import PART_LABELS, PEERS, load_peer, missing_library
-from numpy_setlstm.benchmark.work import Work, draw_batches, draw_network
+from numpy_setlstm import cli, plotting
+from numpy_setlstm.lab.benchmark import costs, harness, peers, report, run, sweeps, timing, worker
+from numpy_setlstm.lab.benchmark.harness import Budget, PeerError, Worker, paired_ratios, spread, take_turns
+from numpy_setlstm.lab.benchmark.peers import PART_LABELS, PEERS, load_peer, missing_library
+from numpy_setlstm.lab.benchmark.work import Work, draw_batches, draw_network
+from numpy_setlstm.measures import curves
 from numpy_setlstm.sparse import SparseMatrix
 
 TINY = Work(n_words=50, embedding_dim=7, hidden_size=9, n_classes=3, length=6, batch_size=5, share=0.2)
@@ -137,7 +138,7 @@ def test_every_form_of_torch_computes_the_same():
 
 def test_scipy_gathers_the_gradient_that_it_otherwise_picks(monkeypatch):
     peer_class("scipy")
-    from numpy_setlstm.benchmark.peers import scipy_sparse
+    from numpy_setlstm.lab.benchmark.peers import scipy_sparse
 
     expected = steps("scipy", TINY)[0]
     monkeypatch.setattr(scipy_sparse, "GATHER_BELOW_DENSITY", 2.0)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from numpy_setlstm.experiment import read_grid
-from numpy_setlstm.experiment.page import fill_page
-from numpy_setlstm.experiment.store import Store
-from numpy_setlstm.experiment.tables import make_rows
+from numpy_setlstm.lab.experiment import read_grid
+from numpy_setlstm.lab.experiment.page import fill_page
+from numpy_setlstm.lab.experiment.store import Store
+from numpy_setlstm.lab.experiment.tables import make_rows
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"

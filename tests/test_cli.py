@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from numpy_setlstm import SetLSTMClassifier, cli, experiment, network, plotting
+from numpy_setlstm import SetLSTMClassifier, cli, network, plotting
 from numpy_setlstm.datasets import make_reviews
+from numpy_setlstm.lab import experiment
 
 SMALL = ["--embedding-dim", "8", "--hidden-size", "8", "--density", "0.3", "--epochs", "2", "--max-length", "30"]
 

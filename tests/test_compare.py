@@ -16,10 +16,10 @@ import pytest
 
 from numpy_setlstm import cli
 from numpy_setlstm.datasets import split_by_text
-from numpy_setlstm.experiment import Grid, GridError, RunSpec, compare, demo_reviews, run_grid, yardstick
-from numpy_setlstm.experiment.executors import Crew
-from numpy_setlstm.experiment.runs import Task, execute
-from numpy_setlstm.experiment.store import Store
+from numpy_setlstm.lab.experiment import Grid, GridError, RunSpec, compare, demo_reviews, run_grid, yardstick
+from numpy_setlstm.lab.experiment.executors import Crew
+from numpy_setlstm.lab.experiment.runs import Task, execute
+from numpy_setlstm.lab.experiment.store import Store
 
 TINY = {
     "train_texts": 60,

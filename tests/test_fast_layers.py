@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
+from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward
+from numpy_setlstm.fast.products import DenseProduct, GatherProduct, ScratchProduct, make_products
+from numpy_setlstm.fast.threads import Background
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
-from numpy_setlstm.layers.fast_embedding import fast_embedding_backward, fast_embedding_forward
-from numpy_setlstm.layers.fast_lstm import fast_lstm_backward, fast_lstm_forward
 from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
-from numpy_setlstm.products import DenseProduct, GatherProduct, ScratchProduct, make_products
 from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.threads import Background
 
 N, T, D, H = 5, 6, 7, 4
 MASKS = {

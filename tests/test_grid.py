@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from numpy_setlstm.experiment import Grid, GridError, RunSpec, grid_files, grid_from, parse_setting, read_grid
-from numpy_setlstm.experiment.grid import digest_of
+from numpy_setlstm.lab.experiment import Grid, GridError, RunSpec, grid_files, grid_from, parse_setting, read_grid
+from numpy_setlstm.lab.experiment.grid import digest_of
 
 MINIMAL = {"datasets": ["sanders"], "connectivities": ["dense", "set"], "seeds": 2}
 

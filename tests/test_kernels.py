@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from numpy_setlstm import kernels
+from numpy_setlstm.fast import kernels
 from numpy_setlstm.sparse import SparseMatrix, multiplier, weight_gradient
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numpy_setlstm.memory import ALIGNMENT, LEAST_BYTES, ArrayPool
+from numpy_setlstm.fast.memory import ALIGNMENT, LEAST_BYTES, ArrayPool
 
 LARGE = LEAST_BYTES // 4
 

@@ -182,7 +182,7 @@ def test_a_copy_has_the_mistake_and_the_package_has_not():
     source = (mutation.PACKAGE / "layers/lstm.py").read_text(encoding="utf-8")
     copy = mutation.PackageCopy("layers/lstm.py", source.replace("return 0.5 * (1 +", "return 0.5 * (2 +"))
     assert copy.layers.lstm.sigmoid(np.zeros(1)) == 1.0
-    assert copy.module("numpy_setlstm.network").fast_lstm_forward is copy.layers.fast_lstm.fast_lstm_forward
+    assert copy.module("numpy_setlstm.network").fast_lstm_forward is copy.fast.lstm.fast_lstm_forward
     assert copy.layers.lstm.weight_gradient is copy.sparse.weight_gradient
     assert {name: module for name, module in sys.modules.items() if name in before} == before
     real = sys.modules["numpy_setlstm.layers.lstm"]
@@ -202,8 +202,8 @@ def test_what_does_not_end_is_ended_and_what_crashes_is_reported():
         "exit": "raise SystemExit",
         "right": "",
     }
-    one = mutation.all_mutants(["kernels.py"])[0]
-    source = (mutation.PACKAGE / "kernels.py").read_text(encoding="utf-8")
+    one = mutation.all_mutants(["fast/kernels.py"])[0]
+    source = (mutation.PACKAGE / "fast/kernels.py").read_text(encoding="utf-8")
     jobs = [replace(one, line=name, source=f"{source}\n{code}\n") for name, code in planted.items()]
     outcomes = mutation.run(jobs, cpu_seconds=3, wall_seconds=6)
     by_name = {name: outcomes[job.name] for name, job in zip(planted, jobs, strict=True)}
@@ -229,7 +229,7 @@ def test_complaints_name_the_mutant():
         "kernels.py:d: 1 -> 2": ("ended", "it did not end by itself"),
     }
     reasons = dict.fromkeys(["kernels.py:b: 1 -> 2", "kernels.py:c: 1 -> 2", "kernels.py:e: 1 -> 2", "x.py:f"], "why")
-    found = mutation.complaints(outcomes, reasons, ["kernels.py"])
+    found = mutation.complaints(outcomes, reasons, ["fast/kernels.py"])
     assert [complaint.split(":")[0] for complaint in found] == [
         "survives, so the checks are too weak or it is equivalent",
         "listed as equivalent, but there is no such mutant any more",

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from numpy_setlstm.experiment import Grid, GridError, compare, run_grid
-from numpy_setlstm.experiment.distances import topological_distances
-from numpy_setlstm.experiment.page import BLOCKS, fill_page
-from numpy_setlstm.experiment.pictures import write_pictures
-from numpy_setlstm.experiment.store import Store
-from numpy_setlstm.experiment.tables import make_rows
+from numpy_setlstm.lab.experiment import Grid, GridError, compare, run_grid
+from numpy_setlstm.lab.experiment.distances import topological_distances
+from numpy_setlstm.lab.experiment.page import BLOCKS, fill_page
+from numpy_setlstm.lab.experiment.pictures import write_pictures
+from numpy_setlstm.lab.experiment.store import Store
+from numpy_setlstm.lab.experiment.tables import make_rows
 
 TINY = {"train_texts": 60, "test_texts": 20, "n_epochs": 3, "hidden_size": 8, "embedding_dim": 8, "density": 0.3}
 GRID = Grid(("demo",), ("dense", "set", "tfidf"), (0, 1), TINY | {"max_length": 20})
@@ -40,7 +40,9 @@ def test_distances_of_kept_models_are_computed_once(store, monkeypatch):
     distances = np.array(entry["distances"])
     assert distances.shape == (2, 2) and np.array_equal(distances, distances.T) and 0 < distances[0, 1] <= 1
     assert entry["baselines"]["shuffled copy"] < 0.2 < entry["baselines"]["independent random"]
-    monkeypatch.setattr("numpy_setlstm.experiment.distances._compute", None)  # would be called for what is not there
+    monkeypatch.setattr(
+        "numpy_setlstm.lab.experiment.distances._compute", None
+    )  # would be called for what is not there
     assert topological_distances(store, rows) == [entry]
     assert json.loads((store.output / "distances.json").read_text())["distances"] == [entry]
 

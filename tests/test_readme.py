@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from numpy_setlstm.cli import build_parser
-from numpy_setlstm.experiment import read_grid
-from numpy_setlstm.experiment.grid_files import tomllib
+from numpy_setlstm.lab.experiment import read_grid
+from numpy_setlstm.lab.experiment.grid_files import tomllib
 
 ROOT = Path(__file__).parent.parent
 DOCS = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts]

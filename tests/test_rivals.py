@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from numpy_setlstm import SetLSTMClassifier, SparseMatrix, training
 from numpy_setlstm.estimator import DENSE_RECIPE, SPARSE_RECIPE
+from numpy_setlstm.lab.rivals import RIVALS, fit_rival, prune_to_counts, small_dense_sizes
 from numpy_setlstm.network import Network, NetworkSizes, init_network
-from numpy_setlstm.rivals import RIVALS, fit_rival, prune_to_counts, small_dense_sizes
 from numpy_setlstm.sparse import weights_of
 
 SPARSE = ("E", "W_x", "W_h")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from numpy_setlstm import selfcheck
-from numpy_setlstm.layers import fast_lstm
+from numpy_setlstm.fast import lstm as fast_lstm
+from numpy_setlstm.lab import selfcheck
 from numpy_setlstm.network import NetworkSizes
 from numpy_setlstm.sparse import SparseMatrix
 

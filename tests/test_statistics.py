@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from numpy_setlstm.experiment.statistics import METRICS, confusion_counts, mean_and_spread, paired_difference
+from numpy_setlstm.lab.experiment.statistics import METRICS, confusion_counts, mean_and_spread, paired_difference
 
 RNG = np.random.default_rng(0)
 

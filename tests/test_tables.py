@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from numpy_setlstm.experiment.runs import pack_bits
-from numpy_setlstm.experiment.store import Store, format_document
-from numpy_setlstm.experiment.tables import (
+from numpy_setlstm.lab.experiment.runs import pack_bits
+from numpy_setlstm.lab.experiment.store import Store, format_document
+from numpy_setlstm.lab.experiment.tables import (
     NOTE,
     find_reference,
     format_csv,

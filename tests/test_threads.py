@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from numpy_setlstm import network as network_module
+from numpy_setlstm.fast.threads import Background, available_cores, run_parts, split_batch
 from numpy_setlstm.network import NetworkSizes, init_network
-from numpy_setlstm.threads import Background, available_cores, run_parts, split_batch
 
 
 @pytest.mark.parametrize("n_texts", [0, 1, 63, 64, 65, 100, 256, 1000])

@@ -170,7 +170,7 @@ def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None, *, kernel="auto"):
     h0, c0 : ndarray of shape (N, H), optional
         State before the first step; 0 without it.
     kernel : {"auto", "gather", "scratch"}
-        How to multiply by the sparse matrices: see :mod:`numpy_setlstm.kernels`. Changes the speed only.
+        How to multiply by the sparse matrices: see :mod:`numpy_setlstm.fast.kernels`. Changes the speed only.
 
     Returns
     -------

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from numpy_setlstm.curves import crossing, exponent
+from numpy_setlstm.measures.curves import crossing, exponent
 from numpy_setlstm.plotting.style import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, blue, faint, gray
 
 #: Colour and hatching of the parts of a training step: what goes forward is blue, what goes back orange; None: grey.
@@ -27,7 +27,7 @@ def plot_benchmark(results):
     Parameters
     ----------
     results : dict
-        From :func:`~numpy_setlstm.benchmark.run.run_benchmark`, whole or cut short.
+        From :func:`~numpy_setlstm.lab.benchmark.run.run_benchmark`, whole or cut short.
 
     Returns
     -------

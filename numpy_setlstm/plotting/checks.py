@@ -19,7 +19,7 @@ def plot_step_sizes(curves, ax=None):
     ----------
     curves : dict of str to tuple of ndarray
         From "forward difference", "central difference", "complex step" to steps and relative errors, as
-        :func:`numpy_setlstm.selfcheck.step_size_errors` measures them. Errors of 0 are drawn at the lower edge.
+        :func:`numpy_setlstm.lab.selfcheck.step_size_errors` measures them. Errors of 0 are drawn at the lower edge.
     ax : matplotlib.axes.Axes, optional
 
     Returns

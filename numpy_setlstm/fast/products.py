@@ -1,0 +1,149 @@
+r"""One matrix, multiplied again and again: what a loop over time steps needs.
+
+An LSTM multiplies by the same two matrices in every step, forward and backward. A product is made once per minibatch
+and holds what can be prepared once: weights in the order in which the kernel wants them, arrays to write to, the
+gradient that the steps add to. Rows are units here, and columns are texts: ``forward`` is :math:`z = W^T x`,
+``backward`` is :math:`dx = W \, dz`, and ``gradient`` is :math:`dW = \sum_t x_t \, dz_t^T`.
+"""
+
+import numpy as np
+
+from numpy_setlstm.fast import kernels
+from numpy_setlstm.sparse import SparseMatrix
+
+
+def make_products(W, kernel, dtype, widths, empty=np.empty):
+    """Prepare the products with one matrix, for several parts of a minibatch; what they can share is made once.
+
+    Parameters
+    ----------
+    W : SparseMatrix or ndarray of shape (n_rows, n_cols)
+    kernel : {"auto", "gather", "scratch"}
+        See :func:`numpy_setlstm.fast.kernels.choose_kernel`. Without effect on an ndarray.
+    dtype : dtype
+        Of everything that is multiplied.
+    widths : sequence of int
+        Number of texts in each part.
+    empty : callable
+        Makes large arrays, as ``numpy.empty`` does.
+
+    Returns
+    -------
+    list of GatherProduct, ScratchProduct or DenseProduct
+        One per part. Different parts may be used at the same time.
+
+    Examples
+    --------
+    >>> W = SparseMatrix((2, 3), [0, 1], [2, 0], [5.0, 7.0])
+    >>> (product,) = make_products(W, "gather", np.float64, widths=[1])
+    >>> x, z, dx = np.array([[1.0], [10.0]]), np.empty((3, 1)), np.empty((2, 1))
+    >>> product.forward(x, z)
+    >>> z.ravel().tolist()
+    [70.0, 0.0, 5.0]
+    >>> product.begin_backward()
+    >>> product.backward(z, x, dx)
+    >>> dx.ravel().tolist(), product.gradient().tolist()
+    ([25.0, 490.0], [5.0, 700.0])
+    """
+    if not isinstance(W, SparseMatrix):
+        return [DenseProduct(W) for _ in widths]
+    if kernels.choose_kernel(W.shape, W.nnz, kernel) == "scratch":
+        scratch = W.toarray()
+        return [ScratchProduct(scratch, W.topology) for _ in widths]
+    values = W.values.astype(dtype, copy=False)
+    incoming = W.topology.incoming.arrange(W.rows, values)
+    outgoing = W.topology.outgoing.arrange(W.cols, values)
+    return [GatherProduct(incoming, outgoing, width, dtype, empty) for width in widths]
+
+
+class DenseProduct:
+    """The products with an ndarray: BLAS, and the gradient of all steps at once in the end.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_rows, n_cols)
+    """
+
+    def __init__(self, W):
+        self.W = W
+
+    def forward(self, x, out):
+        """Write ``Wᵀ x`` of shape (n_cols, M) to `out`."""
+        np.matmul(self.W.T, x, out=out)
+
+    def begin_backward(self):
+        """Forget the gradient of an earlier backward pass."""
+        self.steps = []  # x and dz of each step
+
+    def backward(self, dz, x, out):
+        """Write ``W dz`` of shape (n_rows, M) to `out`, and keep what the gradient needs."""
+        self.steps.append((x, dz.copy()))  # a copy, as dz is overwritten in the next step
+        np.matmul(self.W, dz, out=out)
+
+    def gradient(self):
+        """Return the gradient with respect to W, added up over the steps."""
+        x, dz = self._all_steps()
+        return x @ dz.T
+
+    def _all_steps(self):
+        return [np.concatenate(parts, axis=1) for parts in zip(*self.steps, strict=True)]
+
+
+class ScratchProduct(DenseProduct):
+    """The products with a sparse matrix that has been laid out in a dense array; the gradient is at the connections.
+
+    Parameters
+    ----------
+    scratch : ndarray of shape (n_rows, n_cols)
+    topology : Topology
+    """
+
+    def __init__(self, scratch, topology):
+        super().__init__(scratch)
+        self.topology = topology
+
+    def gradient(self):
+        """Return the gradient at the connections, ndarray of shape (nnz,)."""
+        x, dz = self._all_steps()
+        return kernels.gradient_blocks(x.T, dz.T, self.topology.rows, self.topology.cols)
+
+
+class GatherProduct:
+    """The products with a sparse matrix from its connections alone; nothing has the size of the full matrix.
+
+    Parameters
+    ----------
+    incoming : ArrangedLists
+        With the columns as targets.
+    outgoing : ArrangedLists
+        With the rows as targets.
+    n_columns : int
+        M, the number of texts.
+    dtype : dtype
+    empty : callable
+        Makes large arrays, as ``numpy.empty`` does.
+    """
+
+    def __init__(self, incoming, outgoing, n_columns, dtype, empty=np.empty):
+        self.incoming, self.outgoing = incoming, outgoing
+        self.n_columns, self.dtype, self.empty = n_columns, dtype, empty
+        self.n_cells = incoming.lists.nnz * n_columns
+        self.buffers = kernels.GatherBuffers(incoming.lists, n_columns, dtype, empty)
+
+    def forward(self, x, out):
+        """Write ``Wᵀ x`` of shape (n_cols, M) to `out`."""
+        kernels.product_gather(self.incoming, x, out, self.buffers)
+
+    def begin_backward(self):
+        """Forget the gradient of an earlier backward pass."""
+        lists = self.outgoing.lists
+        self.backward_buffers = kernels.GatherBuffers(lists, self.n_columns, self.dtype, self.empty)
+        self.sums = [np.zeros((*s.positions.shape, 1), self.dtype) for s in lists.slices]
+
+    def backward(self, dz, x, out):
+        """Write ``W dz`` of shape (n_rows, M) to `out`, and add to the gradient."""
+        kernels.gradient_gather(self.outgoing, dz, x, out, self.sums, self.backward_buffers)
+
+    def gradient(self):
+        """Return the gradient at the connections, ndarray of shape (nnz,)."""
+        return self.outgoing.lists.collect(self.sums, self.dtype)

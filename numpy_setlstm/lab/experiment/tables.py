@@ -1,0 +1,311 @@
+"""The results of a grid as tables: in the terminal, in Markdown, as CSV."""
+
+import csv
+import io
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from numpy_setlstm.checkpoint import replacing
+from numpy_setlstm.estimator import SetLSTMClassifier
+from numpy_setlstm.lab.experiment.grid import DATA_SETTINGS, GRID_CONNECTIVITIES, GRID_DATASETS, TFIDF
+from numpy_setlstm.lab.experiment.runs import DONE, unpack_bits
+from numpy_setlstm.lab.experiment.statistics import METRICS, confusion_counts, mean_and_spread, paired_difference
+
+REFERENCE = "dense"
+NONE = "–"
+DEFAULTS = SetLSTMClassifier().get_params()
+READING_SETTINGS = (*DATA_SETTINGS, "max_length", "vocabulary_size", "padding", "truncating")  # which words are read
+NOTE = (
+    "Accuracies on the test texts in per cent, mean ± standard deviation over seeds; balanced: mean over both labels. "
+    "Differences to dense in points, with the same seed and on the same texts, and their 95 % bootstrap interval over "
+    "seeds and test texts; * one seed, texts only. Share: of the dense network's parameters. Times, epochs: mean of "
+    "a run."
+)
+
+
+@dataclass
+class Row:
+    """One line of the table: runs that differ in their seed only.
+
+    Attributes
+    ----------
+    dataset, connectivity : str
+    settings : dict
+    documents : list of dict
+        Of the runs that succeeded, by seed.
+    n_failed : int
+    values : dict of str to list of float
+        By metric, one per document.
+    differences : dict of str to Difference
+        By metric; empty without a dense row to compare with.
+    share : float or None
+    """
+
+    dataset: str
+    connectivity: str
+    settings: dict
+    documents: list = field(default_factory=list)
+    n_failed: int = 0
+    values: dict = field(default_factory=dict)
+    differences: dict = field(default_factory=dict)
+    share: float | None = None
+
+    def by_seed(self):
+        """Documents by seed; the tf-idf model draws nothing, so that its one is there for every seed."""
+        return {document["spec"]["seed"]: document for document in self.documents}
+
+    def mean(self, key):
+        """Mean of a number of the results, or None where a result does not have it."""
+        numbers = [document["result"][key] for document in self.documents]
+        return None if not numbers or None in numbers else float(np.mean(numbers))
+
+
+def make_rows(documents):
+    """Put results together that differ in their seed only, and compare them with the dense ones.
+
+    Parameters
+    ----------
+    documents : list of dict
+        Of :func:`~numpy_setlstm.lab.experiment.runs.execute`.
+
+    Returns
+    -------
+    list of Row
+        In the order of the data sets and of the connectivities.
+    """
+    rows = {}
+    for document in documents:
+        spec = document["spec"]
+        key = spec["dataset"], spec["connectivity"], json.dumps(spec["settings"], sort_keys=True)
+        row = rows.setdefault(key, Row(spec["dataset"], spec["connectivity"], spec["settings"]))
+        if document["status"] == DONE:
+            row.documents.append(document)
+        else:
+            row.n_failed += 1
+    for row in rows.values():
+        row.documents.sort(key=lambda document: document["spec"]["seed"])
+        counts = [confusion_counts(*bits_of(document)) for document in row.documents]
+        row.values = {name: [float(metric(count)) for count in counts] for name, metric in METRICS.items()}
+    for row in rows.values():
+        compare_with(row, find_reference(row, rows.values()))
+    order = {name: k for names in (GRID_DATASETS, GRID_CONNECTIVITIES) for k, name in enumerate(names)}
+    return [rows[key] for key in sorted(rows, key=lambda key: (order[key[0]], order[key[1]], key[2]))]
+
+
+def bits_of(document):
+    """Predictions and labels of the test texts, two ndarrays of shape (n_test_texts,), bool."""
+    packed = document["predictions"]
+    return tuple(unpack_bits(packed[name], packed["count"]) for name in ("predicted", "labels"))
+
+
+def find_reference(row, rows):
+    """The dense row to compare a row with: it reads the same words, and its settings differ least; None if in doubt."""
+
+    def data_of(one):
+        return [one.settings.get(name, DEFAULTS.get(name)) for name in READING_SETTINGS]
+
+    def differing(one):
+        shared = row.settings.keys() & one.settings.keys()
+        return sum(row.settings[name] != one.settings[name] for name in shared)
+
+    dense = [
+        one
+        for one in rows
+        if one.connectivity == REFERENCE
+        and one.dataset == row.dataset
+        and one.documents
+        and data_of(one) == data_of(row)
+    ]
+    if row.connectivity == REFERENCE or not dense:
+        return None
+    fewest = min(map(differing, dense))
+    nearest = [one for one in dense if differing(one) == fewest]
+    return nearest[0] if len(nearest) == 1 else None
+
+
+def compare_with(row, reference):
+    """Fill in `share` and `differences` of a row; `reference` is the dense one, or None."""
+    parameters = row.mean("parameters")
+    if reference is None:
+        row.share = row.mean("share")
+        return
+    row.share = None if parameters is None or row.connectivity == TFIDF else parameters / reference.mean("parameters")
+    row.differences = differences_between(row, reference)
+
+
+def differences_between(row, reference):
+    """What a row is ahead of another, with the same seeds and on the same texts: dict of metric to difference."""
+    ours, theirs = row.by_seed(), reference.by_seed()
+    if row.connectivity == TFIDF and row.documents:
+        ours = dict.fromkeys(theirs, row.documents[0])
+    pairs = [
+        (ours[seed], theirs[seed])
+        for seed in sorted(ours.keys() & theirs.keys())
+        if ours[seed].get("data") == theirs[seed].get("data")
+    ]
+    if not pairs:
+        return {}
+    labels = bits_of(pairs[0][0])[1]
+    predicted, references = (np.array([bits_of(pair[k])[0] for pair in pairs]) for k in (0, 1))
+    return {name: paired_difference(predicted, references, labels, metric) for name, metric in METRICS.items()}
+
+
+def settings_shown(row, rows):
+    """What tells a row from others of the same data set and connectivity, str; empty if there are none."""
+    others = [one.settings for one in rows if (one.dataset, one.connectivity) == (row.dataset, row.connectivity)]
+    names = sorted({name for settings in others for name in settings})
+    differing = [name for name in names if any(one.get(name) != others[0].get(name) for one in others)]
+    return " ".join(f"{name}={row.settings.get(name, 'default')}" for name in differing)
+
+
+def name_of(row, rows):
+    """Connectivity of a row, with what tells it from others, str."""
+    return " ".join(filter(None, (row.connectivity, settings_shown(row, rows))))
+
+
+def format_row(row, rows):
+    """The cells of a row as text, dict of column to str."""
+    seeds = str(len(row.documents)) if row.connectivity != TFIDF else NONE
+    cells = {
+        "data set": row.dataset,
+        "connectivity": name_of(row, rows),
+        "parameters": _number(row.mean("parameters"), ",.0f"),
+        "share": _number(row.share, ".1%"),
+        "seeds": seeds + (f" ({row.n_failed} failed)" if row.n_failed else ""),
+    }
+    cells |= {metric.removesuffix(" accuracy"): spread_shown(values) for metric, values in row.values.items()}
+    cells["difference to dense"] = difference_shown(row.differences.get("accuracy"))
+    cells["balanced difference"] = difference_shown(row.differences.get("balanced accuracy"))
+    cells |= {"seconds": _number(row.mean("seconds"), ".0f"), "epochs": _number(row.mean("epochs"), ".0f")}
+    return cells
+
+
+def _number(value, form):
+    return NONE if value is None else f"{value:{form}}".replace("%", " %")
+
+
+def spread_shown(values):
+    """Mean ± standard deviation of shares, in per cent, str."""
+    if not values:
+        return NONE
+    mean, spread = mean_and_spread(values)
+    return f"{100 * mean:.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
+
+
+def difference_shown(difference):
+    """A difference and its interval in points, str."""
+    if difference is None:
+        return NONE
+    mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]" + ("*" if difference.n_seeds == 1 else "")
+
+
+def format_terminal(rows):
+    """The table for the terminal, str."""
+    cells = [format_row(row, rows) for row in rows]
+    for row in cells:
+        del row["balanced difference"]  # it would not fit on a line
+    columns = list(cells[0])
+    widths = {name: max(len(name), *(len(row[name]) for row in cells)) for name in columns}
+    lines = [{name: name for name in columns}, *cells]
+    left = ("data set", "connectivity")
+    return "\n".join(
+        "  ".join(row[name].ljust(widths[name]) if name in left else row[name].rjust(widths[name]) for name in columns)
+        for row in lines
+    )
+
+
+def format_markdown(rows):
+    """The table in Markdown, with a note that says what the numbers are, str."""
+    cells = [format_row(row, rows) for row in rows]
+    columns = list(cells[0])
+    lines = [columns, ["---" if name in ("data set", "connectivity") else "---:" for name in columns]]
+    lines += [list(row.values()) for row in cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{NOTE.replace('*', chr(92) + '*')}\n"
+
+
+def format_csv(rows):
+    """The table with all digits, as CSV, str; accuracies and differences as fractions."""
+    records = []
+    for row in rows:
+        record = {
+            "dataset": row.dataset,
+            "connectivity": row.connectivity,
+            "settings": json.dumps(row.settings, sort_keys=True),
+            "parameters": row.mean("parameters"),
+            "share": row.share,
+            "seeds": len(row.documents),
+            "failed": row.n_failed,
+        }
+        for metric, values in row.values.items():
+            name = metric.replace(" ", "_")
+            record[name], record[f"{name}_sd"] = mean_and_spread(values) if values else (None, None)
+            difference = row.differences.get(metric)
+            for part in ("mean", "low", "high", "n_seeds"):
+                record[f"{name}_difference_{part}"] = difference and getattr(difference, part)
+        records.append(record | {key: row.mean(key) for key in ("seconds", "epochs")})
+    return _to_csv(records)
+
+
+def format_runs_csv(documents):
+    """One line per run, failed ones included, as CSV, str."""
+    records = []
+    for document in documents:
+        spec, result = document["spec"], document.get("result", {})
+        record = {key: spec[key] for key in ("dataset", "connectivity", "seed")}
+        record |= {"settings": json.dumps(spec["settings"], sort_keys=True), "status": document["status"]}
+        metrics = METRICS if document["status"] == DONE else {}
+        counts = confusion_counts(*bits_of(document)) if metrics else None
+        record |= {name.replace(" ", "_"): float(metric(counts)) for name, metric in metrics.items()}
+        keys = (
+            "parameters",
+            "share",
+            "validation_accuracy",
+            "best_epoch",
+            "epochs",
+            "seconds",
+            "words_without_connection",
+        )
+        record |= {key: result.get(key) for key in keys} if metrics else {}
+        records.append(record | {"error": document.get("error")})
+    return _to_csv(records)
+
+
+def _to_csv(records):
+    stream = io.StringIO()
+    columns = list(max(records, key=len, default={}))
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return stream.getvalue()
+
+
+def write_tables(store):
+    """Write ``table.md``, ``table.csv`` and ``runs.csv`` into the output folder.
+
+    Parameters
+    ----------
+    store : Store
+
+    Returns
+    -------
+    table : str
+        For the terminal.
+    paths : list of Path
+        What was written.
+    """
+    documents = store.documents()
+    if not documents:
+        return "there is no result yet", []
+    rows = make_rows(documents)
+    texts = {
+        "table.md": format_markdown(rows),
+        "table.csv": format_csv(rows),
+        "runs.csv": format_runs_csv(documents),
+    }
+    for name, text in texts.items():
+        with replacing(store.output / name) as file:
+            file.write(text.encode())
+    return format_terminal(rows), [store.output / name for name in texts]
