@@ -1,7 +1,7 @@
-"""Layers in the shapes of other projects, each with a mistake that its users reported, and repaired.
+"""Layers in the layout of other projects, each with a mistake that its users reported, and repaired.
 
-Written here from the formulas of those projects and the text of the reports; no line is theirs. `bug=None` is the
-repaired version. What the check says of each stands in docs/gradient_checking.md.
+Written from the formulas of those projects and the text of the reports; no code is copied. `bug=None` is the repaired
+version. docs/gradient_checking.md shows what the check reports for each.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def column_lstm_forward(x, h_prev, C_prev, W_f, W_i, W_g, W_o, b_f, b_i, b_g, b_
 
 
 def column_lstm_backward(dout, cache, bug=None):
-    """Undo it; bugs: "no slope of f" (the sigmoid of f in its place), "not handed on" (dh, dC to the step before)."""
+    """Undo it; bugs: "no slope of f" (its sigmoid instead), "not passed on" (dh, dC to the previous step)."""
     steps, *weights = cache
     H = len(weights[0])
     dW, db = [np.zeros(W.shape) for W in weights], [np.zeros((H, 1)) for _ in weights]
@@ -51,7 +51,7 @@ def column_lstm_backward(dout, cache, bug=None):
             db[k] += d
         dx.append(dz[H:])
         dh_prev, dC_prev = dz[:H], f * dC
-        if bug != "not handed on":
+        if bug != "not passed on":
             dh_next, dC_next = dh_prev, dC_prev
     return np.stack(dx[::-1]), dh_prev, dC_prev, *dW, *db
 
@@ -77,7 +77,7 @@ def delta_lstm_forward(x, Wfh, Wfx, bf, Wih, Wix, bi, Woh, Wox, bo, Wch, Wcx, bc
 
 
 def delta_lstm_backward(delta_h, cache, bug=None):
-    """Undo it; bugs: "bias deltas" (bi, bo get the forget gate's), "no c carry" (delta_h alone goes back in time)."""
+    """Undo it; bugs: "bias deltas" (bi, bo get the forget gate's), "no c carry" (only delta_h goes back in time)."""
     steps, *recurrent = cache
     grads = {}
     delta_c = np.zeros(delta_h.shape)
@@ -98,8 +98,8 @@ def delta_lstm_backward(delta_h, cache, bug=None):
     return grads
 
 
-# A cell on plain vectors, [x, h] concatenated, state s shown without a tanh.
-# https://github.com/nicodjimenez/lstm/pull/49, a proposal that the owner doubted, and issue 33 there
+# A cell on plain vectors, [x, h] concatenated, state s output without a tanh.
+# https://github.com/nicodjimenez/lstm/pull/49, a proposal that the owner doubted, and issue 33 of that repository
 
 
 def vector_cell_forward(x, s_prev, h_prev, wg, wi, wf, wo, bg, bi, bf, bo):
@@ -111,7 +111,7 @@ def vector_cell_forward(x, s_prev, h_prev, wg, wi, wf, wo, bg, bi, bf, bo):
 
 
 def vector_cell_backward(dh, ds, cache, bug=None):
-    """Undo it; bug "no top_diff_s": the gradient that comes along s is left out, as the proposal has it."""
+    """Undo it; bug "no top_diff_s": the gradient that comes along s is omitted, as in the proposal."""
     xc, s_prev, g, i, f, o, s, wg, wi, wf, wo = cache
     ds = o * dh if bug == "no top_diff_s" else o * dh + ds
     inner = ds * i * (1 - g**2), ds * g * i * (1 - i), ds * s_prev * f * (1 - f), s * dh * o * (1 - o)
@@ -120,7 +120,7 @@ def vector_cell_backward(dh, ds, cache, bug=None):
     return dxc[:D], ds * f, dxc[D:], *(np.outer(d, xc) for d in inner), *inner
 
 
-# Row vectors, Z = [A, X], time on the last axis; the gates' inputs are computed again on the way back.
+# Row vectors, Z = [A, X], time on the last axis; backward recomputes the gates' inputs.
 # https://github.com/ddbourgin/numpy-ml/issues/42
 
 
@@ -138,7 +138,7 @@ def last_axis_lstm_forward(X, A0, C0, Wf, Wu, Wc, Wo, bf, bu, bc, bo):
 
 
 def last_axis_lstm_backward(dA, cache, bug=None):
-    """Undo it; bug "bias of o": the inputs of f and u are computed again with the bias of o, three lines copied."""
+    """Undo it; bug "bias of o": the inputs of f and u are recomputed with the bias of o, as in a copied line."""
     steps, Wf, Wu, Wc, Wo, bf, bu, bc, bo = cache
     if bug == "bias of o":
         bf = bu = bo
@@ -170,7 +170,7 @@ def lookup_forward(Xb, C):
 
 
 def lookup_backward(demb, cache, bug=None):
-    """Undo it; bug "+=": example by example, so that a word twice in one example counts once."""
+    """Undo it; bug "+=": a word that occurs twice in one example counts once."""
     Xb, shape = cache
     dC = np.zeros(shape)
     for words, demb_n in zip(Xb, demb, strict=True):
@@ -181,7 +181,7 @@ def lookup_backward(demb, cache, bug=None):
     return dC
 
 
-# Three layers, examples as columns, from a course's exercise on checking gradients, with its mistakes.
+# Three layers, examples as columns, from a course's exercise on gradient checking, with its mistakes.
 # https://github.com/bighuang624/Andrew-Ng-Deep-Learning-notes/issues/10
 
 
@@ -194,7 +194,7 @@ def column_network_loss(params, X, Y):
 
 
 def column_network_gradient(params, X, Y, bug=None):
-    """Its gradient; bug "factors": dW2 twice, db1 four times too large."""
+    """Its gradient; bug "factors": dW2 is 2 times and db1 4 times too large."""
     _, (A1, A2, A3) = column_network_loss(params, X, Y)
     m = X.shape[1]
     dZ3 = (A3 - Y) / m

@@ -1,4 +1,4 @@
-"""The check on layers as others write them: the mistake that was reported is caught, the repaired layer passes."""
+"""The check on layers as other projects write them: the reported mistake is caught, the repaired layer passes."""
 
 from functools import partial
 from pathlib import Path
@@ -60,20 +60,20 @@ def column_network(rng, bug, method):
     )  # fmt: skip
 
 
-# Layer, mistake, kinds of diagnosis, what they say: word for word, as docs/gradient_checking.md has it.
+# Layer, mistake, kinds of diagnosis, text: verbatim as in docs/gradient_checking.md.
 REPORTED = {
     "slope": (
         column_lstm,
         "no slope of f",
         {"gate"},
-        "W_f, b_f are wrong, their like of g, i, o right: look at the lines of f alone.",
+        "W_f, b_f are wrong, their counterparts for g, i, o correct: look only at the lines of f.",
     ),
-    "carry": (column_lstm, "not handed on", {"carry"}, "x is right in the last step and wrong in all earlier ones: "),
+    "carry": (column_lstm, "not passed on", {"carry"}, "x is correct in the last step and wrong in all earlier ones: "),
     "bias": (
         delta_lstm,
         "bias deltas",
         {"copied"},
-        "bi, bo: given the gradient of bf; a line copied, and not all of it changed?",
+        "bi, bo: given the gradient of bf; a copied line that was only partly changed?",
     ),
     "c carry": (delta_lstm, "no c carry", set(), None),
     "top_diff_s": (
@@ -86,16 +86,16 @@ REPORTED = {
         last_axis_lstm,
         "bias of o",
         {"gate"},
-        "Wf, bf, Wu, bu are wrong, their like of c, o right: look at the lines of f and u alone.",
+        "Wf, bf, Wu, bu are wrong, their counterparts for c, o correct: look only at the lines of f and u.",
     ),
-    "repeated": (lookup, "+=", {"repeated"}, "C is wrong in just the rows of words that occur more than once"),
+    "repeated": (lookup, "+=", {"repeated"}, "C is wrong only in the rows of words that occur more than once"),
     "factors": (column_network, "factors", {"factor"}, " times too large in every entry"),
 }
 
 
 @pytest.mark.parametrize("name", REPORTED)
 @pytest.mark.parametrize("method", ["complex", "central"])
-def test_the_reported_mistake_is_caught_and_explained_rightly_or_not_at_all(name, method):
+def test_the_reported_mistake_is_caught_and_explained_correctly_or_not_at_all(name, method):
     layer, bug, kinds, words = REPORTED[name]
     explained = 0
     for seed in range(10):
@@ -118,8 +118,8 @@ def test_the_repaired_layer_passes(layer, method):
 
 @pytest.mark.parametrize("method", ["complex", "central"])
 @pytest.mark.filterwarnings("error")
-def test_a_probability_near_1_that_has_lost_its_digits_is_no_alarm(method):
-    """log(1 - p) turns the last digit of p into noise: with these networks the loss is a staircase."""
+def test_a_probability_near_1_that_has_lost_its_digits_raises_no_alarm(method):
+    """log(1 - p) turns the last digit of p into noise: for these networks the loss is a staircase."""
     for seed in (2, 15, 26, 29, 61, 74, 78, 80, 83, 110, 134, 170, 172, 213, 221):
         assert column_network(np.random.default_rng(seed), None, method).ok
 

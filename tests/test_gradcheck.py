@@ -1,4 +1,4 @@
-"""The gradient check is itself checked: planted bugs, correct code, unusual layers, bad input."""
+"""Tests of the gradient checks: planted bugs, correct code, unusual layers, bad input."""
 
 import inspect
 import math
@@ -16,13 +16,15 @@ from numpy_setlstm.gradcheck import (
     check_layer,
     detection_probability,
 )
+from numpy_setlstm.gradcheck.diagnosis import families_of
+from numpy_setlstm.gradcheck.numeric import noise
 
-# A network of our own: sparse embedding, masked LSTM with padding, readout, softmax cross-entropy.
+# A network independent of the package: sparse embedding, masked LSTM with padding, readout, softmax cross-entropy.
 
 
 @dataclass
 class Connections:
-    """The least that the check needs of a sparse matrix."""
+    """The minimal sparse matrix that the checks accept."""
 
     values: np.ndarray
     rows: np.ndarray
@@ -47,7 +49,7 @@ def sigmoid(z):
 
 
 def lstm_forward(x, h0, c0, W_x, W_h, b, mask):
-    """Run a masked LSTM; x (N, T, D), h (N, T, H), gates i, f, o, g; a padded step hands its state on."""
+    """Run a masked LSTM; x (N, T, D), h (N, T, H), gates i, f, o, g; a padded step passes its state on."""
     h, c, hs, steps, H = h0, c0, [], [], len(W_h)
     for t in range(x.shape[1]):
         z = x[:, t] @ W_x + h @ W_h + b  # (N, 4H)
@@ -64,7 +66,7 @@ def lstm_forward(x, h0, c0, W_x, W_h, b, mask):
 
 
 def lstm_backward(dout, cache, bug=None):
-    """Undo `lstm_forward`, with one of the bugs planted."""
+    """Backward pass of `lstm_forward`, with a planted bug."""
     steps, W_x, W_h = cache
     dx, dW_x, dW_h, db = [], np.zeros(W_x.shape), np.zeros(W_h.shape), np.zeros(W_h.shape[1])
     dh, dc = np.zeros(dout[:, 0].shape), np.zeros(dout[:, 0].shape)
@@ -110,7 +112,7 @@ def lstm_backward(dout, cache, bug=None):
 
 @dataclass
 class Network:
-    """Random sizes, weights and sentences; a loss, and its gradient with a bug planted on demand."""
+    """Random sizes, weights and sentences; a loss, and its gradient, optionally with a planted bug."""
 
     tokens: np.ndarray
     mask: np.ndarray
@@ -174,7 +176,7 @@ def kinds(report):
     return {diagnosis.kind for diagnosis in report.diagnoses}
 
 
-# Quiet on correct code, and blind to nothing.
+# No false alarms, no missed bugs.
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_200_correct_layers_raise_no_alarm(method):
         assert report.ok and not report.diagnoses
 
 
-# What each bug may be taken for in a whole network; the empty set is silence.
+# The diagnoses allowed for each bug in a whole network; the empty set means none.
 EIGHT_BUGS = {
     "no slope of f": {"gate"},
     "no dc carry": set(),
@@ -248,7 +250,7 @@ def test_a_dense_gradient_of_a_sparse_parameter_must_be_zero_off_the_connections
 
 @pytest.mark.parametrize(("method", "per_entry"), [("complex", 1), ("central", 2)])
 def test_the_time_goes_into_one_evaluation_of_the_loss_per_entry_or_two(method, per_entry):
-    """What else there is does not grow with the network: the loss as it is, its rounding, trust in complex steps."""
+    """The other costs do not grow with the network: the loss, its rounding, the test of the complex step."""
     network = Network.random(np.random.default_rng(0), sizes=(3, 6, 7, 4, 5, 3))
     evaluations = 0
 
@@ -275,12 +277,12 @@ def test_one_wrong_entry_of_10_000_is_found_and_named():
         check_gradients(lambda p: np.sum(p["W"] * p["W"] * p["W"]), {"W": W}, {"W": wrong})
 
 
-# Numbers that make other checks cry wolf.
+# Numbers for which other checks raise false alarms.
 
 
 @pytest.mark.parametrize("method", ["complex", "central"])
-class TestQuiet:
-    def test_where_a_gradient_is_zero_but_for_rounding(self, method):
+class TestNoFalseAlarm:
+    def test_where_a_gradient_is_zero_except_for_rounding(self, method):
         """A bias that every logit shares has no effect on a softmax."""
         rng = np.random.default_rng(0)
         x, W, shared = rng.normal(size=(5, 4)), rng.normal(size=(4, 3)), rng.normal(size=())
@@ -331,8 +333,8 @@ class TestQuiet:
             warnings.simplefilter("ignore")
             check_gradients(loss, {"b": b}, {"b": np.array([2.0, 1.0, 0.0])}, method)
 
-    def test_near_the_kinks_of_many_relus_and_not_blind_there(self, method):
-        """Some of these units are so close to 0 that a step of a difference quotient crosses their kink."""
+    def test_near_the_kinks_of_many_relus_where_errors_are_still_found(self, method):
+        """Some of these units are so close to 0 that the step of a finite difference crosses their kink."""
         for seed in range(20):
             rng = np.random.default_rng(seed)
             x, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 1))
@@ -350,7 +352,7 @@ class TestQuiet:
             report = check_gradients(loss, params, grads, method, raises=False)
             assert [array.name for array in report.failures] == ["V"]
 
-    def test_about_a_parameter_without_effect_unless_it_is_given_a_gradient(self, method):
+    def test_for_a_parameter_without_effect_unless_it_has_a_gradient(self, method):
         params = {"W": np.ones(3), "unused": np.ones(2)}
         report = check_gradients(
             lambda p: np.sum(p["W"] ** 2), params, {"W": 2 * np.ones(3), "unused": np.zeros(2)}, method
@@ -360,14 +362,14 @@ class TestQuiet:
             wrong = {"W": 2 * np.ones(3), "unused": np.array([0.0, 1e-3])}
             check_gradients(lambda p: np.sum(p["W"] ** 2), params, wrong, method)
 
-    def test_about_empty_arrays(self, method):
+    def test_for_empty_arrays(self, method):
         params = {"W": np.ones(3), "none": np.ones((0, 4))}
         assert check_gradients(
             lambda p: np.sum(p["W"] ** 2), params, {"W": 2 * np.ones(3), "none": np.ones((0, 4))}, method
         ).ok
 
 
-def test_small_gradients_are_checked_all_the_same_down_to_rounding():
+def test_small_gradients_are_checked_down_to_rounding():
     params = {"a": np.array([1.0, 2.0]), "b": np.array([1.0, 2.0])}
 
     def check(size, factor):
@@ -379,7 +381,13 @@ def test_small_gradients_are_checked_all_the_same_down_to_rounding():
     assert check(1e-18, 2.1)["b"].status == "too small"
 
 
-# The complex step and code that cannot take it.
+def test_noise_ignores_what_is_smooth_and_a_kink():
+    line = np.linspace(-1, 1, 300)
+    assert noise(line**2 + np.abs(line)) < 1e-15
+    assert 0.8 < noise(line**2 + np.random.default_rng(0).normal(size=300)) < 1.2
+
+
+# Code that does not accept complex numbers.
 
 
 def smooth_abs(w):
@@ -408,7 +416,7 @@ def conjugates(w):
     return np.sum(np.sqrt(w * w.conj()) * np.array([1.0, 2.0])).real
 
 
-def loses_a_part(w):
+def drops_part_of_the_imaginary_part(w):
     return np.sum(np.sqrt(w**2) * np.array([1.0, 2.0])) + 1e-3 * np.sum(w.astype(complex).real - w)
 
 
@@ -424,11 +432,11 @@ def loses_a_part(w):
         (buffers, r"line \d+ of test_gradcheck.py, `buffer\[:\] = w`: ComplexWarning"),
         (has_no_complex_version, r"line \d+ of test_gradcheck.py, `return math.sqrt"),
         (conjugates, r"`conjugate` drops the imaginary part"),
-        (loses_a_part, r"`.real` drops the imaginary part"),
+        (drops_part_of_the_imaginary_part, r"`.real` drops the imaginary part"),
     ],
 )
 @pytest.mark.parametrize("method", ["complex", "auto"])
-def test_falls_back_to_central_differences_and_says_which_line_is_the_reason(loss, reason, method):
+def test_falls_back_to_central_differences_and_names_the_line(loss, reason, method):
     w = np.array([1.5, -0.5])
     with pytest.warns(UserWarning, match="central differences instead of a complex step: .*" + reason) as caught:
         report = check_gradients(lambda params: loss(params["w"]), {"w": w}, {"w": np.array([1.0, -2.0])}, method)
@@ -439,7 +447,7 @@ def test_falls_back_to_central_differences_and_says_which_line_is_the_reason(los
         check_gradients(lambda params: loss(params["w"]), {"w": w}, {"w": np.array([1.0, -2.01])}, method)
 
 
-# Diagnoses: each for its bug, and silent on the others.
+# Diagnoses: each bug gets its own, and no other.
 
 LAYER_BUGS = {
     "no slope of i": {"gate"},
@@ -481,7 +489,7 @@ def check_lstm(rng, bug, method="complex", padded=True):
 
 @pytest.mark.parametrize("bug", LAYER_BUGS)
 @pytest.mark.parametrize("padded", [False, True])
-def test_diagnoses_of_a_layer_are_the_right_ones_only(bug, padded):
+def test_diagnoses_of_a_layer_are_correct(bug, padded):
     given = [kinds(check_lstm(np.random.default_rng(seed), bug, padded=padded)) for seed in range(5)]
     assert all(kinds <= LAYER_BUGS[bug] for kinds in given)
     assert all(given) or padded
@@ -502,7 +510,7 @@ def test_the_gate_is_named():
 
 
 def diagnose_matrix(analytic, numeric, **options):
-    """Check a made-up gradient against the gradient `numeric` of a linear loss; return the kinds."""
+    """Return the report on a made-up gradient against the gradient `numeric` of a linear loss."""
     report = check_gradients(
         lambda p: np.sum(p["W"] * numeric),
         {"W": np.ones(numeric.shape)},
@@ -519,8 +527,8 @@ def diagnose_matrix(analytic, numeric, **options):
         (lambda G: 4 * G, "factor", "4 times too large"),
         (lambda G: G / 3, "factor", "3 times too small"),
         (lambda G: 1.01 * G, "factor", "1.01 times what it should be"),
-        (lambda G: -G, "sign", "right but for the sign, everywhere"),
-        (lambda G: np.where(G == G[0, 0], -G, G), "sign", "1 entry right but for the sign"),
+        (lambda G: -G, "sign", "correct except for the sign, in every entry"),
+        (lambda G: np.where(G == G[0, 0], -G, G), "sign", "1 entry correct except for the sign"),
         (lambda G: G.T, "transposed", "rows and columns are exchanged"),
         (lambda G: 0 * G, "zero", "zero everywhere"),
         (lambda G: np.where(G == G[0, 0], np.nan, G), "nan", "NaN or infinity"),
@@ -539,10 +547,12 @@ def test_diagnoses_of_one_matrix(spoil, kind, words):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda G, rng: G + 1e-3 * rng.normal(size=G.shape),  # wrong everywhere, in no pattern
+        lambda G, rng: G + 1e-3 * rng.normal(size=G.shape),  # wrong everywhere, without a pattern
         lambda G, rng: G + 1e-3 * (G == G[3, 3]),  # one entry
-        lambda G, rng: G + 1e-3 * (np.arange(8) == 5),  # one column, which is half a gate's
-        lambda G, rng: G + 1e-3 * (np.arange(8)[:, None] // 2 == 1),  # some rows of one array: perhaps of the batch
+        lambda G, rng: G + 1e-3 * (np.arange(8) == 5),  # one column, half of a gate
+        lambda G, rng: (
+            G + 1e-3 * (np.arange(8)[:, None] // 2 == 1)
+        ),  # rows of only one array: may be sequences of the batch
         lambda G, rng: rng.permutation(G.ravel()).reshape(G.shape),
         lambda G, rng: np.where(np.arange(8) < 4, 2 * G, 3 * G),
     ],
@@ -573,17 +583,17 @@ GATED = {f"{kind}_{gate}": (2, 3) if kind == "W" else (2,) for kind in "Wb" for 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (("W_f", "b_f"), "W_f, b_f are wrong, their like of g, i, o right: look at the lines of f alone."),
+        (("W_f", "b_f"), "W_f, b_f are wrong, their counterparts for g, i, o correct: look only at the lines of f."),
         (("W_f", "b_f", "R"), "W_f, b_f are wrong"),
-        (("W_f", "b_f", "W_i", "b_i"), "W_f, b_f, W_i, b_i are wrong, their like of g, o right"),
-        (("W_f",), None),  # the bias is right: it is not the gate
+        (("W_f", "b_f", "W_i", "b_i"), "W_f, b_f, W_i, b_i are wrong, their counterparts for g, o correct"),
+        (("W_f",), None),  # the bias is correct, so it is not the gate
         (("W_f", "b_i"), None),
         (("W_f", "b_f", "W_i"), None),
-        (("W_f", "b_f", "W_i", "b_i", "W_o", "b_o"), None),  # one gate alone is right: which of them is to be blamed?
+        (("W_f", "b_f", "W_i", "b_i", "W_o", "b_o"), None),  # only one gate is correct: the cause is unclear
         (("R",), None),
     ],
 )
-def test_a_gate_with_arrays_of_its_own_is_named(wrong, said):
+def test_a_gate_with_separate_arrays_is_named(wrong, said):
     rng = np.random.default_rng(0)
     params = {name: rng.normal(size=shape) for name, shape in GATED.items()}
     right = {name: rng.normal(size=shape) for name, shape in GATED.items()}
@@ -595,7 +605,12 @@ def test_a_gate_with_arrays_of_its_own_is_named(wrong, said):
     assert not said or said in report.message()
 
 
-def test_a_copied_gradient_is_told_from_one_that_is_wrong_in_another_way():
+def test_families_of_names_differ_in_the_same_letters():
+    names = ["Wf", "Wi", "Wo", "bf", "bi", "bo", "x", "h"]
+    assert families_of(names) == [{"f": "Wf", "i": "Wi", "o": "Wo"}, {"f": "bf", "i": "bi", "o": "bo"}]
+
+
+def test_a_copied_gradient_is_distinguished_from_other_errors():
     rng = np.random.default_rng(0)
     right = {name: rng.normal(size=3) for name in ("a", "b", "c")}
 
@@ -612,7 +627,7 @@ def test_a_copied_gradient_is_told_from_one_that_is_wrong_in_another_way():
     assert kinds(check(a=np.append(right["b"][:2], right["a"][2]))) == set()
 
 
-def test_a_gradient_of_what_the_loss_does_not_use_is_told():
+def test_a_gradient_of_an_unused_parameter_is_diagnosed():
     x, b = np.ones(3), {"b_used": np.ones(3), "b_forgotten": np.ones(3)}
     given = {"b_used": 2 * x, "b_forgotten": x}
     report = check_gradients(lambda p: np.sum(x * p["b_used"] ** 2), b, given, raises=False)
@@ -641,7 +656,7 @@ def test_the_output_whose_upstream_gradient_is_lost_is_named():
     assert not check_layer(forward, lambda *a: backward(*a, shifted=0.1), *arrays, raises=False).diagnoses
 
 
-def test_repeated_words_are_told_from_other_wrong_rows():
+def test_repeated_words_are_distinguished_from_other_wrong_rows():
     rng = np.random.default_rng(0)
     tokens = np.array([1, 2, 1, 3, 5, 3])
 
@@ -666,7 +681,7 @@ def test_repeated_words_are_told_from_other_wrong_rows():
     assert kinds(check_layer(forward, forgets_word_2, (tokens,), (E,), raises=False)) == set()
 
 
-# Layers in other people's shapes.
+# Layers in the layouts of other projects.
 
 
 def affine_forward(x, W, b):
@@ -689,7 +704,7 @@ class GradientsRecord:
 
 
 class Affine:
-    """A layer as many courses write it."""
+    """A layer in the style of many courses."""
 
     def __init__(self, W, b):
         self.W, self.b, self.dW = W, b, np.zeros(W.shape)
@@ -706,7 +721,7 @@ class Affine:
 
 
 class AffineOfDicts:
-    """The same with its parameters in a dict, and the cache given back."""
+    """The same with its parameters in a dict, and a cache."""
 
     def __init__(self, W, b):
         self.params, self.grads = {"W": W, "b": b}, {}
@@ -750,11 +765,11 @@ class TestLayer:
             "b",
         ]
 
-    def test_single_precision_is_lifted(self, arrays):
+    def test_single_precision_is_converted_to_double(self, arrays):
         x, W, b = (array.astype(np.float32) for array in arrays.values())
         assert check_layer(affine_forward, affine_backward, (x, W, b)).ok
 
-    def test_parameters_may_go_in_as_one_dict(self, arrays):
+    def test_parameters_may_be_passed_as_one_dict(self, arrays):
         def forward(x, weights):
             return affine_forward(x, **weights)
 
@@ -775,7 +790,7 @@ class TestLayer:
 
         assert check_layer(forward, backward, (arrays["x"], arrays["W"])).ok
 
-    def test_other_orders_and_arguments_without_gradient_are_said(self, arrays):
+    def test_other_orders_and_arguments_without_gradient_can_be_named(self, arrays):
         x, W, b = arrays.values()
 
         def backward(dout, cache):
@@ -811,7 +826,7 @@ class TestLayer:
 
 class TestBadLayers:
     def test_no_cache(self, arrays):
-        with pytest.raises(TypeError, match=r"forward returned a ndarray; it has to return \(out, cache\)"):
+        with pytest.raises(TypeError, match=r"forward returned a ndarray; expected \(out, cache\)"):
             check_layer(lambda x: x, affine_backward, arrays["x"])
 
     def test_no_backward(self):
@@ -874,7 +889,7 @@ class TestBadLayers:
         with np.errstate(all="ignore"), pytest.raises(ValueError, match="the loss is nan"):
             check_layer(lambda x, W, b: (np.log(x @ W - 100), (x, W)), affine_backward, arrays)
 
-    def test_backward_that_adds_to_what_it_kept(self, arrays):
+    def test_backward_that_accumulates(self, arrays):
         total = np.zeros(2)
 
         def backward(dout, cache):
@@ -891,7 +906,7 @@ class TestBadLayers:
 
 @pytest.mark.parametrize(("relative_error", "directions"), [(0.05, 1), (0.1, 1), (0.1, 2), (0.4, 2)])
 def test_directions_detect_as_often_as_stated(relative_error, directions):
-    """With the coarse limit 0.1 misses are common enough to be counted."""
+    """With the coarse limit 0.1, misses are frequent enough to count."""
     rng = np.random.default_rng(0)
     G = rng.normal(size=30)
     tries, caught = 500, 0
@@ -918,7 +933,7 @@ def test_directions_find_the_eight_bugs(bug):
         assert {array.name for array in report.failures} == changed
 
 
-def test_directions_see_strays_and_say_where():
+def test_directions_find_and_locate_gradients_off_the_connections():
     network = Network.random(np.random.default_rng(0))
     grads = network.gradient()
     grads["E"] = network.params["E"].with_values(grads["E"]).toarray()
@@ -929,7 +944,7 @@ def test_directions_see_strays_and_say_where():
         check_directions(network.loss, network.params, grads, directions=0, entries=0)
 
 
-# Bad input: what was got, what is needed, how to mend it.
+# Bad input: the message says what was given, what is expected, and how to fix it.
 
 
 def square(params):
@@ -967,7 +982,7 @@ def test_bad_input(arguments, error, message):
         check_gradients(*arguments)
 
 
-def test_a_loss_that_changes_its_parameters_is_refused():
+def test_a_loss_that_changes_its_parameters_is_rejected():
     def loss(params):
         params["W"] *= 1.1
         return np.sum(params["W"] ** 2)
@@ -978,13 +993,13 @@ def test_a_loss_that_changes_its_parameters_is_refused():
     assert (W == 1).all()
 
 
-def test_a_random_loss_is_refused():
+def test_a_random_loss_is_rejected():
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="is there dropout"):
+    with pytest.raises(ValueError, match="does it use dropout"):
         check_gradients(lambda p: np.sum(p["W"]) + rng.random(), {"W": ONES}, {"W": ONES})
 
 
-def test_a_gradient_of_the_wrong_length_for_a_sparse_parameter_is_refused():
+def test_a_gradient_of_the_wrong_length_for_a_sparse_parameter_is_rejected():
     W = Connections(np.ones(2), np.array([0, 1]), np.array([1, 1]), (2, 2))
     with pytest.raises(ValueError, match=r"shape \(3,\); the sparse params\['W'\] needs \(2,\)"):
         check_gradients(lambda p: np.sum(p["W"].values), {"W": W}, {"W": np.ones(3)})
@@ -1020,7 +1035,7 @@ def test_the_report_prints_as_a_table_and_shows_in_a_notebook():
         report["c"]
 
 
-def test_it_knows_nothing_of_the_rest_of_the_package():
+def test_it_imports_nothing_from_the_rest_of_the_package():
     package = inspect.getmodule(check_layer).__package__
     for function in (check_gradients, check_layer, check_directions):
         source = inspect.getsource(inspect.getmodule(function))

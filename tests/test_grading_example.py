@@ -1,4 +1,4 @@
-"""The homework of docs/examples/grading: what pytest prints is what docs/gradient_checking.md shows."""
+"""docs/gradient_checking.md shows what pytest prints for the homework of docs/examples/grading."""
 
 import os
 import re
@@ -19,9 +19,9 @@ def homework(tmp_path):
 
 
 def grade(folder):
-    """Run pytest on a folder, free of the settings of this run; return the exit code and what it prints."""
+    """Run pytest on a folder, without the settings of this run; return the exit code and the output."""
     command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider"]
-    # At a student's desk: where CI or BUILD_NUMBER is set, pytest prints the lines of its summary in full.
+    # As on a student's computer: with CI or BUILD_NUMBER set, pytest prints the lines of its summary in full.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     for name in ("CI", "BUILD_NUMBER"):
         environment.pop(name, None)
@@ -31,7 +31,7 @@ def grade(folder):
 
 
 def words_and_numbers(output):
-    """Split into words, compared one by one, and numbers, which rounding may change in their last digits."""
+    """Split into words, which must be equal, and numbers, whose last digits rounding may change."""
     output = re.sub(r"in \d+\.\d+s", "in some time", output)
     number = r"-?\d+\.\d+(?:e[-+]\d+)?"
     return re.sub(number, "#", output).split(), [float(found) for found in re.findall(number, output)]

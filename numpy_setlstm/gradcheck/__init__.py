@@ -1,8 +1,8 @@
-"""Gradient checks for anybody's NumPy code: strict, quiet, and able to say what is wrong.
+"""Gradient checks for any NumPy code: strict, without false alarms, and able to name the likely mistake.
 
-:func:`check_gradients` looks at every entry of every array, :func:`check_layer` at a pair of forward and
-backward functions, :func:`check_directions` at networks that are too large for either. Nothing here knows the
-rest of the package.
+:func:`check_gradients` compares every entry of every array, :func:`check_layer` tests a pair of forward and
+backward functions, and :func:`check_directions` handles networks too large for either. Nothing here depends on
+the rest of the package.
 """
 
 from .check import check_gradients

@@ -1,4 +1,4 @@
-"""What the checks are given; bad input is refused with what was got, what is needed, how to mend it."""
+"""Validation of what the checks are given."""
 
 import numpy as np
 
@@ -6,13 +6,7 @@ from .numeric import entries, is_sparse
 
 
 def require_params(params):
-    """Raise unless `params` is a dict of float arrays or sparse matrices.
-
-    Raises
-    ------
-    TypeError
-        If it is no dict, or one of its arrays does not hold real floating-point numbers.
-    """
+    """Raise a TypeError unless `params` is a dict of arrays or sparse matrices of real floating-point numbers."""
     if not hasattr(params, "items"):
         raise TypeError(f"params is a {type(params).__name__}; give a dict such as {{'W': W, 'b': b}}")
     for name, param in params.items():
@@ -26,35 +20,17 @@ def require_floats(what, array):
     if array.dtype.kind in "iub":
         raise TypeError(
             f"{what} holds {array.dtype}, which cannot take a small step; convert it: .astype(float). "
-            "Indices and labels are no parameters: close over them in the loss instead"
+            "Indices and labels are not parameters: let the loss close over them instead"
         )
     if array.dtype.kind != "f":
         raise TypeError(f"{what} holds {array.dtype}; it needs real floating-point numbers (float64)")
 
 
 def gradient_entries(name, param, grads):
-    """Return the analytic gradient at the entries of a parameter, and what stands where there is no entry.
+    """Return the analytic gradient at the entries of a parameter, float64, and the gradient elsewhere.
 
-    Parameters
-    ----------
-    name : str
-    param : ndarray or sparse matrix
-    grads : dict of str to ndarray
-
-    Returns
-    -------
-    at_entries : ndarray
-        Of the shape of the parameter's entries, float64.
-    elsewhere : ndarray or None
-        The dense gradient with zeros at the connections; None unless a dense gradient came for a sparse
-        parameter.
-
-    Raises
-    ------
-    TypeError
-        If the gradient does not hold real numbers in double precision.
-    ValueError
-        If it is missing or its shape is not the parameter's.
+    The second is None unless a sparse parameter came with a dense gradient; then it is that gradient, with zeros
+    at the connections.
     """
     what = f"grads[{name!r}]"
     if name not in grads or grads[name] is None:
@@ -83,7 +59,7 @@ def gradient_entries(name, param, grads):
 
 
 def require_names(params, grads):
-    """Raise a ValueError if `grads` holds a gradient of something that is no parameter."""
+    """Raise a ValueError if `grads` holds a gradient of something that is not a parameter."""
     unknown = [name for name in grads if name not in params]
     if unknown:
         raise ValueError(
@@ -93,15 +69,7 @@ def require_names(params, grads):
 
 
 def require_loss(loss_at, params):
-    """Evaluate the loss twice and return it.
-
-    Raises
-    ------
-    TypeError
-        If the loss is computed in less than double precision, or is complex, or is no number.
-    ValueError
-        If it is not a scalar, not finite, not the same twice, or if it changes the parameters in place.
-    """
+    """Return the loss; raise unless it is one finite real number in double precision and twice the same."""
     value = loss_at()
     if np.shape(value) != ():
         raise ValueError(f"the loss has shape {np.shape(value)}; it must be one number: return its sum or mean")
@@ -114,8 +82,8 @@ def require_loss(loss_at, params):
     again = loss_at()
     if again != value:
         raise ValueError(
-            f"the loss is {value} at first and {again} at the same parameters again; is there dropout or "
-            "another random draw in it? Make the generator afresh, with a fixed seed, in every call"
+            f"the loss is {value} and, at the same parameters, {again} the second time; does it use dropout or "
+            "another random draw? Create the generator with a fixed seed inside every call"
         )
     return float(value)
 
@@ -126,5 +94,5 @@ def require_unchanged(loss_at, params):
         if not np.array_equal(entries(loss_at.params[name]), entries(param), equal_nan=True):
             raise ValueError(
                 f"the loss changes its parameter {name!r} in place (as `{name} += ...` does); "
-                f"work on a new array there: `{name} = {name} + ...`"
+                f"make a new array instead: `{name} = {name} + ...`"
             )

@@ -9,7 +9,7 @@ from .compare import Probes, compare_all, largest_of
 from .diagnosis import GATES, diagnose
 from .numeric import LossAt, NotComplexError, is_sparse
 from .report import GradientMismatchError, GradientReport, is_mismatch
-from .ruler import Ruler
+from .slopes import SlopeMeter
 
 LIMITS = {"complex": 1e-12, "central": 1e-7}
 
@@ -25,25 +25,24 @@ def check_gradients(
     loss : callable
         ``loss(params) -> float``, in double precision; it must not change the arrays of `params`.
     params : dict of str to ndarray or sparse matrix
-        The point at which to check, real floating-point numbers. A sparse matrix is any object with `values`,
-        `rows`, `cols` (each of shape (nnz,)), `shape`, and ``with_values(values)``; it is checked at its
-        connections.
+        Where to check, real floating-point numbers. A sparse matrix is any object with `values`, `rows`, `cols`
+        (each of shape (nnz,)), `shape` and ``with_values(values)``; it is checked at its connections.
     grads : dict of str to ndarray
         The gradient of each parameter, of its shape. For a sparse parameter either (nnz,), in the order of
-        `values`, or dense, and then exactly zero where there is no connection.
+        `values`, or dense and exactly zero where there is no connection.
     method : {"complex", "central", "auto"}
-        Complex step or central differences. Where the loss cannot take complex numbers, "complex" and "auto"
-        (the same) warn, say which line or operation is the reason, and go on with central differences.
+        Complex step or central differences. If the loss cannot take complex numbers, "complex" and "auto" (a
+        synonym) warn, name the line or operation responsible, and use central differences.
     limit : float, optional
-        The largest error that passes; by default 1e-12 for the complex step, 1e-7 for central differences.
+        Largest error that passes; by default 1e-12 for the complex step, 1e-7 for central differences.
     complex_step, fd_step : float
-        The steps of the two methods.
+        Step sizes of the two methods.
     gates : sequence of str
-        The gates whose blocks stand side by side in a recurrent layer's arrays, for the diagnoses only.
+        Order of the gates' blocks in a recurrent layer's arrays; used by the diagnoses only.
     tokens : ndarray of shape (N, T), int, optional
-        The rows that are looked up in an embedding, for the diagnoses only.
+        The embedding rows that are looked up; used by the diagnoses only.
     raises : bool
-        Whether to raise when something is wrong; False returns the report in any case.
+        If False, return the report even if a gradient is wrong.
 
     Returns
     -------
@@ -52,27 +51,26 @@ def check_gradients(
     Raises
     ------
     GradientMismatchError
-        An AssertionError that names the worst entry first and carries the report as `report`, if `raises` is
-        true and a gradient is wrong.
+        If a gradient is wrong and `raises` is true. It is an AssertionError that names the worst entry first and
+        has the report as its attribute `report`.
     TypeError
         If an array holds anything but floating-point numbers, or a gradient is in single precision.
     ValueError
-        If shapes or names do not match, or if the loss is no scalar, not finite, random, or changes its
+        If shapes or names do not match, or if the loss is not a scalar, not finite, random, or changes its
         parameters in place.
 
     Warns
     -----
     UserWarning
-        If central differences had to stand in for the complex step.
+        If central differences replaced the complex step.
 
     Notes
     -----
-    The error of an array is :math:`\max_k |a_k - n_k| / s` for the analytic gradient a and the numeric
-    gradient n. The scale s is the largest :math:`|a_k|` or :math:`|n_k|` of the whole array: an entry near
-    zero is often a sum of large terms that cancel, and keeps their rounding. Before an entry is called wrong
-    it is measured again, more carefully, and with it how much rounding alone can do: differences up to that,
-    or up to the rounding of the largest gradient of all arrays or of the loss itself (some 1e-15 of them),
-    are no errors.
+    The error of an array is :math:`\max_k |a_k - n_k| / s` for the analytic gradient a and the numeric gradient
+    n. The scale s is the largest :math:`|a_k|` or :math:`|n_k|` of the array, because an entry near zero is often
+    a sum of large terms that cancel, and keeps their rounding. Before an entry is called wrong, its slope and the
+    effect of rounding on it are measured more carefully. Differences up to that effect, or up to the rounding of
+    the loss or of the largest gradient of all arrays (about 1e-15 of them), are not errors.
 
     Source: J. R. R. A. Martins, P. Sturdza, J. J. Alonso (2003), "The Complex-Step Derivative Approximation".
 
@@ -94,7 +92,7 @@ def check_gradients(
 
 
 def entry_probes(name, param, analytic, elsewhere):
-    """Return the probes along every entry of a parameter; `gradient_entries` gives the last two arguments."""
+    """Return the probes along every entry of a parameter, given what `gradient_entries` returns."""
     shape = tuple(param.shape)
     if is_sparse(param):
         coordinates = (np.asarray(param.rows), np.asarray(param.cols))
@@ -120,21 +118,9 @@ def unit_direction(shape, k):
 
 
 def run_check(loss, params, probes, method, limit, complex_step, fd_step, stacklevel=3, **hints):
-    """Run the probes by the complex step if the loss allows it, otherwise by central differences.
+    """Measure and compare the probes, by the complex step if the loss allows it; return the GradientReport.
 
-    Parameters
-    ----------
-    loss, params, method, limit, complex_step, fd_step
-        See :func:`check_gradients`.
-    probes : list of Probes
-    stacklevel : int
-        How many calls above this one the reader's own line stands, which a warning is to name.
-    **hints
-        What `diagnose` may know beside the numbers.
-
-    Returns
-    -------
-    GradientReport
+    `stacklevel` counts the calls up to the user's line, which a warning names; `hints` go to `diagnose`.
     """
     if method not in ("complex", "central", "auto"):
         raise ValueError(f"method is {method!r}; choose 'complex', 'central' or 'auto'")
@@ -146,8 +132,8 @@ def run_check(loss, params, probes, method, limit, complex_step, fd_step, stackl
     fallback = ""
     for method in methods:
         try:
-            ruler = Ruler(loss_at, value, method, complex_step, fd_step)
-            arrays = compare_all(ruler, probes, limit or LIMITS[method])
+            meter = SlopeMeter(loss_at, value, method, complex_step, fd_step)
+            arrays = compare_all(meter, probes, limit or LIMITS[method])
             break
         except NotComplexError as error:
             fallback = str(error)

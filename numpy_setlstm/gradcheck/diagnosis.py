@@ -1,8 +1,7 @@
-"""Likely causes, read from the pattern of the differences.
+"""Likely causes, inferred from the pattern of the differences.
 
-Every rule is exact, or silent: its pattern must hold for all entries of an array, to the precision of the
-check, and the entries that it calls right must matter. A rule may miss its bug in an unlucky example; what it
-says holds.
+A rule applies only if its pattern holds for all entries of an array, to the precision of the check, and if the
+entries that it calls correct have a significant gradient. So a rule may miss its bug, but what it says is true.
 """
 
 from collections import defaultdict
@@ -11,7 +10,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-#: The order of the gates that the diagnoses go by, unless another is given.
+#: The order of the gates that the diagnoses assume, unless another is given.
 GATES = ("i", "f", "o", "g")
 
 
@@ -25,9 +24,9 @@ class Diagnosis:
         "factor", "sign", "zero", "nan", "transposed", "exchanged", "copied", "gate order", "gate", "carry",
         "repeated", "off-connection", "no effect" or "output" (of :func:`check_layer` only).
     arrays : tuple of str
-        The arrays that it explains.
+        Names of the arrays that it explains.
     text : str
-        The cause in words, with what to look for.
+        The cause, and where to look for it.
 
     Examples
     --------
@@ -45,23 +44,9 @@ class Diagnosis:
 
 
 def diagnose(arrays, gates=GATES, tokens=None):
-    """Return the causes that are certain.
-
-    Parameters
-    ----------
-    arrays : list of ArrayReport
-    gates : sequence of str
-        The gates whose blocks stand side by side in a recurrent layer's arrays.
-    tokens : ndarray of int, optional
-        The rows that are looked up in an embedding.
-
-    Returns
-    -------
-    tuple of Diagnosis
-    """
+    """Return the causes that are certain, a tuple of Diagnosis; for the options see `check_gradients`."""
     failed = [array for array in arrays if array.wrong.any() and not nearly_right(array)]
-    found = defaultdict(list)  # (kind, sentence) -> the names of the arrays that it is true of
-
+    found = defaultdict(list)  # (kind, sentence) -> the names of the arrays that it explains
     for one, two in combinations(failed, 2):
         if exchanged(one, two):
             found[EXCHANGED] += [one.name, two.name]
@@ -75,7 +60,7 @@ def diagnose(arrays, gates=GATES, tokens=None):
         if array.name not in explained:
             findings = (rule(array, gates) for rule in RULES)
             found[next(filter(None, findings), None)].append(array.name)
-    drop_lonely_rows(found, failed, gates)
+    drop_uncorroborated_rows(found, failed, gates)
     letters = gates_by_name(arrays) if set(found) == {None} else None
     if letters:
         found = defaultdict(list, {letters[0]: letters[1]})
@@ -92,63 +77,63 @@ def diagnose(arrays, gates=GATES, tokens=None):
     )
 
 
-def drop_lonely_rows(found, failed, gates):
-    """Forget a block of rows that one array alone shows: those may be sequences of a batch, and no gate."""
+def drop_uncorroborated_rows(found, failed, gates):
+    """Drop a block of wrong rows found in one array only: the rows may be sequences of a batch instead of a gate."""
     by_name = {array.name: array for array in failed}
     for key in [key for key in found if key and key[0] == "gate" and len(found[key]) == 1]:
         if gate_block(by_name[found[key][0]], gates, axes=(-1,)) != key:
             found[None] += found.pop(key)
 
 
-def same(array, a, b):
-    """Tell whether two gradients of an array agree to the precision of the check."""
+def agree(array, a, b):
+    """Return whether two gradients of an array agree to the precision of the check."""
     return bool(np.all(np.abs(a - b) <= 20 * array.limit * array.scale))
 
 
 def nearly_right(array):
-    """Tell whether an array is off by so little that right and wrong patterns cannot be told apart."""
-    return same(array, array.analytic_all, array.numeric_all)
+    """Return whether an array is off by so little that no pattern can be recognized."""
+    return agree(array, array.analytic_all, array.numeric_all)
 
 
-def important(array):
-    """Tell which entries have a gradient that is clearly not zero, bool ndarray of shape (K,)."""
+def significant(array):
+    """Return which entries have a gradient that is clearly not zero, bool ndarray of shape (K,)."""
     return np.abs(array.numeric_all) > 1e-6 * array.scale
 
 
 def not_a_number(array, gates):
-    """See whether the gradient holds NaN or infinity."""
+    """Find NaN or infinity in the gradient."""
     if not np.isfinite(array.analytic_all).all():
-        return "nan", "{which}: NaN or infinity in the gradient; look for a division by zero, a log of zero."
+        return "nan", "{which}: NaN or infinity in the gradient; look for a division by zero or a log of zero."
     return None
 
 
 def factor(array, gates):
-    """See whether every entry is off by one and the same factor."""
+    """Find a factor by which all entries are off."""
     ratio = ratio_of(array, np.ones(array.checked, bool))
-    if ratio is None or np.count_nonzero(important(array)) < 2 or abs(ratio - 1) < 100 * array.limit:
+    if ratio is None or np.count_nonzero(significant(array)) < 2 or abs(ratio - 1) < 100 * array.limit:
         return None
     if abs(ratio) < 100 * array.limit:
         return "zero", "{which} {are} zero everywhere: never computed, or overwritten?"
     if abs(ratio + 1) < 100 * array.limit:
-        return "sign", "{which}: right but for the sign, everywhere; look for a minus missing or too many."
+        return "sign", "{which}: correct except for the sign, in every entry; look for a missing or extra minus sign."
     return "factor", (
-        f"{{which}} {{are}} {factor_in_words(ratio)} in every entry: a factor is missing or too many, such "
-        "as the 1/N of a mean over the batch, or the 2 from the derivative of a square."
+        f"{{which}} {{are}} {factor_in_words(ratio)} in every entry: look for a missing or extra factor, such as "
+        "the 1/N of a mean over the batch, or the 2 from the derivative of a square."
     )
 
 
 def ratio_of(array, chosen):
-    """Return the one number r with analytic = r * numeric at all chosen entries, or None."""
+    """Return the number r with analytic = r * numeric at all chosen entries, or None."""
     a, n = array.analytic_all[chosen], array.numeric_all[chosen]
-    if not important(array)[chosen].any():
+    if not significant(array)[chosen].any():
         return None
     largest = np.argmax(np.abs(n))
     ratio = float(a[largest] / n[largest])
-    return ratio if same(array, a, ratio * n) else None
+    return ratio if agree(array, a, ratio * n) else None
 
 
 def factor_in_words(ratio):
-    """Say a constant ratio in words: 4 times too large, 3 times too small, 1.01 times what it should be."""
+    """Return a ratio in words: 4 times too large, 3 times too small, 1.01 times what it should be."""
     for count, words in ((ratio, "too large"), (1 / ratio, "too small")):
         if round(count) >= 2 and abs(count - round(count)) < 1e-6 * count:
             return f"{round(count)} times {words}"
@@ -156,79 +141,70 @@ def factor_in_words(ratio):
 
 
 def partial_sign(array, gates):
-    """See whether all wrong entries have the wrong sign and nothing else, and are not a whole gate's."""
+    """Find wrong entries with nothing but a wrong sign, unless they are all those of a gate."""
     ratio = ratio_of(array, array.wrong)
     if ratio is None or abs(ratio + 1) > 100 * array.limit or not array.coordinates:
         return None
     if gate_block(array, gates):
-        return None  # which gate it is says more
+        return None  # the diagnosis of the gate says more
     n_wrong = np.count_nonzero(array.wrong)
     entries = "1 entry" if n_wrong == 1 else f"{n_wrong} entries"
-    return "sign", f"{{which}}: {entries} right but for the sign, all others right; look for a minus there."
+    return "sign", f"{{which}}: {entries} correct except for the sign, all others correct; check the sign there."
 
 
-def as_full(array, numbers):
-    """Return numbers in the shape of their array if each of its entries was checked, otherwise None."""
+def in_shape(array, numbers):
+    """Return numbers in the shape of their array if all of its entries were checked, otherwise None."""
     whole = array.coordinates and numbers.size == np.prod(array.shape)
     return numbers.reshape(array.shape) if whole else None
 
 
 def transposed(array, gates):
-    """See whether the gradient equals the right one with rows and columns exchanged."""
-    numeric = as_full(array, array.numeric_all)
+    """Find a gradient that equals the transpose of the correct one."""
+    numeric = in_shape(array, array.numeric_all)
     if numeric is None or numeric.ndim != 2 or numeric.shape[0] != numeric.shape[1]:
         return None
-    if same(array, array.analytic_all, numeric.T.ravel()):
-        return (
-            "transposed",
-            "{which} {are} transposed: rows and columns are exchanged; look for a missing .T.",
-        )
+    if agree(array, array.analytic_all, numeric.T.ravel()):
+        return "transposed", "{which} {are} transposed: rows and columns are exchanged; look for a missing .T."
     return None
 
 
 EXCHANGED = (
     "exchanged",
-    "{which}: each was given the other's gradient; look at the names, or the order of the return values.",
+    "{which}: each has the other's gradient; check the names and the order of the return values.",
 )
 
 
 def exchanged(one, two):
-    """Tell whether two arrays were given each other's gradient."""
+    """Return whether two arrays have each other's gradient."""
     return (
         one.shape == two.shape
         and one.checked == two.checked > 1
-        and same(one, one.analytic_all, two.numeric_all)
-        and same(two, two.analytic_all, one.numeric_all)
+        and agree(one, one.analytic_all, two.numeric_all)
+        and agree(two, two.analytic_all, one.numeric_all)
     )
 
 
 def copied(array, others):
-    """See whether an array was given the right gradient of another one, as a copied line does."""
+    """Find an array that has the correct gradient of another one, as from a copied line of code."""
     for other in others:
         if (
             other is not array
             and other.shape == array.shape
             and other.checked == array.checked > 1
-            and important(other).any()
+            and significant(other).any()
             and np.all(np.abs(array.analytic_all - other.numeric_all) <= 20 * other.limit * other.scale)
         ):
             name = other.name.replace("{", "{{").replace("}", "}}")  # the sentence is a format
-            return "copied", f"{{which}}: given the gradient of {name}; a line copied, and not all of it changed?"
+            return "copied", f"{{which}}: given the gradient of {name}; a copied line that was only partly changed?"
     return None
 
 
 def gates_by_name(arrays):
-    """See whether, of arrays named alike but for one letter (W_f, W_i, W_o and b_f, b_i, b_o), some letters' are wrong.
+    """Find wrong letters among arrays whose names differ in one letter only (W_f, W_i, W_o and b_f, b_i, b_o).
 
-    Two arrays or more of each of those letters must be wrong (one alone may be wrong for many reasons), none right that
-    matters, and all of at least two other letters right. What has a name of its own, such as x and h, may be right or
-    wrong: a wrong gate spoils what flows back through it.
-
-    Returns
-    -------
-    finding : tuple of str
-    names : list of str
-        Or None in place of both.
+    At least two arrays of each wrong letter must be wrong and no significant one correct, and all arrays of at least
+    two other letters must be correct. Arrays without such a letter, such as x and h, may be either, because a wrong
+    gate spoils what flows back through it. Returns the finding and the names of its arrays, or None.
     """
     families = families_of([array.name for array in arrays])
     by_name = {array.name: array for array in arrays}
@@ -237,7 +213,7 @@ def gates_by_name(arrays):
         for letter, name in family.items():
             if by_name[name].wrong.any():
                 wrong.add(letter)
-            elif important(by_name[name]).any():
+            elif significant(by_name[name]).any():
                 right.add(letter)
     if not wrong or wrong & right or len(right) < 2:
         return None
@@ -249,18 +225,12 @@ def gates_by_name(arrays):
     names = [name for letter in sorted(wrong) for name in members[letter]]
     letters = " and ".join(sorted(wrong))
     others = ", ".join(sorted(right))
-    sentence = f"{{which}} {{are}} wrong, their like of {others} right: look at the lines of {letters} alone."
+    sentence = f"{{which}} {{are}} wrong, their counterparts for {others} correct: look only at the lines of {letters}."
     return ("gate", sentence), names
 
 
 def families_of(names):
-    """Return the families of names that differ in one letter only, and in the same letters: list of dict.
-
-    Examples
-    --------
-    >>> families_of(["Wf", "Wi", "Wo", "bf", "bi", "bo", "x", "h"])
-    [{'f': 'Wf', 'i': 'Wi', 'o': 'Wo'}, {'f': 'bf', 'i': 'bi', 'o': 'bo'}]
-    """
+    """Return the groups of names that differ in one letter, and in the same letters: list of dicts letter -> name."""
     templates = defaultdict(dict)
     for name in names:
         for k, letter in enumerate(name):
@@ -271,82 +241,77 @@ def families_of(names):
 
 
 def gate_order(array, gates):
-    """See whether the gradient equals the right one with its blocks of columns in another order."""
-    numeric = as_full(array, array.numeric_all)
+    """Find a gradient that equals the correct one with its blocks of columns in another order."""
+    numeric = in_shape(array, array.numeric_all)
     if numeric is None or numeric.shape[-1] % len(gates) or len(gates) > 4:  # 4 gates: 24 orders to try
         return None
     blocks = np.split(numeric, len(gates), axis=-1)
     for order in permutations(range(len(gates))):
-        if same(array, array.analytic_all, np.concatenate([blocks[k] for k in order], axis=-1).ravel()):
+        if agree(array, array.analytic_all, np.concatenate([blocks[k] for k in order], axis=-1).ravel()):
             got = ", ".join(gates[k] for k in order)
-            return (
-                "gate order",
-                f"{{which}}: the gates stand in the order {got} instead of {', '.join(gates)}.",
-            )
+            return "gate order", f"{{which}}: the gates are in the order {got} instead of {', '.join(gates)}."
     return None
 
 
 def no_effect(array, gates):
-    """See whether just entries are wrong on which the loss does not depend."""
-    if not array.numeric_all.any() and np.count_nonzero(array.wrong) > 1:
+    """Find wrong entries on which the loss does not depend."""
+    if np.count_nonzero(array.wrong) < 2 or array.numeric_all[array.wrong].any():
+        return None
+    if not array.numeric_all.any():
         return "no effect", (
-            "{which} {are} given a gradient, and yet the loss does not depend on {which} at all: is the forward pass "
-            "to use it, and uses something else?"
+            "{which} {are} given a gradient, but the loss does not depend on {which} at all: does the forward pass "
+            "use something else instead?"
         )
-    without_effect = not array.numeric_all[array.wrong].any()
-    if without_effect and np.count_nonzero(array.wrong) > 1 and important(array).any():
+    if significant(array).any():
         return "no effect", (
-            "{which} {are} not zero at entries on which the loss does not depend, and right elsewhere: what "
-            "makes them void in the forward pass (a mask of connections, padding, dropout) is left out on "
-            "the way back."
+            "{which} {are} not zero at entries on which the loss does not depend, and correct elsewhere: the "
+            "backward pass omits what removes these entries in the forward pass (a mask of connections, padding, "
+            "dropout)."
         )
     return None
 
 
 def gate_block(array, gates, axes=(-1, 0)):
-    """See whether one gate's block of columns (or of rows) is wrong throughout, and all others are right."""
+    """Find one block of columns (or rows) of a gate that is wrong throughout, while all others are correct."""
     for axis in axes if len(array.coordinates) == 2 else (-1,) if len(array.coordinates) == 1 else ():
         size, rest = divmod(array.shape[axis], len(gates))
         lines = array.coordinates[axis]  # the column (or row) of each entry
-        wrong, matter = set(lines[array.wrong]), set(lines[important(array)])
+        wrong, matter = set(lines[array.wrong]), set(lines[significant(array)])
         if rest or size < 2 or len(wrong) < 2:
             continue
         blocks = {line // size for line in matter}
         if len(blocks) > 2 and wrong == {line for line in matter if line // size == min(wrong) // size}:
             k = int(min(wrong) // size)
             return "gate", (
-                f"{{which}} {{are}} wrong in one block of {len(gates)} only, number {k + 1}: with the gates "
-                f"in the order {', '.join(gates)} that is gate {gates[k]}; look at that gate's lines alone."
+                f"{{which}} {{are}} wrong in only one of {len(gates)} blocks, number {k + 1}: with the gates in the "
+                f"order {', '.join(gates)} that is gate {gates[k]}; look only at the lines of that gate."
             )
     return None
 
 
 def lost_carry(array, gates):
-    """See whether the last time steps that matter are right and all the earlier ones are wrong."""
-    if as_full(array, array.numeric_all) is None or len(array.shape) != 3:
+    """Find correct last time steps with all earlier ones wrong, where the gradient is significant."""
+    if in_shape(array, array.numeric_all) is None or len(array.shape) != 3:
         return None
     counts = set()
     for features in (2, 1, 0):  # (N, T, D) and (T, N, D), (N, D, T) and (T, D, N), (D, N, T)
-        matter = as_full(array, important(array)).any(axis=features)
-        wrong = as_full(array, array.wrong).any(axis=features)
+        matter = in_shape(array, significant(array)).any(axis=features)
+        wrong = in_shape(array, array.wrong).any(axis=features)
         counts |= {right_steps(matter, wrong), right_steps(matter.T, wrong.T)} - {None}
     if len(counts) != 1:
         return None
     right = counts.pop()
     steps = "step" if right == 1 else f"{right} steps"
     return "carry", (
-        f"{{which}} {{are}} right in the last {steps} and wrong in all earlier ones: what one step hands "
-        "back to the step before it (dh, and dc in an LSTM) is lost or wrong."
+        f"{{which}} {{are}} correct in the last {steps} and wrong in all earlier ones: what each step passes back to "
+        "the previous one (dh, and dc in an LSTM) is lost or wrong."
     )
 
 
 def right_steps(matter, wrong):
-    """Return how many last steps are right in every sequence, all earlier ones being wrong; None if not so.
+    """Return how many last steps are correct in every sequence if all earlier ones are wrong, otherwise None.
 
-    Parameters
-    ----------
-    matter, wrong : ndarray of shape (N, T), bool
-        Which steps have a gradient, and in which it is wrong.
+    `matter` and `wrong`, bool of shape (N, T), tell which steps have a gradient, and which of these are wrong.
     """
     counts = set()
     for steps_that_matter, wrong_steps in zip(matter, wrong, strict=True):
@@ -360,18 +325,18 @@ def right_steps(matter, wrong):
 
 REPEATED = (
     "repeated",
-    "{which} {are} wrong in just the rows of words that occur more than once: the gradients of "
-    "all occurrences must add up. `dE[ids] = g` and `dE[ids] += g` keep one, np.add.at(dE, ids, g) adds.",
+    "{which} {are} wrong only in the rows of words that occur more than once: the gradients of all occurrences must "
+    "be added. `dE[ids] = g` and `dE[ids] += g` keep one, np.add.at(dE, ids, g) adds.",
 )
 
 
 def only_repeated_rows(array, tokens):
-    """Tell whether just the rows of repeated words are wrong, and rows of words that occur once are right."""
+    """Return whether exactly the rows of repeated words are wrong, and those of words that occur once correct."""
     if len(array.coordinates) != 2:
         return False
     rows = array.coordinates[0]
     words, counts = np.unique(np.asarray(tokens), return_counts=True)
-    matter = set(rows[important(array)])
+    matter = set(rows[significant(array)])
     once, repeated = set(words[counts == 1]) & matter, set(words[counts > 1]) & matter
     return bool(once) and set(rows[array.wrong]) == repeated and np.count_nonzero(array.wrong) > 1
 

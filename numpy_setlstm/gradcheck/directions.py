@@ -1,4 +1,4 @@
-"""The check for networks too large to visit every entry: random directions, and the largest entries."""
+"""The check for large networks: random directions, and the entries with the largest gradients."""
 
 from math import erf, sqrt
 
@@ -12,16 +12,16 @@ from .report import GradientMismatchError, is_mismatch
 
 
 def detection_probability(relative_error, directions=5, limit=1e-12):
-    r"""Return the probability that random directions show a wrong gradient.
+    r"""Return the probability that random directions detect a wrong gradient.
 
     Parameters
     ----------
     relative_error : float
-        The norm of the error of an array's gradient over the norm of that gradient.
+        Norm of the gradient's error over the norm of the gradient.
     directions : int
-        How many directions are tried.
+        Number of directions.
     limit : float
-        The error in a slope, over the norm of the gradient, that still passes.
+        Largest error of a slope, over the norm of the gradient, that passes.
 
     Returns
     -------
@@ -30,10 +30,10 @@ def detection_probability(relative_error, directions=5, limit=1e-12):
 
     Notes
     -----
-    Along a direction v of independent standard normal numbers, an error e of the gradient changes the slope
-    by :math:`e \cdot v`, which is normal with standard deviation :math:`\|e\|`, however many entries there
-    are and wherever the error sits. It passes unnoticed with probability :math:`\operatorname{erf}(l /
-    (r\sqrt 2))` for the limit l and the relative error r, and k times with the k-th power of that.
+    Along a direction v of independent standard normal numbers, an error e of the gradient changes the slope by
+    :math:`e \cdot v`, which is normal with standard deviation :math:`\|e\|`, whatever the number of entries and
+    the place of the error. One direction misses it with probability :math:`\operatorname{erf}(l / (r\sqrt 2))` for
+    the limit l and the relative error r, k directions with the k-th power of that.
 
     Examples
     --------
@@ -51,8 +51,8 @@ def check_directions(
 ):  # fmt: skip
     r"""Compare slopes along random directions, and the entries with the largest gradients.
 
-    The cost does not grow with the number of parameters: ``directions + entries`` evaluations of the loss per
-    array (twice as many by central differences), where :func:`check_gradients` needs one for each entry.
+    The cost does not depend on the number of parameters: ``directions + entries`` evaluations of the loss per array
+    (twice as many by central differences), while :func:`check_gradients` needs one per entry.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def check_directions(
     directions : int
         Random directions per array.
     entries : int
-        Entries per array, those with the largest analytic gradients, which are checked one by one.
+        Entries per array that are checked one by one, those with the largest analytic gradients.
     rng : numpy.random.Generator, optional
         Draws the directions; by default ``np.random.default_rng(0)``.
 
@@ -75,17 +75,16 @@ def check_directions(
     GradientMismatchError
         If a slope is wrong and `raises` is true.
     TypeError, ValueError
-        As :func:`check_gradients`; also if there is nothing to try.
+        As :func:`check_gradients`; also if `directions` or `entries` is negative, or both are 0.
 
     Notes
     -----
-    Every array has its own directions, so that a small bias is not drowned by a large matrix. Errors are
-    weighed by the norm of the array's gradient. What the directions buy, by :func:`detection_probability`: an
-    error whose norm is r times the gradient's escapes k directions with probability :math:`(0.8\, l / r)^k`
-    for :math:`r \gg l`. By complex step, l = 1e-12, five directions miss an error of one millionth once in
-    10³⁰ times. By central differences, l = 1e-7, they miss an error of one percent once in 10²⁵ times, one of
-    a millionth once in 3·10⁵. An error below the limit's share of the gradient's norm stays unseen here,
-    while :func:`check_gradients` weighs each entry against the largest one.
+    Each array has its own directions, so a large matrix does not hide a small bias. Errors are divided by the norm
+    of the array's gradient. By :func:`detection_probability`, k directions miss an error whose norm is r times the
+    gradient's with probability :math:`(0.8\, l / r)^k` for :math:`r \gg l`. By complex step, l = 1e-12, five
+    directions miss an error of one millionth once in 10³⁰ times. By central differences, l = 1e-7, they miss an
+    error of one percent once in 10²⁵ times, one of a millionth once in 3·10⁵. Errors below `limit` times the norm
+    of the gradient stay undetected here, while :func:`check_gradients` divides by the largest entry.
 
     Examples
     --------
@@ -113,7 +112,7 @@ def check_directions(
 
 
 def sampled_probes(name, param, analytic, elsewhere, directions, entries, rng):
-    """Return the probes of one parameter along random directions and its largest entries."""
+    """Return the probes of one parameter along random directions and its entries with the largest gradients."""
     random = [rng.standard_normal(analytic.shape) for _ in range(directions if analytic.size else 0)]
     top = np.argsort(-np.abs(analytic), axis=None)[:entries]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .adapters import FunctionLayer, ObjectLayer, required
+from .adapters import FunctionLayer, ObjectLayer, require
 from .arguments import gradient_entries, require_params
 from .check import entry_probes, run_check
 from .diagnosis import GATES, Diagnosis
@@ -16,30 +16,29 @@ def check_layer(
     forward, backward=None, inputs=(), params=(), method="complex", *, grad_names=None, skip=(), rng=None,
     limit=None, complex_step=1e-20, fd_step=1e-5, gates=GATES, raises=True,
 ):  # fmt: skip
-    r"""Check what a layer's backward pass returns against its forward pass.
+    r"""Check a layer's backward pass against its forward pass.
 
     Parameters
     ----------
     forward : callable, or object
-        ``forward(...)`` returns ``(out, cache)``, or ``(out_1, out_2, ..., cache)``. Or an object with
-        methods ``forward(*inputs)``, returning the output, and ``backward(dout)``, returning the gradient of
-        the inputs and leaving the gradient of a parameter `W` in the object, as `dW`, `grads["W"]` or a like
-        name.
+        ``forward(...)`` returns ``(out, cache)``, or ``(out_1, out_2, ..., cache)``. Or an object with methods
+        ``forward(*inputs)``, which returns the output, and ``backward(dout)``, which returns the gradient of the
+        inputs and stores that of a parameter `W` as `dW`, `grads["W"]` or a similar name.
     backward : callable, optional
-        ``backward(dout, cache)`` returns gradients as a tuple, in the order in which `forward` takes the
-        arrays, or named: a dict, named tuple or dataclass. Leave it out if `forward` is an object.
+        ``backward(dout, cache)`` returns the gradients as a tuple, in the order of `forward`'s arguments, or as a
+        dict, named tuple or dataclass. Omit it if `forward` is an object.
     inputs : tuple of ndarray, dict of str to ndarray, or ndarray
-        Given to `forward`: a tuple by position, a dict by name. Arrays of floats are checked; anything else
-        (token ids, masks, settings) is handed over as it is.
+        Arguments of `forward`: a tuple by position, a dict by name. Arrays of floats are checked; anything else
+        (token ids, masks, settings) is passed on as it is.
     params : tuple or dict; for an object, a list of the names of its parameters
-        Likewise, after `inputs`. Sparse matrices are welcome, as in :func:`check_gradients`. A dict goes to
-        `forward` whole if it takes one argument for all parameters.
+        As `inputs`, which come first. May hold sparse matrices, as in :func:`check_gradients`. A dict is passed
+        whole if `forward` takes one argument for all parameters.
     method, limit, complex_step, fd_step, gates, raises
         See :func:`check_gradients`.
     grad_names : sequence of str, optional
-        Which arguments the gradients belong to, if they come as a tuple in another order.
+        The arguments that the gradients belong to, if they come as a tuple in another order.
     skip : sequence of str
-        Arguments that have no gradient and need none.
+        Arguments that have no gradient.
     rng : numpy.random.Generator, optional
         Draws the upstream gradient; by default ``np.random.default_rng(0)``.
 
@@ -54,15 +53,14 @@ def check_layer(
     TypeError
         If `forward` returns no cache, or the arrays are not what :func:`check_gradients` takes.
     ValueError
-        If gradients are missing or too many, if a pass changes its arguments in place, or if a second
-        backward pass with the same cache gives another result.
+        If gradients are missing or too many, if a pass changes its arguments in place, or if a second backward
+        pass with the same cache gives another result.
 
     Notes
     -----
-    The loss is :math:`L = \sum \mathrm{out} \odot \mathrm{dout}` with a random dout, whose gradient with
-    respect to out is dout. If a gradient is wrong and the reason does not show, the check is repeated with dout
-    at the first time step only, where no later step can blur which gate is wrong, and with the dout of one
-    output at a time.
+    The loss is :math:`L = \sum \mathrm{out} \odot \mathrm{dout}` with a random dout, which is its gradient with
+    respect to out. If a gradient is wrong and the cause is not clear, the check runs again with dout nonzero only at
+    the first time step, where later steps cannot hide which gate is wrong, and with the dout of one output at a time.
 
     Examples
     --------
@@ -99,16 +97,16 @@ def check_layer(
     return report
 
 
-STEP_AXES = {2: (0, 1), 3: (1, 0, 2)}  # where time may be, by the number of an output's axes, likely ones first
+STEP_AXES = {2: (0, 1), 3: (1, 0, 2)}  # possible time axes by the number of an output's axes, likely ones first
 
 
 def is_checked(value):
-    """Tell whether an argument is an array of floats."""
+    """Return whether an argument is an array of floats."""
     return is_sparse(value) or (isinstance(value, np.ndarray | np.floating) and value.dtype.kind == "f")
 
 
 def is_tokens(value):
-    """Tell whether an argument may be the rows that are looked up."""
+    """Return whether an argument may be the embedding rows that are looked up."""
     return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
 
 
@@ -118,7 +116,7 @@ def in_double(value):
 
 
 def check_upstream(layer, points, douts, grad_names, method, **options):
-    """Check a layer with the given upstream gradients, one for each output; return the report."""
+    """Return the report on a layer with the given upstream gradients, one per output."""
 
     def loss(params):
         outs, _ = layer.forward({**layer.arguments, **params})
@@ -130,37 +128,36 @@ def check_upstream(layer, points, douts, grad_names, method, **options):
 
 
 def gradients(layer, points, douts, grad_names):
-    """Run the layer forward and backward; refuse a backward pass that is not a function of its arguments."""
+    """Return the gradients of a layer; raise unless its backward pass is a pure function of its arguments."""
     arguments = {**layer.arguments, **{name: in_double(value) for name, value in points.items()}}
     _, cache = layer.forward(arguments)
     given = [dout.copy() for dout in douts]
     names = list(points)
     grads = {n: np.array(entries(g)) for n, g in layer.backward(given, cache, names, grad_names).items()}
-    required(
+    require(
         all(np.array_equal(a, b) for a, b in zip(given, douts, strict=True)),
         "backward changes its upstream gradient dout in place; work on a copy: `dout = dout.copy()`",
     )
     for name, value in points.items():
-        required(
+        require(
             np.array_equal(entries(arguments[name]), entries(value)),
             f"the layer changes its argument {name!r} in place (as `{name} += ...` does); use a new array",
         )
     if layer.repeatable:
         again = layer.backward(given, cache, names, grad_names)
         changed = [n for n in names if not np.array_equal(grads[n], entries(again[n]), equal_nan=True)]
-        required(
+        require(
             not changed,
-            f"backward gives other gradients of {changed} when it runs again with the same cache: it changes "
-            "the cache in place, or adds to an array that outlives the call",
+            f"backward gives other gradients of {changed} when it runs again with the same cache; it must not change "
+            "the cache in place, or add to an array that outlives the call",
         )
     return grads
 
 
 def first_step_causes(layer, points, douts, grad_names, method, **options):
-    """Return what can be said about a single step of a sequence layer: which gate is wrong.
+    """Return diagnoses of which gate is wrong, from the first step of a sequence layer.
 
-    With the upstream gradient at the first step only, the loss knows nothing of the later ones, and no wrong
-    gradient comes back from them.
+    With the upstream gradient at the first step only, no wrong gradient comes back from later ones.
     """
     for axis in STEP_AXES.get(douts[0].ndim, ()):
         if douts[0].shape[axis] < 2:
@@ -171,13 +168,13 @@ def first_step_causes(layer, points, douts, grad_names, method, **options):
         report = check_upstream(layer, points, masked, grad_names, method, **options)
         gates = tuple(cause for cause in report.diagnoses if cause.kind in ("gate", "gate order"))
         if gates:
-            seen = f"Seen with the upstream gradient at index 0 of axis {axis} only (the first step, if that is time): "
+            seen = f"Seen with the upstream gradient only at index 0 of axis {axis} (the first step, if that is time): "
             return tuple(Diagnosis(cause.kind, cause.arrays, seen + cause.text) for cause in gates)
     return ()
 
 
 def output_causes(layer, points, douts, grad_names, method, **options):
-    """Return whether the upstream gradient of some outputs alone is treated rightly, and that of others not."""
+    """Return a diagnosis if backward is correct for the upstream gradients of some outputs alone, and not of others."""
     reports = []
     for k in range(len(douts) if len(douts) > 1 else 0):
         alone = [dout if j == k else np.zeros_like(dout) for j, dout in enumerate(douts)]
@@ -188,7 +185,7 @@ def output_causes(layer, points, douts, grad_names, method, **options):
         return ()
     words = " and ".join(map(str, wrong))
     text = (
-        f"Right with the upstream gradient of output {' and '.join(right)} alone, wrong with that of output {words} "
+        f"Correct with the upstream gradient of output {' and '.join(right)} alone, wrong with that of output {words} "
         f"alone: look at what backward does with the gradient of output {words}."
     )
     return (Diagnosis("output", tuple(array.name for k in wrong for array in reports[k - 1].failures), text),)

@@ -1,4 +1,4 @@
-"""Derivatives measured from the loss alone: by a complex step or by a central difference."""
+"""Derivatives measured from the loss alone: by a complex step or by finite differences."""
 
 import traceback
 import warnings
@@ -12,11 +12,11 @@ EPS = np.finfo(np.float64).eps
 
 
 class NotComplexError(Exception):
-    """The loss cannot take a complex step; the message says which line or operation is the reason."""
+    """The loss cannot take a complex step; the message names the line or operation responsible."""
 
 
 def is_sparse(param):
-    """Tell whether a parameter stores its connections only: it has rows, cols, values and `with_values`."""
+    """Return whether a parameter is a sparse matrix: it has rows, cols, values and `with_values`."""
     return hasattr(param, "with_values")
 
 
@@ -31,18 +31,9 @@ def with_entries(param, numbers):
 
 
 class LossAt:
-    """A loss at one point: call it with a direction to step away from there.
+    """A loss near one point, `params`, which is copied in double precision.
 
-    Parameters
-    ----------
-    loss : callable
-        Takes a dict of parameters, returns one number.
-    params : dict of str to ndarray or sparse matrix
-        The point. It is copied, in double precision.
-
-    Notes
-    -----
-    Every call hands `loss` a new dict and a new array for the parameter that moves.
+    Every call passes `loss` a new dict, and a new array for the parameter that moves.
     """
 
     def __init__(self, loss, params):
@@ -50,15 +41,15 @@ class LossAt:
         self.params = {name: with_entries(p, np.array(entries(p), np.float64)) for name, p in params.items()}
 
     def __call__(self, name=None, step=0.0, wrap=None):
-        """Return the loss with `step` added to the parameter `name`, and `wrap` applied to it."""
+        """Return the loss with `step` added to the parameter `name`, and `wrap` applied to the sum."""
         params = dict(self.params)
         if name is not None:
             moved = entries(params[name]) + step
             params[name] = with_entries(params[name], wrap(moved) if wrap else moved)
         return self.loss(params)
 
-    def a_rounding_away(self, rng):
-        """Return the same loss at parameters that differ by rounding, that of numbers from 1 upwards."""
+    def perturbed_by_rounding(self, rng):
+        """Return the same loss at parameters that differ in their last digits, those of numbers of at least 1."""
         moved = {}
         for name, param in self.params.items():
             numbers = entries(param)
@@ -66,8 +57,8 @@ class LossAt:
             moved[name] = with_entries(param, numbers + last_digit * rng.integers(-4, 5, numbers.shape))
         return LossAt(self.loss, moved)
 
-    def along_a_ray(self, rng, step, n_steps):
-        """Return the loss here and at each of `n_steps` steps of that length in one random direction."""
+    def along_random_ray(self, rng, step, n_steps):
+        """Return the losses at 0, 1, ..., n_steps steps of this length in a random direction, (n_steps + 1,)."""
         directions = {name: rng.standard_normal(entries(p).shape) for name, p in self.params.items()}
         length = max(EPS, np.sqrt(sum(np.sum(direction**2) for direction in directions.values())))
         losses = []
@@ -79,58 +70,21 @@ class LossAt:
 
 
 def noise(losses, order=5):
-    r"""Standard deviation of what is irregular in equally spaced values of a function.
-
-    Notes
-    -----
-    Differences of differences wipe out a smooth function's polynomial part and leave its noise, whose variance
-    they multiply by :math:`(2k)! / (k!)^2` for the order k. Their median does not see a kink, which only k of
-    them meet.
+    """Return the standard deviation of the irregular part of equally spaced values of a function.
 
     Source: J. Moré and S. Wild (2011), "Estimating Computational Noise"; there with a mean.
-
-    Examples
-    --------
-    >>> line = np.linspace(-1, 1, 300)
-    >>> noise(line**2 + np.abs(line)) < 1e-15
-    True
-    >>> bool(0.8 < noise(line**2 + np.random.default_rng(0).normal(size=300)) < 1.2)
-    True
     """
+    # Differences of order k remove the polynomial part of a smooth function and multiply the variance of the noise
+    # by (2k)! / (k!)². Their median ignores a kink, which affects only k of them.
     typical = np.median(np.abs(np.diff(losses, order)))
     return float(typical / 0.6745 / np.sqrt(comb(2 * order, order)))  # 0.6745: the median of |normal numbers|
 
 
 def complex_slope(loss_at, name, direction, step=1e-20):
-    r"""Slope of the loss along a direction, by a complex step.
+    """Return the slope of the loss along a direction v by a complex step: Im L(θ + i s v) / s, exact up to O(s²).
 
-    Parameters
-    ----------
-    loss_at : LossAt
-    name : str
-        The parameter that moves.
-    direction : ndarray
-        Of the shape of the parameter's entries.
-    step : float
-        Small enough that its square vanishes beside 1.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    NotComplexError
-        If the loss fails with complex numbers, or its imaginary part is not finite.
-
-    Notes
-    -----
-    .. math:: \frac{\partial L}{\partial v} = \frac{\operatorname{Im} L(\theta + i s v)}{s} + O(s^2)
-
-    Nothing is subtracted, so nothing cancels: the step can be so small that only rounding is left.
-
-    Source: W. Squire and G. Trapp (1998), "Using Complex Variables to Estimate Derivatives of Real
-    Functions".
+    Nothing is subtracted, so nothing cancels, and s can be so small that only rounding is left.
+    Source: W. Squire and G. Trapp (1998), "Using Complex Variables to Estimate Derivatives of Real Functions".
     """
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -145,23 +99,14 @@ def complex_slope(loss_at, name, direction, step=1e-20):
 
 
 def forward_slope(loss_at, name, direction, step=1e-8):
-    r"""Slope of the loss along a direction, by a forward difference: for the picture of why nobody should use it.
-
-    Notes
-    -----
-    .. math:: \frac{\partial L}{\partial v} = \frac{L(\theta + s v) - L(\theta)}{s} + O(s)
-    """
+    """Return the forward difference, (L(θ + s v) - L(θ)) / s + O(s): used only to show how inaccurate it is."""
     return (float(loss_at(name, step * direction)) - float(loss_at())) / step
 
 
 def central_slope(loss_at, name, direction, step=1e-5):
-    r"""Slope of the loss along a direction, by a central difference.
+    """Return the central difference, (L(θ + s v) - L(θ - s v)) / 2s + O(s²).
 
-    Notes
-    -----
-    .. math:: \frac{\partial L}{\partial v} = \frac{L(\theta + s v) - L(\theta - s v)}{2 s} + O(s^2)
-
-    A large step bends away from the tangent, a small one loses digits to cancellation.
+    A large step leaves the tangent, a small one loses digits to cancellation.
     """
     return (float(loss_at(name, step * direction)) - float(loss_at(name, -step * direction))) / (2 * step)
 
@@ -174,6 +119,6 @@ def extrapolated_slope(loss_at, name, direction, step=1e-5):
 
 
 def describe_failure(error):
-    """Say in one line where somebody's code failed, and how."""
+    """Return one line that says where the user's code failed, and how."""
     frame = users_frame(traceback.extract_tb(error.__traceback__))
     return f"{frame}: {type(error).__name__}: {error}" if frame else f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""What a gradient check found: per array the worst entry, as a table for a terminal or a notebook."""
+"""The result of a gradient check: the worst entry of each array, as a table for a terminal or a notebook."""
 
 from dataclasses import dataclass, field
 from html import escape
@@ -7,12 +7,12 @@ import numpy as np
 
 
 class GradientMismatchError(AssertionError):
-    """The analytic gradient is not the gradient of the loss; the attribute `report` holds what was found.
+    """The analytic gradient is not the gradient of the loss.
 
     Parameters
     ----------
     report : GradientReport
-        Everything that was found.
+        The result of the check; kept as the attribute `report`.
     """
 
     def __init__(self, report):
@@ -21,7 +21,7 @@ class GradientMismatchError(AssertionError):
 
 
 def is_mismatch(info):
-    """Tell pytest, which asks for it by the name ``__tracebackhide__``, to show the reader's line and not ours."""
+    """Make pytest show the caller's line instead of ours: the value of ``__tracebackhide__``."""
     return info.errisinstance(GradientMismatchError)
 
 
@@ -32,30 +32,30 @@ class ArrayReport:
     Attributes
     ----------
     name : str
+        Of the parameter.
     shape : tuple of int
         Of the parameter.
     index : tuple of int or str
-        Where the error is largest: (row, column) also for a sparse parameter.
+        Where the error is largest: (row, column) also for a sparse parameter, or "direction 3".
     analytic, numeric : float
         The two gradients there.
     error : float
         Their difference over `scale`.
     scale : float
-        The largest gradient of the array, or what rounding lets the method see where that is more.
+        The largest gradient of the array, or the resolution of the method where that is larger.
     limit : float
-        The array is right if `error` is at most this.
+        The array is correct if `error` is at most this.
     status : str
-        "ok", "WRONG", "no effect" (the loss does not depend on this array, and the gradient says so), or
-        "too small" (all gradients of this array are below the rounding of the others or of the loss).
+        "ok", "WRONG", "no effect" (the loss does not depend on this array, and the gradient agrees), or "too small"
+        (all gradients of this array are below the rounding of the others or of the loss).
     analytic_all, numeric_all : ndarray of shape (K,)
-        Both gradients whole, as they were compared.
+        The two gradients at all compared entries or directions.
     coordinates : tuple of ndarray of shape (K,)
-        Where those entries are, axis by axis; empty if directions were compared.
+        The index of each entry along each axis; empty if directions were compared.
     stray : int
-        How many entries of a dense gradient are not zero although the sparse parameter has no connection
-        there.
+        Number of nonzero entries of a dense gradient where the sparse parameter has no connection.
     kinks : int
-        How many entries were accepted because the loss has a kink there, and any slope in between is right.
+        Number of entries accepted because the loss has a kink there and allows that slope.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class ArrayReport:
 
     @property
     def checked(self):
-        """How many entries (or directions) were compared."""
+        """Number of entries (or directions) that were compared."""
         return self.analytic_all.size
 
     @property
@@ -95,7 +95,7 @@ class ArrayReport:
 
     @property
     def note(self):
-        """Anything else worth knowing about the array, in a few words."""
+        """Counts of wrong, off-connection and kink entries in words; empty if there are none."""
         notes = [f"{np.count_nonzero(self.wrong)} wrong"] if self.wrong.any() else []
         notes += [f"{self.stray} not zero off the connections"] if self.stray else []
         notes += [f"{self.kinks} at a kink"] if self.kinks else []
@@ -108,7 +108,7 @@ class ArrayReport:
 
     @property
     def place(self):
-        """The worst entry as one writes it, such as ``W[0, 2]``."""
+        """The worst entry in Python notation, such as ``W[0, 2]``."""
         if isinstance(self.index, str):
             return f"{self.name} {self.index}"
         return f"{self.name}[{', '.join(map(str, self.index))}]" if self.index else self.name
@@ -116,20 +116,20 @@ class ArrayReport:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The check of all arrays; prints as a table, and shows as one in a notebook.
+    """The check of all arrays; shown as a table when printed or in a notebook.
 
     Attributes
     ----------
     arrays : tuple of ArrayReport
         In the order of the parameters.
     method : str
-        The method that was used in the end: "complex" or "central".
+        The method that was used: "complex" or "central".
     fallback : str
-        Why the complex step could not be used; empty if it was.
+        Why the complex step could not be used; empty unless central differences replaced it.
     diagnoses : tuple of Diagnosis
-        Likely causes; empty when nothing is wrong or no cause is certain.
+        Likely causes; empty if nothing is wrong or no cause is certain.
     loss : float
-        The loss at the point of the check.
+        Loss at the parameters that were checked.
 
     Examples
     --------
@@ -154,12 +154,12 @@ class GradientReport:
 
     @property
     def failures(self):
-        """The arrays that are wrong, worst first."""
+        """The wrong arrays, worst first."""
         return sorted((array for array in self.arrays if not array.ok), key=lambda a: a.error, reverse=True)
 
     @property
     def worst(self):
-        """The array with the largest error, those that failed before those that passed."""
+        """The array with the largest error among those that failed, or among all if none did."""
         return max(self.arrays, key=lambda a: (not a.ok, a.error))
 
     def __getitem__(self, name):
@@ -167,15 +167,15 @@ class GradientReport:
         for array in self.arrays:
             if array.name == name:
                 return array
-        raise KeyError(f"{name!r} was not checked; checked were {[a.name for a in self.arrays]}")
+        raise KeyError(f"{name!r} was not checked; the checked arrays are {[a.name for a in self.arrays]}")
 
     def message(self):
-        """Return the text of the assertion: the worst entry, the likely causes, the table.
+        """Return the text of the AssertionError.
 
         Returns
         -------
         str
-            Several lines.
+            Lines with the worst entry, the likely causes and the table.
         """
         worst = self.worst
         lines = [
@@ -209,7 +209,7 @@ class GradientReport:
         return "\n".join([self._headline(), *table])
 
     def _repr_html_(self):
-        """Return the table for a notebook; wrong arrays stand on red."""
+        """Return the table for a notebook; wrong arrays have a red background."""
         header, rows = self._cells()
         head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
         body = ""

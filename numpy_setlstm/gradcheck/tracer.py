@@ -1,4 +1,4 @@
-"""Finding the operation in which a loss loses the imaginary part of its parameters."""
+"""Finding the operation in which a loss drops the imaginary part of its parameters."""
 
 import traceback
 from pathlib import Path
@@ -10,37 +10,37 @@ UNKNOWN = "somewhere the loss drops the imaginary part (abs, .real, conj, a copy
 
 
 class Traced(np.ndarray):
-    """A complex array that notes every operation which does not treat it as a complex variable.
+    """A complex array that records every operation that does not treat it as a complex variable.
 
-    Comparisons are no suspects: NumPy compares complex arrays by their real part, which is what ReLU needs.
+    Comparisons are not recorded: NumPy compares complex arrays by their real part, which is what ReLU needs.
     """
 
     notes = None
 
     def __array_finalize__(self, parent):
-        """Pass the notebook on to views and results."""
+        """Pass the list of notes on to views and results."""
         self.notes = getattr(parent, "notes", None)
 
     def note(self, operation):
-        """Write down an operation and the line of somebody's code that it stands in."""
+        """Record an operation and the line of user code that contains it."""
         if self.notes is not None:
             frame = users_frame(traceback.extract_stack())
             self.notes.append(f"`{operation}` drops the imaginary part{f', {frame}' if frame else ''}")
 
     @property
     def real(self):
-        """The real part, noted."""
+        """The real part; recorded."""
         self.note(".real")
         return np.asarray(self).real
 
     def astype(self, dtype, *args, **kwargs):
-        """Convert, noted unless the new type is complex too."""
+        """Convert; recorded unless the new type is complex too."""
         if np.dtype(dtype).kind != "c":
             self.note(f".astype({np.dtype(dtype)})")
         return super().astype(dtype, *args, **kwargs)
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-        """Compute as an ordinary array; note absolute values and conjugates."""
+        """Compute as an ordinary array does; record absolute values and conjugates."""
         if ufunc in (np.absolute, np.conjugate) and method == "__call__":
             self.note(ufunc.__name__)
         inputs = [np.asarray(x) if isinstance(x, Traced) else x for x in inputs]
@@ -55,7 +55,7 @@ class Traced(np.ndarray):
 
 
 def where_lost(loss_at, name):
-    """Run the loss once more with the parameter `name` traced; say in words where its imaginary part goes."""
+    """Run the loss with the parameter `name` traced; return, in words, where its imaginary part is dropped."""
     notes = []
 
     def traced(numbers):
@@ -65,7 +65,7 @@ def where_lost(loss_at, name):
 
     try:
         loss_at(name, 1e-20j, wrap=traced)
-    except Exception:  # what somebody's code makes of an unusual array decides nothing: the notes count
+    except Exception:  # the user's code may not accept such an array; only the notes matter
         pass
     return notes[0] if notes else UNKNOWN
 
