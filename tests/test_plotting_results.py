@@ -1,4 +1,4 @@
-"""The pictures of what experiments found and of the measures of a topology: what is drawn is counted here."""
+"""Pictures of experiments' results and of the measures of a topology: these tests count what is drawn."""
 
 import matplotlib
 
@@ -53,7 +53,7 @@ def named_lines(ax):
     return {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
 
 
-def test_turnover_is_drawn_beside_the_widest_null(described, ax):
+def test_turnover_is_drawn_with_the_widest_null(described, ax):
     turnover = described["turnover"]
     assert plotting.plot_turnover(turnover, ax) is ax
     lines = named_lines(ax)
@@ -78,7 +78,7 @@ def test_a_panel_of_turnover_rings_the_steps_outside_the_band_of_its_group(ax):
     assert ax.get_title(loc="left") == "forget gate f" and ax.get_legend() is None
 
 
-def test_turnover_leaves_out_a_group_without_connections(ax):
+def test_turnover_omits_a_group_without_connections(ax):
     nothing = {"pruned": [None], "null": {"mean": [None], "low": [None], "high": [None]}}
     some = {"pruned": [0.3], "null": {"mean": [0.3], "low": [0.2], "high": [0.4]}}
     plotting.plot_turnover({"words 1 to 100": some, "words beyond 1000": nothing}, ax)
@@ -86,7 +86,7 @@ def test_turnover_leaves_out_a_group_without_connections(ax):
     plotting.plot_turnover({"i": {"pruned": [], "null": None}}).figure.draw_without_rendering()
 
 
-def test_ever_tried_is_drawn_beside_its_expectation(described, ax):
+def test_ever_tried_is_drawn_with_its_expectation(described, ax):
     shares = described["ever_tried"]
     assert plotting.plot_ever_tried({"W_h": shares}, ax) is ax
     observed, expected = ax.lines
@@ -94,7 +94,7 @@ def test_ever_tried_is_drawn_beside_its_expectation(described, ax):
     assert (observed.get_linestyle(), expected.get_linestyle()) == ("-", "--")
 
 
-def test_degrees_have_both_nulls_beside_them(W, steps, ax):
+def test_degrees_are_drawn_with_both_nulls(W, steps, ax):
     rng = np.random.default_rng(2)
     nulls = [replay(W.topology, measures.matched_null(W.topology, steps, rng))[-1] for _ in range(5)]
     plotting.plot_degrees(W, ax, nulls=nulls)
@@ -106,7 +106,7 @@ def test_degrees_have_both_nulls_beside_them(W, steps, ax):
     assert len(labels_of(ax.get_legend())) == 3
 
 
-def test_degrees_leave_reserved_rows_out(ax):
+def test_degrees_omit_reserved_rows(ax):
     E = erdos_renyi((20, 8), np.random.default_rng(0), density=0.3, reserved_rows=1)
     plotting.plot_degrees(E, ax, axis=1, reserved_rows=1)
     heights = [bar.get_height() for bar in ax.patches]
@@ -138,11 +138,11 @@ def test_distances_are_drawn_with_their_numbers_and_baselines(ax):
 
 
 @pytest.mark.parametrize("n", [2, 4, 14])
-def test_the_words_beside_the_distances_stay_apart_and_within_the_picture(n):
+def test_the_baseline_labels_stay_apart_and_within_the_picture(n):
     ax = plotting.plot_distances(distances(n), [f"seed {k}, shuffled" for k in range(n)], BASELINES)
     figure = ax.figure
     figure.draw_without_rendering()
-    names = [Text.get_window_extent(text) for text in ax.child_axes[0].texts]  # without the lines that lead to them
+    names = [Text.get_window_extent(text) for text in ax.child_axes[0].texts]  # without their lines
     ticks = [label.get_window_extent() for label in ax.child_axes[0].get_yticklabels()]
     picture = ax.get_window_extent()
     assert not any(a.overlaps(b) for k, a in enumerate(names) for b in names[:k])
@@ -150,7 +150,7 @@ def test_the_words_beside_the_distances_stay_apart_and_within_the_picture(n):
     assert (len(ax.texts) > 0) == (n <= 12)
 
 
-def test_distances_that_are_nearly_the_same_have_three_decimals_and_the_bar_says_what_is_true():
+def test_nearly_equal_distances_have_three_decimals_and_the_bar_has_exact_labels():
     nearly = 0.9 + distances(3) / 50 * (1 - np.eye(3))
     ax = plotting.plot_distances(nearly, ["a", "b", "c"], BASELINES | {"start and end": 0.75})
     ax.figure.draw_without_rendering()
@@ -160,7 +160,7 @@ def test_distances_that_are_nearly_the_same_have_three_decimals_and_the_bar_says
         assert float(label.get_text()) == pytest.approx(tick)
 
 
-def test_ranges_of_distances_are_drawn_beside_their_baselines(ax):
+def test_ranges_of_distances_are_drawn_with_their_baselines(ax):
     without = {name: value for name, value in BASELINES.items() if name != "start and end"}
     entries = [
         {"label": name, "distances": distances(3), "baselines": baselines}
@@ -176,7 +176,7 @@ def test_ranges_of_distances_are_drawn_beside_their_baselines(ax):
         plotting.plot_distance_ranges([])
 
 
-def test_distances_refuse_labels_that_do_not_fit():
+def test_distances_reject_inconsistent_labels():
     with pytest.raises(ValueError, match=r"shape \(2, 2\) and there are 3 labels"):
         plotting.plot_distances(np.zeros((2, 2)), ["a", "b", "c"])
     with pytest.raises(ValueError, match="n >= 2"):
@@ -192,7 +192,7 @@ def test_expansion_is_drawn_in_multiples_of_the_bound(described, ax):
     spectrum = described["expansion"]
     assert plotting.plot_expansion(spectrum, ax) is ax
     lines = named_lines(ax)
-    for label, k in (("before the first SET step", 0), ("after the last", 1)):
+    for label, k in (("before the first SET step", 0), ("after the last one", 1)):
         ratios = [part["sigma_2"][k] / part["bound"][k] for part in spectrum.values()]
         np.testing.assert_allclose(lines[label].get_ydata(), ratios)
     for container, key in zip(ax.containers, ("random", "same_degrees"), strict=True):
@@ -220,7 +220,7 @@ def test_accuracies_are_drawn_run_by_run():
         np.testing.assert_allclose(reference.get_xdata(), np.mean(RUNS[dataset, "dense"]))
 
 
-def test_accuracies_say_what_their_marks_are():
+def test_accuracies_have_a_legend_of_their_marks():
     axes = plotting.plot_accuracies(ROWS, legend=True)
     assert axes[0].get_legend() is None
     assert labels_of(axes[-1].get_legend()) == ["one run", "mean of the runs", "mean of dense"]
@@ -230,7 +230,7 @@ def test_accuracies_say_what_their_marks_are():
     assert dots.get_zorder() > mean.get_zorder()  # a single run is not hidden by its own mean
 
 
-def test_several_metrics_are_drawn_one_above_the_other():
+def test_several_metrics_are_drawn_one_below_the_other():
     rows = [row | {"balanced accuracy": row["test_accuracy"] - 0.1} for row in ROWS]
     axes = plotting.plot_accuracies(rows, metric=("test_accuracy", "balanced accuracy"))
     assert [[ax.get_xlabel() for ax in row] for row in axes] == [["test accuracy"] * 2, ["balanced accuracy"] * 2]
@@ -247,8 +247,8 @@ def test_evolution_is_drawn_matrix_by_matrix(described):
     assert titles[2] == "possible connections that have ever existed"
 
 
-def test_accuracies_refuse_what_does_not_fit(ax):
-    with pytest.raises(ValueError, match="no run"):
+def test_accuracies_reject_inconsistent_input(ax):
+    with pytest.raises(ValueError, match="no runs"):
         plotting.plot_accuracies([])
     with pytest.raises(ValueError, match=r"1 axes for 2 data sets \(IMDB, Yelp\) and 1 metrics"):
         plotting.plot_accuracies(ROWS, [ax])
@@ -260,13 +260,13 @@ def test_differences_are_drawn_with_their_intervals(ax):
     assert [dot.get_xdata()[0] for dot in dots] == [100 * row["difference"] for row in DIFFERENCES]
     background = to_hex(ax.get_facecolor())
     hollow = [to_hex(dot.get_markerfacecolor()) == background for dot in dots]
-    assert hollow == [True, False, False, True]  # holds 0; above; below; no interval
+    assert hollow == [True, False, False, True]  # contains 0; above; below; no interval
     known = [row for row in DIFFERENCES if row["low"] is not None]
     bars = [line.get_xdata() for line in ax.lines if line.get_lw() == 1.6]
     np.testing.assert_allclose(bars, [[100 * row["low"], 100 * row["high"]] for row in known])
     assert [text.get_text() for text in ax.texts] == ["IMDB", "Yelp"]
     assert [label.get_text() for label in ax.get_yticklabels()] == [row["connectivity"] for row in DIFFERENCES]
-    with pytest.raises(ValueError, match="no difference"):
+    with pytest.raises(ValueError, match="no differences"):
         plotting.plot_differences([])
 
 

@@ -1,4 +1,4 @@
-"""Small layers, index arrays, carried state, and the film for a page: what is drawn is counted here."""
+"""Pictures of small layers, index arrays and carried state, and pages: these tests count what is drawn."""
 
 import base64
 import io
@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from PIL import Image
 from test_plotting import STYLES
 
@@ -40,7 +41,7 @@ def W():
 
 
 def lines_of(ax):
-    """From the label of each group of lines to the pairs of heights at their ends."""
+    """Return, by label of a group of lines, the pairs of heights at their ends."""
     return {
         lines.get_label(): {(float(a[1]), float(b[1])) for a, b in lines.get_segments()} for lines in ax.collections
     }
@@ -61,7 +62,7 @@ def test_bipartite_draws_a_line_per_connection(W, ax):
     assert [len(line.get_xdata()) for line in ax.lines] == list(W.shape)
 
 
-def test_bipartite_of_a_step_draws_what_was_kept_pruned_and_regrown(W, ax):
+def test_bipartite_draws_kept_pruned_and_regrown_connections(W, ax):
     new, step = set_step(W, 0.3, np.random.default_rng(4))
     plot_bipartite(W, step, ax)
     pruned, back, kept, regrown = lines_of(ax).values()
@@ -102,8 +103,10 @@ def test_bipartite_shows_the_size_and_the_sign_of_the_weights(W, ax):
     plot_bipartite(W, values=np.zeros(W.nnz)).figure.draw_without_rendering()
 
 
-def test_bipartite_refuses_what_nobody_could_read(W):
-    with pytest.raises(ValueError, match="400 connections are too many for lines, at most 300: use plot_connectivity"):
+def test_bipartite_rejects_illegible_and_inconsistent_input(W):
+    with pytest.raises(
+        ValueError, match="there are 400 connections; at most 300 can be drawn as lines: use plot_connectivity"
+    ):
         plot_bipartite(erdos_renyi((20, 20), np.random.default_rng(0), density=1.0))
     with pytest.raises(ValueError, match="there are 2 names for 7 columns; expected one for each"):
         plot_bipartite(W, col_names=["good", "bad"])
@@ -123,13 +126,13 @@ def test_index_arrays_are_written_out_and_the_grid_has_a_cell_for_each(W, ax):
     assert {(patch.get_y(), patch.get_x()) for patch in filled} == set(zip(W.rows, W.cols, strict=True))
 
 
-def test_index_arrays_take_other_numbers(W, ax):
+def test_index_arrays_accept_other_numbers(W, ax):
     plot_index_arrays(W, ax, values=np.arange(W.nnz), values_name="dv")
     assert texts_of(ax, "array")[-W.nnz - 1 :] == ["dv", *map(str, range(W.nnz))]
     with pytest.raises(ValueError, match=r"values have shape \(3,\); expected \(14,\)"):
         plot_index_arrays(W, values=np.arange(3))
     assert texts_of(ax, "number") == ["k", *map(str, range(W.nnz))]
-    with pytest.raises(ValueError, match="100 connections are too many to be written out, at most 40"):
+    with pytest.raises(ValueError, match="there are 100 connections, at most 40 can be written out"):
         plot_index_arrays(erdos_renyi((10, 10), np.random.default_rng(0), density=1.0))
 
 
@@ -143,11 +146,11 @@ def test_index_arrays_follow_one_connection_from_its_cell_to_its_column(W, ax):
     in_column = [text.get_text() for text in numbers if 0 < text.get_position()[0] - column.get_x() < 1]
     assert in_column == [f"{number:.2g}" for number in (W.rows[3], W.cols[3], W.values[3])]
     assert "W" in [text.get_text() for text in ax.texts]
-    with pytest.raises(ValueError, match="follow is 14; expected the number of a connection, from 0 to 13"):
+    with pytest.raises(ValueError, match="follow is 14; expected the index of a connection, from 0 to 13"):
         plot_index_arrays(W, follow=14)
 
 
-def test_carry_leads_from_each_survivor_to_its_new_place(W, ax):
+def test_carry_connects_the_old_and_the_new_place_of_each_survivor(W, ax):
     new, step = set_step(W, 0.3, np.random.default_rng(4))
     state = np.arange(1.0, W.nnz + 1)
     assert plot_carry(W.topology, step, state, ax, name="momentum") is ax
@@ -158,7 +161,7 @@ def test_carry_leads_from_each_survivor_to_its_new_place(W, ax):
     assert (ax.lines[-1].get_xdata() - 0.5).tolist() == step.pruned.tolist()
 
 
-def test_empty_rows_lie_beside_the_poisson_law(ax):
+def test_empty_rows_are_drawn_with_the_poisson_law(ax):
     assert plot_empty_rows([1, 2, 10], [0.36, 0.13, 0.0], (100, 50), ax) is ax
     law, counted = ax.lines
     np.testing.assert_allclose(law.get_ydata()[[0, -1]], np.exp([-1.5, -15]))
@@ -183,7 +186,7 @@ def test_thousands_of_units_are_drawn_as_one_small_image(plot):
     assert not ax.collections
 
 
-# Film
+# Animation
 
 
 @pytest.fixture
@@ -193,15 +196,20 @@ def evolution():
 
 
 def test_a_page_has_all_frames_with_a_palette_and_stays_small(evolution):
-    film = animate_evolution(*evolution, null_steps=evolution[1])
-    page = animation_page(film, fps=4)
+    animation = animate_evolution(*evolution, null_steps=evolution[1])
+    page = animation_page(animation, fps=4)
     pictures = re.findall(r'frames\[(\d+)\] = "data:image/png;base64,([A-Za-z0-9+/=]+)"', page)
     assert [int(number) for number, _ in pictures] == [0, 1, 2, 3, 4]
     frames = [Image.open(io.BytesIO(base64.b64decode(data))) for _, data in pictures]
-    width, height = (film._fig.get_size_inches() * 100).round().astype(int)
+    width, height = (animation._fig.get_size_inches() * 100).round().astype(int)
     for frame in frames:
         assert frame.mode == "P" and abs(frame.width - width) <= 2 and abs(frame.height - height) <= 2
     assert len({frame.tobytes() for frame in frames}) == 5
+    colors = {
+        tuple(color) for frame in frames for color in np.unique(np.asarray(frame.convert("RGB")).reshape(-1, 3), axis=0)
+    }
+    named = (plotting.BLUE, plotting.ORANGE, plotting.PURPLE, "#FFFFFF")
+    assert {tuple((255 * np.array(to_rgb(color))).round().astype(int)) for color in named} <= colors
     assert max(len(data) for _, data in pictures) < 80_000
 
 
@@ -213,26 +221,26 @@ def test_a_page_plays_without_a_network(evolution):
     assert page.count("<button") == 9
 
 
-def test_a_page_needs_a_speed(evolution):
+def test_a_page_rejects_a_speed_of_0(evolution):
     with pytest.raises(ValueError, match="fps is 0; expected a number above 0"):
         animation_page(None, fps=0)
 
 
-def test_a_still_is_the_frame_of_the_film(evolution):
+def test_a_single_frame_equals_that_of_the_animation(evolution):
     topology, steps = evolution
     axes = plot_evolution_frame(topology, steps, 3, null_steps=steps)
-    film = animate_evolution(topology, steps, null_steps=steps)
-    film._init_draw()
-    film._draw_frame(3)
-    for still, filmed in zip(axes, film._fig.axes, strict=True):
-        for a, b in zip(still.collections, filmed.collections, strict=True):
+    animation = animate_evolution(topology, steps, null_steps=steps)
+    animation._init_draw()
+    animation._draw_frame(3)
+    for single, animated in zip(axes, animation._fig.axes, strict=True):
+        for a, b in zip(single.collections, animated.collections, strict=True):
             np.testing.assert_array_equal(a.get_offsets(), b.get_offsets())
     assert axes[0].figure.texts[0].get_text() == "after 3 of 4 SET steps"
     with pytest.raises(ValueError, match="k is 5; expected a number of steps from 0 to 4"):
         plot_evolution_frame(topology, steps, 5)
 
 
-def test_the_legend_of_a_films_survival_stands_off_its_curves(evolution):
+def test_the_legend_of_an_animations_survival_does_not_cover_its_curves(evolution):
     topology, steps = evolution
     *_, ax = plot_evolution_frame(topology, steps, 4, null_steps=steps)
     ax.figure.draw_without_rendering()
@@ -273,7 +281,7 @@ def test_every_picture_can_be_drawn_in_every_style(W, style):
         ax.figure.draw_without_rendering()
 
 
-def test_letters_stand_out_on_blue_of_a_dark_page(W):
+def test_text_contrasts_with_the_blue_of_a_dark_background(W):
     with plt.style.context("dark_background"):
         ax = plot_index_arrays(SparseMatrix((1, 1), [0], [0], [2.0]))
     assert {text.get_color() for text in ax.texts if text.get_text() == "2"} == {"black"}

@@ -1,4 +1,4 @@
-"""The pictures of what goes on inside an LSTM, forward and back, show the numbers that they are given."""
+"""The pictures of an LSTM at work, forward and backward, show the numbers that they are given."""
 
 import matplotlib
 
@@ -59,7 +59,7 @@ def test_gates_are_drawn_block_by_block_with_their_numbers(ax):
         assert (image.norm.vmin, image.norm.vmax) == (-1, 1)
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names[:3] == ["input gate i", "forget gate f", "output gate o"] and names[5] == "hidden state h"
-    assert names[4] == f"memory c\n(colours ÷ {np.abs(states['c']).max():.3g})"
+    assert names[4] == f"memory c\n(colors ÷ {np.abs(states['c']).max():.3g})"
     assert [label.get_text() for label in ax.get_xticklabels()] == WORDS
     assert [label.get_text() for label in ax.child_axes[0].get_yticklabels()] == ["a", "b", "c"] * 6
     written = [float(text.get_text().replace("\N{MINUS SIGN}", "-")) for text in ax.texts]
@@ -67,7 +67,7 @@ def test_gates_are_drawn_block_by_block_with_their_numbers(ax):
     np.testing.assert_allclose(written, true, atol=0.0051)
 
 
-def test_each_number_stands_in_the_cell_that_has_its_colour(ax):
+def test_each_number_is_in_the_cell_that_has_its_color(ax):
     plot_gates(["a", "b"], {"i": np.array([[0.0, 1.0], [0.5, 0.25]]), "g": np.array([[0.0, 0.0], [0.0, -1.0]])}, ax)
     places = {text.get_text(): text.get_position() for text in ax.texts if text.get_text() != "0.00"}
     for text, (col, row) in places.items():
@@ -79,17 +79,17 @@ def test_each_number_stands_in_the_cell_that_has_its_colour(ax):
     assert image.cmap(image.norm(0.0)) == pytest.approx(to_rgba("white"), abs=0.01)
 
 
-def test_many_numbers_are_left_out_and_steps_without_a_word_stay_empty(ax):
+def test_many_numbers_are_omitted_and_steps_without_a_word_stay_empty(ax):
     plot_gates(list("abcdefghij"), drawn_states(10, 5), ax)
     assert not ax.texts
     plot_gates(["a", "<pad>"], {"f": np.array([[0.5], [np.nan]])}).figure.draw_without_rendering()
     assert len(plot_gates(["a", "<pad>"], {"f": np.array([[0.5], [np.nan]])}).texts) == 1
 
 
-def test_gates_of_the_wrong_shape_are_refused():
+def test_gates_of_the_wrong_shape_are_rejected():
     with pytest.raises(ValueError, match="there are 2 words and 4 steps"):
         plot_gates(["a", "b"], drawn_states())
-    with pytest.raises(ValueError, match=r"expected \(T, H\) for each, such as states\['f'\]\[0\]"):
+    with pytest.raises(ValueError, match=r"expected \(T, H\) for all, such as states\['f'\]\[0\]"):
         plot_gates(WORDS, {"f": np.zeros((1, 4, 3))})
     with pytest.raises(ValueError, match="the blocks have the shapes"):
         plot_gates(WORDS, {"f": np.zeros((4, 3)), "c": np.zeros((4, 2))})
@@ -113,14 +113,14 @@ def test_gradient_flows_can_share_a_scale_and_may_be_zero(ax):
     plot_gradient_flow(np.zeros((2, 2))).figure.draw_without_rendering()
 
 
-def test_gradient_flow_of_the_wrong_shape_is_refused():
+def test_gradient_flow_of_the_wrong_shape_is_rejected():
     with pytest.raises(ValueError, match=r"expected \(T, H\), that of one text: dh\[0\]"):
         plot_gradient_flow(np.zeros((1, 2, 3)))
     with pytest.raises(ValueError, match="there are 1 words and 2 steps"):
         plot_gradient_flow(np.zeros((2, 3)), words=["a"])
 
 
-def test_gradient_norms_are_shares_counted_back_from_the_loss(ax):
+def test_gradient_norms_are_relative_to_the_last_step(ax):
     norms = {"a": np.array([0.0, 2.0, 4.0]), "b": np.array([9.0, 3.0, 1.0])}
     assert plot_gradient_norms(norms, ax, predictions={"a": 0.5}) is ax
     a, prediction, b = ax.lines
@@ -141,7 +141,7 @@ def test_the_legend_of_gradient_norms_can_name_the_predictions(ax):
 # The graph of a step, and what a check found
 
 
-def test_the_graph_has_an_arrow_per_edge_and_turns_them_around(ax):
+def test_the_graph_has_an_arrow_per_edge_and_reverses_them(ax):
     ends = {}
     for backward in (False, True):
         ax = plot_lstm_step(backward=backward)
@@ -169,10 +169,10 @@ def test_no_arrow_of_the_graph_reaches_into_a_box(backward):
             assert not any(box.contains_point(point) for point in ends for box in boxes)
 
 
-def test_check_errors_say_how_many_entries_are_wrong(ax):
+def test_check_errors_show_how_many_entries_are_wrong(ax):
     assert plot_check_errors(reports(), ax) is ax
     written = {text.get_position(): text.get_text() for text in ax.texts}
-    assert written[0, 0] == written[1, 0] == written[0, 2] == "right" and (1, 2) not in written
+    assert written[0, 0] == written[1, 0] == written[0, 2] == "correct" and (1, 2) not in written
     assert written[0, 1].endswith("\n1 of 4") and written[1, 1] == "2e+00\nall"
     shares = ax.images[0].get_array()
     np.testing.assert_allclose(shares.filled(np.nan), [[0, 0], [0.3 + 0.5 / 4, 0.8], [0, np.nan]])

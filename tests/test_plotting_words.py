@@ -22,17 +22,17 @@ NAMES = {
 }
 
 
-def test_each_word_has_its_numbers_before_and_after_beside_the_null(ax):
+def test_each_word_has_its_numbers_before_and_after_and_the_null(ax):
     assert plotting.plot_word_connections(WORDS, BEFORE, AFTER, NULL, ax) is ax
     lines = {line.get_label(): line for line in ax.lines}
     assert lines["before"].get_xdata().tolist() == BEFORE and lines["before"].get_ydata().tolist() == [0, 1, 2, 3]
     drawn = {key: list(zip(*lines[name].get_data(), strict=True)) for key, name in NAMES.items()}
-    assert drawn == {"above": [(9, 0)], "within": [(4, 1), (6, 3)], "below": [(0, 2)]}  # the range's ends belong to it
+    assert drawn == {"above": [(9, 0)], "within": [(4, 1), (6, 3)], "below": [(0, 2)]}  # the range includes its ends
     bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches]
     assert bars == list(zip(*NULL, strict=True))
     assert [label.get_text() for label in ax.get_yticklabels()] == WORDS
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first word is at the top
-    assert len({line.get_marker() for line in lines.values()}) == 3  # told apart without colours too
+    assert len({line.get_marker() for line in lines.values()}) == 3  # distinguishable without color
 
 
 def test_only_what_occurs_is_in_the_legend(ax):
@@ -41,7 +41,7 @@ def test_only_what_occurs_is_in_the_legend(ax):
     assert sorted(labels_of(ax.get_legend())) == sorted(expected)
 
 
-def test_word_connections_refuse_numbers_that_do_not_fit(ax):
+def test_word_connections_reject_inconsistent_numbers(ax):
     with pytest.raises(ValueError, match=r"4 words.*\(4,\), \(3,\), \(4,\), \(4,\).*expected"):
         plotting.plot_word_connections(WORDS, BEFORE, AFTER[:3], NULL, ax)
     with pytest.raises(ValueError, match="at least one word"):
@@ -57,7 +57,7 @@ def test_an_opinion_is_a_bar_from_the_middle(ax):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["the", "soup", "was"]
 
 
-def test_words_to_watch_have_a_band_and_a_bold_name(ax):
+def test_marked_words_have_a_band_and_a_bold_label(ax):
     plotting.plot_opinion(["it", "was", "awful"], [0.5, 0.4, 0.1], ax, marked=["awful"])
     weights = [label.get_weight() for label in ax.get_xticklabels()]
     assert weights == ["normal", "normal", "bold"]
@@ -66,8 +66,8 @@ def test_words_to_watch_have_a_band_and_a_bold_name(ax):
 
 
 @pytest.mark.parametrize("probabilities", [[0.5], [0.5, 1.5], [0.5, -0.1], [0.5, np.nan]])
-def test_an_opinion_needs_a_probability_for_each_word(probabilities):
-    with pytest.raises(ValueError, match=r"2 words.*expected one in \[0, 1\] for each word"):
+def test_an_opinion_needs_one_probability_per_word(probabilities):
+    with pytest.raises(ValueError, match=r"2 words.*expected one in \[0, 1\] per word"):
         plotting.plot_opinion(["the", "soup"], probabilities)
 
 

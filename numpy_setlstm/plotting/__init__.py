@@ -1,19 +1,19 @@
-r"""Every picture of the package: learning curves, connections before and after, evolution as a film.
+r"""All pictures of the package: connections, their evolution, learning curves, gates, gradients, and speed.
 
-The functions draw into the axes that they are given, or into a figure of their own, and return the axes; the
-figure is ``ax.figure``. Such a figure does not belong to pyplot, so none stays open: in a notebook, end the
-cell with ``.figure``; in a script, save with ``ax.figure.savefig``. Background, fonts and grids are those of
-the matplotlib style in force. The colours are from M. Okabe and K. Ito (2008), "Color Universal Design":
-people with any colour vision tell them apart. Blue is what was there from the start, orange what has grown,
-grey what is gone.
+The functions draw into the axes that they are given, or into a new figure, and return the axes; the figure is
+``ax.figure``. New figures do not belong to pyplot, so none stays open: in a notebook, end the cell with ``.figure``;
+in a script, save with ``ax.figure.savefig``. Background, fonts and grids follow the current matplotlib style. The
+colors are from M. Okabe and K. Ito (2008), "Color Universal Design", and can be distinguished with any color vision.
+Blue is for what existed from the start, orange for what has grown, gray for what is gone.
 
-What evolves by chance alone looks busy too. So the pictures of an evolution take the null model beside it:
-the same matrix, pruned and regrown as often, without any training
-(:func:`~numpy_setlstm.topology.null_evolution`).
+Evolution by chance alone also looks busy. So the pictures of an evolution can show a null model too: the same matrix,
+pruned and regrown as often without training (:func:`~numpy_setlstm.topology.null_evolution`).
 """
 
 from numpy_setlstm.measures.degrees import expected_degrees
 from numpy_setlstm.measures.evolution import surviving_fraction
+from numpy_setlstm.plotting.animation import animate_evolution, plot_evolution_frame
+from numpy_setlstm.plotting.animation_files import animation_page, save_animation
 from numpy_setlstm.plotting.arrays import plot_carry, plot_index_arrays
 from numpy_setlstm.plotting.benchmark import (
     PART_STYLES,
@@ -23,19 +23,11 @@ from numpy_setlstm.plotting.benchmark import (
     plot_time_against_density,
 )
 from numpy_setlstm.plotting.bipartite import MAX_LINES, plot_bipartite
-from numpy_setlstm.plotting.checks import COMPRESSED_BELOW, plot_step_sizes
+from numpy_setlstm.plotting.checks import COMPRESSED_BELOW, plot_check_errors, plot_step_sizes
 from numpy_setlstm.plotting.comparison import plot_accuracies, plot_differences
 from numpy_setlstm.plotting.connectivity import MAX_DOTS, plot_connectivity, plot_connectivity_change, plot_set_step
 from numpy_setlstm.plotting.degrees import plot_degrees, plot_empty_rows, plot_weight_histogram
 from numpy_setlstm.plotting.evolution import plot_ever_tried, plot_evolution, plot_survival, plot_turnover
-from numpy_setlstm.plotting.film import (
-    GIF_COLORS,
-    animate_evolution,
-    animation_page,
-    plot_evolution_frame,
-    save_animation,
-)
-from numpy_setlstm.plotting.fingerprints import plot_check_errors
 from numpy_setlstm.plotting.flow import plot_gradient_flow, plot_gradient_norms
 from numpy_setlstm.plotting.gates import plot_gates
 from numpy_setlstm.plotting.learning import plot_learning_curves
@@ -48,7 +40,6 @@ __all__ = [
     "BLUE",
     "COMPRESSED_BELOW",
     "GATE_NAMES",
-    "GIF_COLORS",
     "GREEN",
     "MAX_DOTS",
     "MAX_LINES",
@@ -62,9 +53,9 @@ __all__ = [
     "expected_degrees",
     "plot_accuracies",
     "plot_benchmark",
-    "plot_check_errors",
     "plot_bipartite",
     "plot_carry",
+    "plot_check_errors",
     "plot_connectivity",
     "plot_connectivity_change",
     "plot_degrees",

@@ -1,13 +1,25 @@
-"""What a training step costs: time and memory, beside peers."""
+"""Time and memory of a training step, compared with peers."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from numpy_setlstm.measures.curves import crossing, exponent
-from numpy_setlstm.plotting.style import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, blue, faint, gray
+from numpy_setlstm.plotting.style import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY_BLUE,
+    VERMILLION,
+    axes_or_new,
+    blue,
+    faint,
+    gray,
+    ink,
+    legend_beside,
+)
 
-#: Colour and hatching of the parts of a training step: what goes forward is blue, what goes back orange; None: grey.
+#: Color and hatching of the parts of a training step: forward is blue, backward orange, None gray.
 PART_STYLES = {
     "input projection": (SKY_BLUE, None),
     "recurrence forward": (BLUE, None),
@@ -22,17 +34,17 @@ PART_STYLES = {
 
 
 def plot_benchmark(results):
-    """Draw all pictures that the results of a benchmark allow.
+    """Draw all pictures for which a benchmark has results.
 
     Parameters
     ----------
     results : dict
-        From :func:`~numpy_setlstm.lab.benchmark.run.run_benchmark`, whole or cut short.
+        From :func:`~numpy_setlstm.lab.benchmark.run.run_benchmark`; parts may be missing.
 
     Returns
     -------
     dict of str to matplotlib.axes.Axes
-        By a name for a file.
+        By file name, without extension.
 
     Examples
     --------
@@ -52,7 +64,7 @@ def plot_benchmark(results):
     titles = {
         "step": "a training step",
         "product": "one recurrent product",
-        "gradient": "the way back through W_h, with its gradient",
+        "gradient": "the backward pass through W_h, with its gradient",
     }
     for kind, title in titles.items():
         if len(density) >= 2:
@@ -72,17 +84,17 @@ def plot_benchmark(results):
 
 
 def plot_time_against_density(densities, seconds, ax=None, *, reference=None):
-    """Draw how long something takes at different densities, for several ways to do it.
+    """Draw time against density for several implementations.
 
     Parameters
     ----------
     densities : sequence of float
-        Increasing.
+        Increasing, in (0, 1].
     seconds : dict of str to sequence of float
-        By way; one is compared with each of the others, and a circle with the density marks where the two lines cross.
+        By implementation. A circle labeled with the density marks where a line crosses that of the reference.
     ax : matplotlib.axes.Axes, optional
     reference : str, optional
-        The way with which the others are compared; by default the first.
+        The implementation to compare the others with; by default the first.
 
     Returns
     -------
@@ -95,8 +107,7 @@ def plot_time_against_density(densities, seconds, ax=None, *, reference=None):
     >>> [text.get_text() for text in ax.texts]
     ['10 %']
     """
-    if ax is None:
-        ax = Figure(figsize=(6.5, 4), layout="constrained").subplots()
+    ax = axes_or_new(ax, (6.5, 4))
     reference = reference or next(iter(seconds))
     for (name, column), style in zip(seconds.items(), _benchmark_styles(ax, seconds), strict=True):
         ax.plot(densities, column, label=name, **style)
@@ -104,13 +115,12 @@ def plot_time_against_density(densities, seconds, ax=None, *, reference=None):
     found = sorted((at, name) for at, name in found if at is not None)
     for k, (at, name) in enumerate(found):
         y = np.exp(np.interp(np.log(at), np.log(densities), np.log(seconds[name])))
-        ink = ax.xaxis.label.get_color()
-        ax.plot(at, y, "o", ms=11, mfc="none", mec=ink)
+        ax.plot(at, y, "o", ms=11, mfc="none", mec=ink(ax))
         at_the_edge = np.log(at / densities[0]) > 0.85 * np.log(densities[-1] / densities[0])
-        to_the_left = at_the_edge or k == 0 < len(found) - 1  # where it keeps within the picture, and off the next one
+        to_the_left = at_the_edge or k == 0 < len(found) - 1  # to stay within the picture, and off the next label
         side = {"xytext": (-6, 6), "ha": "right", "va": "bottom"} if to_the_left else {"xytext": (8, -8), "va": "top"}
-        ax.annotate(f"{100 * at:.2g} %", (at, y), color=ink, textcoords="offset points", **side)
-    ax.set(xscale="log", yscale="log", xlabel="density: connections that exist", ylabel="time")
+        ax.annotate(f"{100 * at:.2g} %", (at, y), color=ink(ax), textcoords="offset points", **side)
+    ax.set(xscale="log", yscale="log", xlabel="density: fraction of connections that exist", ylabel="time")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda density, _: f"{100 * density:g} %"))
     _label_few(ax.yaxis, EngFormatter("s"))
     ax.legend()
@@ -118,28 +128,28 @@ def plot_time_against_density(densities, seconds, ax=None, *, reference=None):
 
 
 def plot_scaling(connections, amounts, quantity="seconds", ax=None, *, guides=None):
-    r"""Draw how time or memory grows with the number of connections.
+    r"""Draw time or memory against the number of connections.
 
     Parameters
     ----------
     connections : sequence of float
         Increasing.
     amounts : dict of str to sequence of float or None
-        By way; None where it was not measured, as where a dense network would not fit.
+        By implementation; None where it was not measured, for example because a dense network would not fit.
     quantity : {"seconds", "bytes"}
     ax : matplotlib.axes.Axes, optional
     guides : dict of str to float, optional
-        By way, an exponent to compare with: a thin dotted line of that slope through the last point of the way.
+        By implementation, an exponent to compare with, drawn as a dotted line of that slope through its last point.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Both axes are logarithmic; the legend tells the exponent of each line's best fit, and that of its guide.
+        Both axes are logarithmic; the legend has the fitted exponent of each line, and that of its guide.
 
     Raises
     ------
     ValueError
-        If `quantity` is none of the two.
+        If `quantity` is neither "seconds" nor "bytes".
 
     Examples
     --------
@@ -147,8 +157,7 @@ def plot_scaling(connections, amounts, quantity="seconds", ax=None, *, guides=No
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['sparse, exponent 1.00', 'dense']
     """
-    if ax is None:
-        ax = Figure(figsize=(6.5, 4), layout="constrained").subplots()
+    ax = axes_or_new(ax, (6.5, 4))
     labels = {"seconds": "time of a training step", "bytes": "peak memory above idle"}
     if quantity not in labels:
         raise ValueError(f"quantity is {quantity!r}; expected 'seconds' or 'bytes'")
@@ -174,12 +183,12 @@ def plot_scaling(connections, amounts, quantity="seconds", ax=None, *, guides=No
 
 
 def plot_step_parts(parts_by_peer, ax=None):
-    """Draw where the time of a training step goes: one bar per peer, one colour per part.
+    """Draw the time of each part of a training step: one bar per peer, one color per part.
 
     Parameters
     ----------
     parts_by_peer : dict of str to dict of str to float
-        By peer and part, seconds.
+        Seconds by peer and part; :data:`PART_STYLES` lists the parts.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -192,8 +201,7 @@ def plot_step_parts(parts_by_peer, ax=None):
     >>> [text.get_text() for text in ax.get_yticklabels()]
     ['sparse', 'torch']
     """
-    if ax is None:
-        ax = Figure(figsize=(9, 1.6 + 0.5 * len(parts_by_peer)), layout="constrained").subplots()
+    ax = axes_or_new(ax, (9, 1.6 + 0.5 * len(parts_by_peer)))
     labels = [label for label in PART_STYLES if any(label in parts for parts in parts_by_peer.values())]
     rows, left = np.arange(len(parts_by_peer)), np.zeros(len(parts_by_peer))
     for label in labels:
@@ -207,12 +215,12 @@ def plot_step_parts(parts_by_peer, ax=None):
     ax.xaxis.set_major_formatter(EngFormatter("s"))
     ax.invert_yaxis()
     ax.grid(False, axis="y")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    legend_beside(ax)
     return ax
 
 
 def _label_few(axis, formatter):
-    """Label a logarithmic axis at 1, 2, 5, 10 ..., or at the powers of ten alone where it spans many of them."""
+    """Label a logarithmic axis at 1, 2, 5, 10 ..., or only at powers of ten if it spans at least three of them."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,), numticks=12))
     axis.set_major_formatter(formatter)
@@ -224,7 +232,7 @@ def _gib(n_bytes):
 
 
 def _benchmark_styles(ax, names):
-    """Colour and marker of each line: the package's own in the pictures' blue, peers always alike."""
+    """Return the color and marker of each line: blue for this package, always the same for each peer."""
     fixed = {
         "sparse": (blue(ax), "o"),
         "gather": (blue(ax), "o"),

@@ -1,24 +1,24 @@
-"""Why the complex step is the better ruler: the error of a slope against the size of the step."""
+"""Gradient checks: the error of a slope against the step size, and the errors that checks report."""
 
 import math
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.colors import LinearSegmentedColormap
 
-from numpy_setlstm.plotting.style import ORANGE, VERMILLION, blue, gray
+from numpy_setlstm.plotting.style import ORANGE, VERMILLION, axes_or_new, blue, gray, ink
 
-COMPRESSED_POWER, COMPRESSION = -20, 40  # below this power of ten, an axis of steps has 40 times as many per inch
-#: Step sizes below this stand closer together on the axis.
+COMPRESSED_POWER, COMPRESSION = -20, 40  # below 10^-20, the axis has 40 times as many powers of ten per inch
+#: Step size below which the axis is compressed.
 COMPRESSED_BELOW = 10.0**COMPRESSED_POWER
 
 
 def plot_step_sizes(curves, ax=None):
-    r"""Draw how wrong a measured slope is, against the size of the step: why the complex step is the better ruler.
+    r"""Draw the error of a measured slope against the step size, which shows the advantage of the complex step.
 
     Parameters
     ----------
     curves : dict of str to tuple of ndarray
-        From "forward difference", "central difference", "complex step" to steps and relative errors, as
+        From "forward difference", "central difference" and "complex step" to steps and relative errors, as
         :func:`numpy_setlstm.lab.selfcheck.step_size_errors` measures them. Errors of 0 are drawn at the lower edge.
     ax : matplotlib.axes.Axes, optional
 
@@ -28,10 +28,9 @@ def plot_step_sizes(curves, ax=None):
 
     Notes
     -----
-    To the right the step is too large, and the error falls with the step (slope 1) or with its square (slope 2): the
-    thin lines. To the left a difference of two nearly equal numbers keeps only :math:`\varepsilon / s` of its
-    digits. A complex step takes no difference. Left of :data:`COMPRESSED_BELOW` the axis is compressed, so that 300
-    powers of ten have room.
+    On the right the step is too large, and the error decreases with the step (slope 1) or its square (slope 2), as the
+    thin lines show. On the left, a difference of two nearly equal numbers has an error of :math:`\varepsilon / s`. A
+    complex step takes no difference. Below :data:`COMPRESSED_BELOW` the axis is compressed to fit 300 powers of ten.
 
     Examples
     --------
@@ -40,9 +39,8 @@ def plot_step_sizes(curves, ax=None):
     >>> ax.get_xlabel(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('step size', ['central difference: at best 1e-10'])
     """
-    if ax is None:
-        ax = Figure(figsize=(7.5, 4.2), layout="constrained").subplots()
-    styles = {  # the complex step's error is at first that of the central difference: a wide line below a narrow one
+    ax = axes_or_new(ax, (7.5, 4.2))
+    styles = {  # on the right, the complex step has the error of the central difference: a wide line below a narrow one
         "forward difference": {"color": ORANGE, "marker": "s", "ms": 4, "lw": 1.5, "zorder": 4},
         "central difference": {"color": VERMILLION, "marker": "^", "ms": 4, "lw": 1.5, "zorder": 4},
         "complex step": {"color": blue(ax), "marker": "o", "ms": 5.5, "lw": 3.5, "zorder": 3},
@@ -63,20 +61,20 @@ def plot_step_sizes(curves, ax=None):
 
 
 def _draw_guide(ax, step, error, order, name, **place):
-    """Thin line of slope `order` that ends in a point, four powers of ten long, with its name near that point."""
+    """Draw a thin line of slope `order`, four powers of ten long, that ends in a point, and its name there."""
     steps = step * 10.0 ** np.array([-4 / order, 0])
-    ax.plot(steps, error * (steps / step) ** order, color=ax.xaxis.label.get_color(), lw=0.7, zorder=2)
+    ax.plot(steps, error * (steps / step) ** order, color=ink(ax), lw=0.7, zorder=2)
     ax.annotate(name, (step, error), textcoords="offset points", size="small", **place)
 
 
 def _label_step_sizes(ax, floor, smallest):
-    """Ticks, names and legend of the picture of step sizes; words of their own for what the lines mean."""
+    """Draw ticks, labels, legend and annotations of the picture of step sizes."""
     left, eps = min(smallest, COMPRESSED_BELOW), np.finfo(float).eps
     ax.set(xlabel="step size", ylabel="relative error of the slope", xlim=(left, 0.2), ylim=(floor, 30))
     decades = [-1, -5, -10, -15, -20, *range(-100, math.floor(math.log10(left)) - 1, -100)]
     ax.set_xticks([10.0**k for k in decades], [f"$10^{{{k}}}$" for k in decades])
     ax.minorticks_off()
-    ax.axhline(eps, color=ax.xaxis.label.get_color(), lw=1, ls=":", zorder=5)
+    ax.axhline(eps, color=ink(ax), lw=1, ls=":", zorder=5)
     note = {"textcoords": "offset points", "size": "small", "va": "top"}
     ax.annotate("rounding: 2·10⁻¹⁶", (0.1, eps), (0, -5), ha="right", **note)
     if left < COMPRESSED_BELOW:
@@ -86,12 +84,64 @@ def _label_step_sizes(ax, floor, smallest):
 
 
 def _compress(step):
-    """Place of a step on the axis: its power of ten, of which there are fewer per inch below 10⁻²⁰."""
+    """Return the place of a step on the axis: its power of ten, compressed below 10⁻²⁰."""
     power = np.log10(np.maximum(step, np.finfo(float).tiny))
     return np.where(power < COMPRESSED_POWER, COMPRESSED_POWER + (power - COMPRESSED_POWER) / COMPRESSION, power)
 
 
 def _expand(place):
-    """Undo :func:`_compress`."""
+    """Invert `_compress`."""
     below = COMPRESSED_POWER + (place - COMPRESSED_POWER) * COMPRESSION
     return 10.0 ** np.where(place < COMPRESSED_POWER, below, place)
+
+
+def plot_check_errors(reports, ax=None):
+    r"""Draw which gradients are wrong, and how much: a row per report, a column per array.
+
+    Parameters
+    ----------
+    reports : dict of str to GradientReport
+        From a label to what :func:`numpy_setlstm.gradcheck.check_layer` returns with ``raises=False``.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Notes
+    -----
+    Each cell has the error of the array and the number of wrong entries, "all" or "k of n". The more entries are
+    wrong, the stronger the color; correct arrays have the color of the background. The cell of an array that a report
+    lacks is empty.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.gradcheck import check_gradients
+    >>> W = np.array([1.0, 2.0])
+    >>> report = check_gradients(lambda p: np.sum(p["W"] ** 2), {"W": W}, {"W": 2 * W * [1, 1.5]}, raises=False)
+    >>> plot_check_errors({"a wrong factor": report}).texts[0].get_text()
+    '3e-01\n1 of 2'
+    """
+    names = list(dict.fromkeys(array.name for report in reports.values() for array in report.arrays))
+    ax = axes_or_new(ax, (0.95 * len(names) + 3, 0.5 * len(reports) + 0.6))
+    shares = np.full((len(reports), len(names)), np.nan)
+    for row, report in enumerate(reports.values()):
+        for array in report.arrays:
+            col, n_wrong = names.index(array.name), int(np.count_nonzero(array.wrong))
+            shares[row, col] = n_wrong / array.checked
+            many = "all" if n_wrong == array.checked else f"{n_wrong} of {array.checked}"
+            words = "correct" if array.ok else f"{array.error:.0e}\n{many}"
+            text_color = "black" if n_wrong else ink(ax)
+            ax.text(col, row, words, ha="center", va="center", size="small", color=text_color)
+    cmap = LinearSegmentedColormap.from_list("wrong", [ax.get_facecolor(), VERMILLION])
+    ax.imshow(np.where(shares > 0, 0.3 + 0.5 * shares, shares), cmap=cmap, vmin=0, vmax=1, aspect="auto")
+    ax.set_xticks(range(len(names)), names)
+    ax.set_yticks(range(len(reports)), reports)
+    for row in range(1, len(reports)):
+        ax.axhline(row - 0.5, color=ax.get_facecolor(), lw=2)
+    for col in range(1, len(names)):
+        ax.axvline(col - 0.5, color=ax.get_facecolor(), lw=2)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.grid(False)
+    return ax

@@ -1,17 +1,16 @@
-"""Which connections exist, and which have changed: a dot for each, or an image where there are too many."""
+"""Which connections exist, and which have changed: one dot each, or an image if there are too many."""
 
 import numpy as np
 from matplotlib.collections import EllipseCollection
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.transforms import offset_copy
 
 from numpy_setlstm.layers.lstm import GATES
-from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, blue, gray
+from numpy_setlstm.plotting.style import GATE_NAMES, ORANGE, axes_or_new, blue, gray, ink
 
-MAX_DOTS = 20_000  #: More connections than that are counted into an image instead
+MAX_DOTS = 20_000  #: Largest number of connections drawn as dots; more are counted into an image
 MAX_BINS = (128, 256)  # rows and columns of that image
 
 
@@ -20,22 +19,21 @@ def plot_connectivity(topology, ax=None, *, gates=GATES):
 
     Parameters
     ----------
-    topology : Topology of shape (n, 4H)
-        Or a SparseMatrix.
+    topology : Topology or SparseMatrix of shape (n, 4H)
     ax : matplotlib.axes.Axes, optional
     gates : sequence of str
-        Names of the column blocks; empty for a matrix without, such as an embedding. The columns of each block are
-        numbered from 0 to H - 1.
+        Names of the column blocks, each with its columns numbered from 0 to H - 1; empty for a matrix without blocks,
+        such as an embedding.
 
     Returns
     -------
     matplotlib.axes.Axes
-        With one dot per connection; with more than 20,000 of them, an image of the density in bins of cells.
+        With a dot per connection; above 20,000 connections, an image of the density in bins of cells.
 
     Raises
     ------
     ValueError
-        If the columns are not divisible by the number of gates.
+        If the number of columns is not divisible by the number of gates.
 
     Examples
     --------
@@ -59,7 +57,7 @@ def plot_connectivity(topology, ax=None, *, gates=GATES):
 
 
 def plot_set_step(topology, step, ax=None, *, gates=GATES):
-    """Draw what one SET step did: which connections were kept, pruned and regrown.
+    """Draw which connections one SET step kept, pruned and regrew.
 
     Parameters
     ----------
@@ -76,8 +74,8 @@ def plot_set_step(topology, step, ax=None, *, gates=GATES):
 
     Notes
     -----
-    A connection that was pruned and by chance grew again in its old cell counts, and is drawn, as regrown:
-    its weight and its history are gone. The legend says how many these are.
+    A connection that was pruned and happened to grow again in the same cell is drawn and counted as regrown, because
+    its weight and history are lost. The legend has the number of these.
 
     Examples
     --------
@@ -116,12 +114,11 @@ def plot_connectivity_change(before, after, ax=None, *, gates=GATES):
     Raises
     ------
     ValueError
-        If the two have different shapes.
+        If the two shapes differ.
 
     Notes
     -----
-    Two topologies do not tell whether a connection has been there all the time: one that exists both before
-    and after counts as kept.
+    A connection that exists both before and after counts as kept, even if it was pruned and regrown in between.
 
     Examples
     --------
@@ -132,7 +129,7 @@ def plot_connectivity_change(before, after, ax=None, *, gates=GATES):
     >>> ax.figure.savefig("change.png")  # doctest: +SKIP
     """
     if before.shape != after.shape:
-        raise ValueError(f"the shapes differ, {before.shape} and {after.shape}; expected one matrix, twice")
+        raise ValueError(f"the shapes differ, {before.shape} and {after.shape}; expected the same matrix twice")
     kept = np.intersect1d(before.keys, after.keys, assume_unique=True)
     pruned, grown = np.setdiff1d(before.keys, kept), np.setdiff1d(after.keys, kept)
     groups = {
@@ -144,7 +141,7 @@ def plot_connectivity_change(before, after, ax=None, *, gates=GATES):
 
 
 def _plot_change(topology, groups, ax, gates):
-    """Draw groups of cells, given by their keys, in the colours for kept, pruned and regrown."""
+    """Draw groups of cells, given by their keys, in the colors for kept, pruned and regrown."""
     ax = _matrix_axes(ax, topology.shape, gates)
     colors = (blue(ax), gray(ax), ORANGE)
     cells = [np.divmod(keys, topology.shape[1]) for keys in groups.values()]
@@ -165,23 +162,22 @@ def _plot_change(topology, groups, ax, gates):
 
 
 def _matrix_axes(ax, shape, gates):
-    """Axes for a matrix, row 0 at the top, with the gates' names above and borders between them.
+    """Return axes for a matrix, row 0 at the top, with the gates' names above and borders between them.
 
-    Each gate's columns are numbered by themselves, 0 to H - 1: column k * H + j leads to unit j.
+    The columns of each gate are numbered from 0 to H - 1: column k * H + j leads to unit j.
     """
     if gates and shape[1] % len(gates):
-        raise ValueError(f"{shape[1]} columns are not divisible by {len(gates)} gates; use gates=() without")
+        raise ValueError(f"{shape[1]} columns are not divisible by {len(gates)} gates; without gates use gates=()")
     n_rows, n_cols = shape
     squarish = 1 / 8 <= n_rows / max(n_cols, 1) <= 8
-    if ax is None:
-        ax = Figure(figsize=(9, 1.2 + min(8 * n_rows / max(n_cols, 1), 6)), layout="constrained").subplots()
+    ax = axes_or_new(ax, (9, 1.2 + min(8 * n_rows / max(n_cols, 1), 6)))
     ax.set(xlim=(-0.5, n_cols - 0.5), ylim=(n_rows - 0.5, -0.5), aspect="equal" if squarish else "auto")
     ax.set(xlabel="to unit (column)", ylabel="from unit (row)")
     ax.grid(False)
     if gates:
         H = n_cols // len(gates)
         for k in range(1, len(gates)):
-            ax.axvline(k * H - 0.5, color=ax.xaxis.label.get_color(), lw=1)
+            ax.axvline(k * H - 0.5, color=ink(ax), lw=1)
         top = ax.secondary_xaxis("top")
         names = [GATE_NAMES.get(gate, gate) for gate in gates]
         top.set_xticks([(k + 0.5) * H - 0.5 for k in range(len(gates))], names)
@@ -193,21 +189,21 @@ def _matrix_axes(ax, shape, gates):
 
 
 def _unit_ticks(H):
-    """Which of H units have a tick in each gate's panel: a few round numbers, none close to the next panel's 0."""
+    """Return which of H units get a tick in each gate's panel: a few round numbers, not too close to H."""
     ticks = MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]).tick_values(0, H)
     step = ticks[1] - ticks[0]
     return ticks[ticks <= H - max(1, 0.4 * step)].astype(int)
 
 
 def dot_diameter(topology, gates):
-    """Diameter of a dot in cells: larger than a cell where the cells are small and the dots are few."""
+    """Return the diameter of a dot in cells: larger than a cell if cells are small and dots are few."""
     H = topology.shape[1] / max(len(gates), 1)
     density = len(topology.rows) / max(topology.shape[0] * topology.shape[1], 1)
     return np.clip(min(H / 50, 0.4 / np.sqrt(max(density, 1e-9))), 0.8, 1.8)
 
 
 def draw_dots(ax, rows, cols, color, diameter, hollow=False):
-    """One dot per connection; its size is in cells, so that the picture stays the same at any size."""
+    """Draw a dot per connection; its size is in cells, so the picture looks the same at any size."""
     style = {"facecolor": "none", "edgecolor": color, "lw": 0.8} if hollow else {"facecolor": color, "lw": 0}
     place = {"offsets": np.column_stack([cols, rows]), "offset_transform": ax.transData, "units": "xy"}
     size = [0.8 * diameter if hollow else diameter]  # the ring's line is drawn on both sides of its edge
@@ -215,19 +211,9 @@ def draw_dots(ax, rows, cols, color, diameter, hollow=False):
 
 
 def _bin(cells, shape, gates):
-    """Count connections in bins of cells that never cross a gate's border.
+    """Count connections, and cells, in bins that never cross a gate's border: two arrays (n_row_bins, n_col_bins).
 
-    Parameters
-    ----------
-    cells : tuple of ndarray
-        rows, cols.
-    shape : tuple of int
-    gates : sequence of str
-
-    Returns
-    -------
-    counts, n_cells : ndarray of shape (n_row_bins, n_col_bins)
-        Connections and cells in each bin.
+    `cells` are the rows and columns of the connections.
     """
     n_blocks = max(len(gates), 1)
     n_bins = min(shape[0], MAX_BINS[0]), n_blocks * min(shape[1] // n_blocks, MAX_BINS[1] // n_blocks)
@@ -244,6 +230,6 @@ def _draw_image(ax, image, shape, **settings):
 
 
 def dot_key(label, color, hollow=False):
-    """Entry of a legend for the dots of :func:`draw_dots`."""
+    """Return a legend handle for the dots of `draw_dots`."""
     face = "none" if hollow else color
     return Line2D([], [], ls="none", marker="o", ms=7, color=color, markerfacecolor=face, label=label)

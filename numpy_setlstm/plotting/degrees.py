@@ -1,17 +1,16 @@
-"""Distributions: of the units' connections, and of the weights."""
+"""Distributions of degrees and of weights."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from numpy_setlstm.measures.degrees import degree_counts, degree_dispersion, expected_degrees, expected_dispersion
-from numpy_setlstm.plotting.style import ORANGE, blue, faint
+from numpy_setlstm.plotting.style import ORANGE, axes_or_new, blue, faint, ink
 
-NEGLIGIBLE = 1e-12  # a share of the units, below which no bar and no dot is drawn
+NEGLIGIBLE = 1e-12  # fraction of the units below which no bar and no dot is drawn
 
 
 def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0, label="observed"):
-    """Draw how many connections the units have, against what a random graph leads one to expect.
+    """Draw the degree distribution of the units, compared with that of a random graph.
 
     Parameters
     ----------
@@ -20,17 +19,17 @@ def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0, label=
     axis : {0, 1}
         0 for the columns (connections into a unit), 1 for the rows (connections out of a unit).
     nulls : sequence of Topology
-        What evolutions without training end with, the last ones of :func:`~numpy_setlstm.topology.replay` for instance.
-        Their mean is drawn beside the random graph, and with several of them the range of the middle 95 %.
+        Final topologies of evolutions without training, such as the last of :func:`~numpy_setlstm.topology.replay`.
+        Their mean is drawn too and, if there are several, the range of the middle 95 %.
     reserved_rows : int, default 0
-        The first so many rows never have a connection, such as an embedding's padding; they are not drawn.
+        Number of leading rows kept empty, such as an embedding's padding; not counted.
     label : str, default "observed"
-        What the legend calls `topology`.
+        Name of `topology` in the legend.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The legend tells variance / mean: above the random graph's if some units gather connections.
+        The legend has variance / mean, which exceeds the random graph's if connections concentrate on some units.
 
     Examples
     --------
@@ -39,13 +38,12 @@ def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0, label=
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['random graph, variance / mean 0.88', 'observed, variance / mean 1.18']
     """
-    if ax is None:
-        ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()
+    ax = axes_or_new(ax, (6, 3.6))
     side = {"axis": axis, "reserved_rows": reserved_rows}
     nnz = len(topology.rows)
     observed = degree_counts(topology, **side)
     expected = observed.sum() * expected_degrees(topology.shape, nnz, **side)
-    drawn = np.flatnonzero((observed > 0) | (expected > NEGLIGIBLE * expected.sum()))  # not 20,000 empty bars
+    drawn = np.flatnonzero((observed > 0) | (expected > NEGLIGIBLE * expected.sum()))  # instead of 20,000 empty bars
     k = np.arange(drawn.min(), drawn.max() + 1)
     name = f"{label}, variance / mean {degree_dispersion(topology, **side):.2f}"
     ax.bar(k, observed[k], width=0.85, color=blue(ax), label=name)
@@ -65,39 +63,37 @@ def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0, label=
 
 
 def _draw_nulls(ax, nulls, side):
-    """Mean and range of the degrees after evolutions without training; return which degrees they have."""
+    """Draw mean and range of the degrees after evolutions without training; return which degrees occur."""
     counts = np.array([degree_counts(null, **side) for null in nulls])  # (n_nulls, n_degrees)
     low, high = np.percentile(counts, (2.5, 97.5), axis=0)
     k = np.arange(counts.shape[1])
-    ink = ax.xaxis.label.get_color()
     mean_dispersion = np.mean([degree_dispersion(null, **side) for null in nulls])
     label = f"evolved without training, variance / mean {mean_dispersion:.2f}"
     if len(nulls) > 1:
-        ax.vlines(k, low, high, color=ink, lw=1, zorder=2.5)
-    ax.plot(k, counts.mean(axis=0), "--", color=ink, lw=1.2, zorder=3, label=label)
+        ax.vlines(k, low, high, color=ink(ax), lw=1, zorder=2.5)
+    ax.plot(k, counts.mean(axis=0), "--", color=ink(ax), lw=1.2, zorder=3, label=label)
     return (counts > 0).any(axis=0)
 
 
 def plot_weight_histogram(values, pruned, ax=None, *, n_bins=60, scale=None):
-    """Draw the distribution of the weights, and which of them are cut.
+    """Draw the distribution of the weights, and which of them are pruned.
 
     Parameters
     ----------
     values : ndarray of shape (nnz,)
         The weights, such as ``W.values``.
     pruned : ndarray of shape (n,), int
-        Positions of those that are cut, from :func:`numpy_setlstm.topology.prune` or ``step.pruned``.
+        Indices of the pruned weights, from :func:`numpy_setlstm.topology.prune` or ``step.pruned``.
     ax : matplotlib.axes.Axes, optional
     n_bins : int, default 60
-        Bars, over the range of all weights.
+        Number of bars, over the range of all weights.
     scale : float, optional
-        Standard deviation of the normal distribution around 0 that is drawn over the bars, such as the one from which
-        the weights came.
+        Standard deviation of a normal distribution around 0 to draw over the bars, such as that of the initial weights.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The bars of what was cut stand on those of what was kept.
+        The bars of pruned weights are stacked on those of kept ones.
 
     Examples
     --------
@@ -105,8 +101,7 @@ def plot_weight_histogram(values, pruned, ax=None, *, n_bins=60, scale=None):
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['kept (2)', 'pruned (2)']
     """
-    if ax is None:
-        ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()
+    ax = axes_or_new(ax, (6, 3.6))
     cut = np.zeros(len(values), bool)
     cut[pruned] = True
     labels = [f"kept ({(~cut).sum()})", f"pruned ({cut.sum()})"]
@@ -122,14 +117,14 @@ def plot_weight_histogram(values, pruned, ax=None, *, n_bins=60, scale=None):
 
 
 def plot_empty_rows(er_epsilons, fractions, shape, ax=None):
-    r"""Draw how many rows of a random graph have no connection at all: how many words own no dimension.
+    r"""Draw the fraction of rows of random graphs that have no connection: words without an embedding.
 
     Parameters
     ----------
     er_epsilons : sequence of float
-        The Erdős–Rényi parameters of the graphs, increasing.
+        Erdős–Rényi parameters of the graphs, increasing.
     fractions : sequence of float in [0, 1]
-        Fraction of rows without a connection in each.
+        Fraction of empty rows in each graph.
     shape : tuple of int
         Of the matrix.
     ax : matplotlib.axes.Axes, optional
@@ -137,7 +132,7 @@ def plot_empty_rows(er_epsilons, fractions, shape, ax=None):
     Returns
     -------
     matplotlib.axes.Axes
-        With a logarithmic axis: a fraction of 0 has no dot.
+        With a logarithmic axis, on which a fraction of 0 has no dot.
 
     Notes
     -----
@@ -149,8 +144,7 @@ def plot_empty_rows(er_epsilons, fractions, shape, ax=None):
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['Poisson law', 'counted in random graphs']
     """
-    if ax is None:
-        ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()
+    ax = axes_or_new(ax, (6, 3.6))
     fine = np.linspace(min(er_epsilons), max(er_epsilons), 200)
     ax.plot(fine, np.exp(-fine * (1 + shape[1] / shape[0])), color=ORANGE, lw=1.8, label="Poisson law")
     counted = np.where(np.asarray(fractions) > 0, fractions, np.nan)

@@ -1,4 +1,4 @@
-"""What the SET steps did, step by step, beside what they do without training."""
+"""What the SET steps did, step by step, compared with evolution without training."""
 
 from itertools import cycle
 
@@ -7,25 +7,37 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from numpy_setlstm.measures.evolution import surviving_fraction
-from numpy_setlstm.plotting.style import GATE_NAMES, GREEN, PURPLE, VERMILLION, blue, dashes, gray, line_colors
+from numpy_setlstm.plotting.style import (
+    GATE_NAMES,
+    GREEN,
+    PURPLE,
+    VERMILLION,
+    axes_or_new,
+    blue,
+    dashes,
+    gray,
+    ink,
+    legend_beside,
+    line_colors,
+)
 from numpy_setlstm.topology import SetStep
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
-TURNOVER_TITLE = "connections pruned in the step, of those the group had"
-NULL_DASHES = ("--", ":", "-.")  # of one null model after the other
+TURNOVER_TITLE = "fraction of the group's connections pruned in the step"
+NULL_DASHES = ("--", ":", "-.")  # of successive null models
 
 
 def plot_survival(topology, set_steps_by_label, ax=None):
-    """Draw the fraction of the initial connections that are still there after each SET step.
+    """Draw the fraction of the initial connections that survive after each SET step.
 
     Parameters
     ----------
     topology : Topology
         Before the first step.
     set_steps_by_label : dict of str to list of SetStep, or to list of lists of SetStep
-        Several evolutions of the same matrix, such as "with training" and "null model: without training". A
-        label that starts with "null" is drawn grey and dashed, each of them with dashes of its own. Of several
-        evolutions under one label, the line is the mean and a band reaches from the lowest to the highest.
+        Evolutions of the same matrix, such as "with training" and "null model: without training". Labels that start
+        with "null" are drawn gray, each with its own dashes. For several evolutions under one label, the line is their
+        mean and the band their range.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -34,9 +46,8 @@ def plot_survival(topology, set_steps_by_label, ax=None):
 
     Notes
     -----
-    Survivors do not show by themselves that training protects connections: a weight that happened to start
-    large is spared without any training too. Only the difference to the null model can be put down to
-    training.
+    Survival alone does not prove that training protects connections: without training, too, a weight that starts
+    large is not pruned. Only the difference to the null model is an effect of training.
 
     Examples
     --------
@@ -47,13 +58,12 @@ def plot_survival(topology, set_steps_by_label, ax=None):
     >>> plot_survival(W.topology, {"null model: without training": steps}).get_lines()[0].get_ydata()[0]
     np.float64(1.0)
     """
-    if ax is None:
-        ax = Figure(figsize=(6, 3.6), layout="constrained").subplots()
+    ax = axes_or_new(ax, (6, 3.6))
     colors = line_colors(ax, set_steps_by_label)
     null_dashes = cycle(NULL_DASHES)
     for k, (color, (label, steps)) in enumerate(zip(colors, set_steps_by_label.items(), strict=True)):
         evolutions = steps if len(steps) and not isinstance(steps[0], SetStep) else [steps]
-        fractions = np.array([surviving_fraction(topology, its_steps) for its_steps in evolutions])
+        fractions = np.array([surviving_fraction(topology, evolution) for evolution in evolutions])
         dash = next(null_dashes) if dashes(label) == "--" else dashes(label)
         marker = MARKERS[k % len(MARKERS)]
         ax.plot(fractions.mean(axis=0), ls=dash, color=color, lw=1.8, marker=marker, ms=5, label=label)
@@ -66,33 +76,32 @@ def plot_survival(topology, set_steps_by_label, ax=None):
 
 
 def label_survival(ax):
-    """Axes and title of a picture of survival."""
+    """Set labels and title of a picture of survival."""
     ax.set(xlabel="SET steps", ylim=(0, 1.04))
-    ax.set_title("initial connections still there", loc="left", size="medium")
+    ax.set_title("initial connections that survive", loc="left", size="medium")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
 
 
 def plot_turnover(turnover, ax=None, *, panel=False):
-    """Draw which part of its connections each group lost in each SET step: each gate, or each band of words.
+    """Draw the fraction of its connections that each group lost in each SET step, by gate or by band of words.
 
     Parameters
     ----------
     turnover : dict of str to dict
-        By group, ``"pruned"``, a sequence of fractions, None where the group had no connections, and ``"null"``, None
-        or the
-        ``"mean"``, ``"low"`` and ``"high"`` of evolutions without training: the ``"turnover"`` of a matrix in
-        :func:`~numpy_setlstm.measures.describe`.
+        By group, ``"pruned"``, a sequence of fractions (None where the group had no connections), and ``"null"``: None,
+        or ``"mean"``, ``"low"`` and ``"high"`` of evolutions without training. This is the ``"turnover"`` of a matrix
+        in :func:`~numpy_setlstm.measures.describe`.
     ax : matplotlib.axes.Axes, optional
     panel : bool, default False
-        For one group alone, on axes beside those of others: its name is the title, there is no legend, and the steps
-        in which it lies outside its band have a ring.
+        For a single group in a grid of panels: its name is the title, there is no legend, and steps outside its band
+        are ringed.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The grey band holds the middle 95 % of the evolutions without training: of each step it is the widest of the
-        groups' bands, from the lowest edge to the highest, so that a point within it may be outside its own group's.
+        The gray band is the middle 95 % of the evolutions without training, from the lowest to the highest edge of all
+        groups, so a point inside may be outside the band of its own group.
 
     Examples
     --------
@@ -106,11 +115,11 @@ def plot_turnover(turnover, ax=None, *, panel=False):
     for (color, marker), (name, group) in zip(_group_styles(ax, turnover), turnover.items(), strict=True):
         pruned = np.array(group["pruned"], float)  # None becomes NaN: not drawn
         if np.isnan(pruned).all():
-            continue  # a band beyond a small vocabulary
+            continue  # a band of words beyond the vocabulary
         label = GATE_NAMES.get(name, name)
         ax.plot(np.arange(1, len(pruned) + 1), pruned, color=color, marker=marker, ms=5, lw=1.8, label=label)
         if panel and nulls:
-            _ring_what_is_outside(ax, pruned, group["null"])
+            _ring_outliers(ax, pruned, group["null"])
     if nulls:
         low, mean, high = (
             reduce([np.array(null[key], float) for null in nulls], axis=0)
@@ -123,71 +132,70 @@ def plot_turnover(turnover, ax=None, *, panel=False):
     ax.set_title(title, loc="left", size="medium")
     ax.set_xlabel("SET step")
     if not panel:
-        _legend_beside(ax)
+        _legend_of_lines(ax)
     return ax
 
 
-def _ring_what_is_outside(ax, pruned, null):
+def _ring_outliers(ax, pruned, null):
     outside = (pruned < np.array(null["low"], float)) | (pruned > np.array(null["high"], float))
-    ink = ax.xaxis.label.get_color()
-    ax.plot(1 + np.flatnonzero(outside), pruned[outside], "o", ms=11, mfc="none", color=ink, label="_outside")
+    ax.plot(1 + np.flatnonzero(outside), pruned[outside], "o", ms=11, mfc="none", color=ink(ax), label="_outside")
 
 
 def plot_ever_tried(ever_tried, ax=None):
-    """Draw which share of the possible connections has ever existed, after each SET step.
+    """Draw the fraction of the possible connections that have ever existed, after each SET step.
 
     Parameters
     ----------
     ever_tried : dict of str to dict of str to sequence of float
-        By matrix, ``"observed"`` and what is ``"expected"`` if growth is random: the ``"ever_tried"`` of
+        By matrix, ``"observed"`` and, for random growth, ``"expected"``: the ``"ever_tried"`` of
         :func:`~numpy_setlstm.measures.describe`.
     ax : matplotlib.axes.Axes, optional
 
     Returns
     -------
     matplotlib.axes.Axes
-        With a dashed grey line where random growth leads one to expect each matrix.
+        The expectation is a dashed gray line.
 
     Notes
     -----
-    SET grows at random, so that its line has to lie upon the expectation; growth by gradient keeps coming back to the
-    same cells and falls below. See :func:`~numpy_setlstm.measures.expected_ever_tried`.
+    SET grows at random, so its line must lie on the expectation; growth by gradient returns to the same cells and
+    falls below. See :func:`~numpy_setlstm.measures.expected_ever_tried`.
 
     Examples
     --------
     >>> ax = plot_ever_tried({"W_h": {"observed": [0.04, 0.051], "expected": [0.04, 0.052]}})
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['W_h: 5.1 % in the end', 'null model: random growth']
+    ['W_h: 5.1 % at the end', 'null model: random growth']
     """
     ax = _evolution_axes(ax)
     for (color, marker), (name, shares) in zip(_group_styles(ax, ever_tried), ever_tried.items(), strict=True):
         observed = shares["observed"]
-        label = f"{name}: {100 * observed[-1]:.1f} % in the end"
+        label = f"{name}: {100 * observed[-1]:.1f} % at the end"
         ax.plot(observed, color=color, marker=marker, ms=5, lw=1.8, label=label)
     for shares in ever_tried.values():
         ax.plot(shares["expected"], "--", color=gray(ax), lw=1.8, zorder=2.5, label="_expected")
     ax.lines[-1].set_label("null model: random growth")
     ax.set_title("possible connections that have ever existed", loc="left", size="medium")
     ax.set(xlabel="SET steps", ylim=(0, None))
-    _legend_beside(ax)
+    _legend_of_lines(ax)
     return ax
 
 
 def plot_evolution(topology, axes=None):
-    """Draw what the SET steps of a whole network did: turnover matrix by matrix, and what was ever tried.
+    """Draw what the SET steps of a network did: the turnover of each matrix, and the cells ever tried.
 
     Parameters
     ----------
     topology : dict of str to dict
-        By matrix, its ``"turnover"`` and ``"ever_tried"``: what :func:`~numpy_setlstm.measures.describe` returns for a
-        network that was evolved. Matrices without a turnover are left out.
+        By matrix, its ``"turnover"`` and ``"ever_tried"``, as :func:`~numpy_setlstm.measures.describe` returns them for
+        an evolved network. Matrices without turnover are omitted.
     axes : sequence of matplotlib.axes.Axes, optional
         One more than there are matrices.
 
     Returns
     -------
     ndarray of shape (n,) of matplotlib.axes.Axes
-        One more than there are matrices; the last is that of what was ever tried.
+        One per matrix, and last that of :func:`plot_ever_tried`.
 
     Examples
     --------
@@ -209,20 +217,19 @@ def plot_evolution(topology, axes=None):
 
 
 def _evolution_axes(ax):
-    """Axes of a picture over the SET steps, with percent upwards."""
-    if ax is None:
-        ax = Figure(figsize=(7.5, 3.6), layout="constrained").subplots()
+    """Return axes for a picture over the SET steps, in percent."""
+    ax = axes_or_new(ax, (7.5, 3.6))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     return ax
 
 
 def _group_styles(ax, groups):
-    """A colour and a marker for each group, so that they can be told apart without the colour too."""
+    """Return a color and a marker per group, so the groups can be distinguished without color."""
     colors = (blue(ax), VERMILLION, GREEN, PURPLE)
     return [(colors[k % len(colors)], MARKERS[k % len(MARKERS)]) for k in range(len(groups))]
 
 
-def _legend_beside(ax):
+def _legend_of_lines(ax):
     if ax.lines:
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        legend_beside(ax)

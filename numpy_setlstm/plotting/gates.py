@@ -1,13 +1,12 @@
-"""What the gates do while an LSTM reads: one column per word, one row per unit."""
+"""The gates of an LSTM along a sentence: one column per word, one row per unit."""
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
-from numpy_setlstm.plotting.style import GATE_NAMES, VERMILLION, blue
+from numpy_setlstm.plotting.style import GATE_NAMES, VERMILLION, axes_or_new, blue, ink
 
 STATE_NAMES = {**GATE_NAMES, "c": "memory c", "h": "hidden state h"}
-MAX_NUMBERS = 250  # with more cells than that, the numbers are left out
+MAX_NUMBERS = 250  # with more cells, numbers are omitted by default
 GAP = 0.35  # between two blocks, in rows
 
 
@@ -22,9 +21,9 @@ def plot_gates(words, states, ax=None, *, units=None, numbers=None):
         :func:`numpy_setlstm.layers.trace.trace_states` returns them for each text.
     ax : matplotlib.axes.Axes, optional
     units : sequence of H str, optional
-        Names of the units, written at the right.
+        Names of the units, written on the right.
     numbers : bool, optional
-        Whether to write the numbers too; by default, if they are at most 250.
+        Whether to write the numbers too; by default if there are at most 250.
 
     Returns
     -------
@@ -38,27 +37,26 @@ def plot_gates(words, states, ax=None, *, units=None, numbers=None):
 
     Notes
     -----
-    One scale for all: the background is 0 (a closed gate; in g, c and h: nothing), full blue is 1 (an open gate), full
-    orange-red is -1. A memory above 1 in size is divided by its largest size for the colours, and its name says by how
-    much; the numbers are the true ones.
+    All blocks share one color scale: the background is 0 (a closed gate), blue is 1 (an open gate), orange-red is -1.
+    A block whose largest magnitude exceeds 1, such as the memory, is divided by it for the colors, and its name has the
+    divisor; the numbers are the original ones.
 
     Examples
     --------
     >>> states = {"f": np.array([[0.9], [0.1]]), "c": np.array([[1.0], [-3.0]])}
     >>> ax = plot_gates(["good", "bad"], states)
     >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['forget gate f', 'memory c\n(colours ÷ 3)']
+    ['forget gate f', 'memory c\n(colors ÷ 3)']
     """
     H = _check_states(words, states)
     height = len(states) * (H + GAP)
-    if ax is None:
-        ax = Figure(figsize=(9, 1.1 + 0.24 * height), layout="constrained").subplots()
+    ax = axes_or_new(ax, (9, 1.1 + 0.24 * height))
     cmap = LinearSegmentedColormap.from_list("gates", [VERMILLION, ax.get_facecolor(), blue(ax)])
     numbers = len(words) * H * len(states) <= MAX_NUMBERS if numbers is None else numbers
     names, tops = [], np.arange(len(states)) * (H + GAP)
     for top, (name, values) in zip(tops, states.items(), strict=True):
         size = max(1.0, float(np.nanmax(np.abs(values), initial=0)))
-        names.append(STATE_NAMES.get(name, name) + (f"\n(colours ÷ {size:.3g})" if size > 1 else ""))
+        names.append(STATE_NAMES.get(name, name) + (f"\n(colors ÷ {size:.3g})" if size > 1 else ""))
         extent = (-0.5, len(words) - 0.5, top + H - 0.5, top - 0.5)
         image = ax.imshow(values.T / size, cmap=cmap, vmin=-1, vmax=1, extent=extent, aspect="auto")
         if numbers:
@@ -68,7 +66,7 @@ def plot_gates(words, states, ax=None, *, units=None, numbers=None):
     ax.xaxis.tick_top()
     long = max(map(len, words)) * len(words) > 75
     ax.set_xticks(range(len(words)), words, rotation=60 if long else 0, ha="left" if long else "center")
-    _tidy(ax, image, tops, units)
+    _draw_frames(ax, image, tops, units)
     return ax
 
 
@@ -76,32 +74,32 @@ def _check_states(words, states):
     """Return H; raise unless all blocks have the shape (T, H)."""
     shapes = {name: np.shape(values) for name, values in states.items()}
     if not shapes or len(set(shapes.values())) > 1 or len(next(iter(shapes.values()))) != 2:
-        raise ValueError(f"the blocks have the shapes {shapes}; expected (T, H) for each, such as states['f'][0]")
+        raise ValueError(f"the blocks have the shapes {shapes}; expected (T, H) for all, such as states['f'][0]")
     T, H = next(iter(shapes.values()))
     if len(words) != T:
-        raise ValueError(f"there are {len(words)} words and {T} steps; expected one word for each step")
+        raise ValueError(f"there are {len(words)} words and {T} steps; expected one word per step")
     return H
 
 
 def _write_numbers(ax, values, image, top):
-    """Write each value into its cell, dark on light and light on dark."""
+    """Write each value into its cell, black on light and white on dark colors."""
     for (row, col), value in np.ndenumerate(values):
         if np.isfinite(value):
             red, green, blue_, _ = image.cmap(image.norm(image.get_array()[row, col]))
-            ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue_ > 0.5 else "white"
+            text_color = "black" if 0.299 * red + 0.587 * green + 0.114 * blue_ > 0.5 else "white"
             text = f"{value:.2f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
-            ax.text(col, top + row, text, ha="center", va="center", size=8, color=ink)
+            ax.text(col, top + row, text, ha="center", va="center", size=8, color=text_color)
 
 
-def _tidy(ax, image, tops, units):
-    """Frames of the blocks, names of the units, a bar of the colours."""
+def _draw_frames(ax, image, tops, units):
+    """Draw frames of the blocks, names of the units, and a color bar."""
     ax.grid(False)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     H, T = image.get_array().shape
     for top in tops:
         x, y = (-0.5, T - 0.5, T - 0.5, -0.5, -0.5), (top - 0.5, top - 0.5, top + H - 0.5, top + H - 0.5, top - 0.5)
-        ax.plot(x, y, color=ax.xaxis.label.get_color(), lw=0.6, clip_on=False)
+        ax.plot(x, y, color=ink(ax), lw=0.6, clip_on=False)
     if units is not None:
         right = ax.secondary_yaxis("right")
         right.set_yticks((tops[:, None] + np.arange(H)).ravel(), list(units) * len(tops), size="small")

@@ -5,11 +5,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from numpy_setlstm.plotting.style import line_colors
+from numpy_setlstm.plotting.style import ink, line_colors
 
 
 def plot_learning_curves(histories, axes=None):
-    """Draw loss and accuracy over the epochs, of several networks.
+    """Draw loss and accuracy over the epochs, for several networks.
 
     Parameters
     ----------
@@ -25,9 +25,8 @@ def plot_learning_curves(histories, axes=None):
 
     Notes
     -----
-    A SET step between two epochs lets the validation loss jump, mostly up: it cuts weights that were in use.
-    The jump is drawn as a vertical stroke with a triangle at its end, from which the next epoch's training
-    goes on.
+    A SET step between two epochs makes the validation loss jump, usually up, because it prunes weights that were in
+    use. The jump is drawn as a vertical line with a triangle at its end, where the next epoch's training starts.
 
     Examples
     --------
@@ -61,18 +60,17 @@ def plot_learning_curves(histories, axes=None):
 
 
 def _curve_keys(ax, evolved):
-    """Legend of the line styles, in the colour of the style's own letters."""
-    ink = ax.xaxis.label.get_color()
+    """Return the legend handles of the line styles, in the color of the text."""
     keys = [
-        Line2D([], [], color=ink, lw=2, label="validation"),
-        Line2D([], [], color=ink, lw=1.4, ls=":", label="training"),
-        Line2D([], [], color=ink, ls="none", marker="^", ms=5, label="after a SET step"),
+        Line2D([], [], color=ink(ax), lw=2, label="validation"),
+        Line2D([], [], color=ink(ax), lw=1.4, ls=":", label="training"),
+        Line2D([], [], color=ink(ax), ls="none", marker="^", ms=5, label="after a SET step"),
     ]
     return keys if evolved else keys[:2]
 
 
 def _with_jumps(losses, evolved):
-    """Points of the validation curve, each loss followed by that after the SET step; the latter alone."""
+    """Return the points x, y of the validation curve, with the loss after each SET step, and the latter alone."""
     losses, evolved = np.array(losses, float), np.array(evolved, float)  # None becomes NaN: not drawn
     epochs, n = np.arange(1, len(losses) + 1), len(evolved)
     x = np.concatenate([np.repeat(epochs[:n], 2), epochs[n:]])

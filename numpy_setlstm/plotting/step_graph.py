@@ -1,10 +1,8 @@
-"""The graph of one LSTM step: what is computed from what, and how the gradients come back."""
+"""The computation graph of one LSTM step, forward and backward."""
 
-from matplotlib.figure import Figure
+from numpy_setlstm.plotting.style import VERMILLION, axes_or_new, ink
 
-from numpy_setlstm.plotting.style import VERMILLION
-
-# Where each node is, and what stands in it; from left to right: what comes in, the gates, the memory, what goes out.
+# Position and text of each node; from left to right: inputs, gates, memory, outputs.
 NODES = {
     "c_prev": (0.0, 4.0, "$c_{prev}$"),
     "h_prev": (0.0, 0.7, "$h_{prev}$"),
@@ -25,9 +23,9 @@ NODES = {
     "c_next": (11.7, 4.0, ""),
     "h_next": (11.7, -0.5, ""),
 }
-# What stands in a node backward, where that is something else.
+# Text of a node in the backward pass, where it differs.
 BACKWARD_WORDS = {"weights": "$dW_x = x^T dz$\n$dW_h = h_{prev}^T\\, dz$\n$db = \\sum_n dz_n$"}
-# From, to, what is written at the arrow forward and backward, and how far above its middle (0: on the arrow).
+# From, to, text of the arrow forward and backward, and its height above the arrow's middle (0: on the arrow).
 EDGES = (
     ("x", "z", "$W_x$", "$dz\\,W_x^T$", 0),
     ("h_prev", "z", "$W_h$", "$dz\\,W_h^T$", 0.32),
@@ -53,13 +51,13 @@ EDGES = (
 
 
 def plot_lstm_step(ax=None, *, backward=False):
-    r"""Draw the graph of one LSTM step.
+    r"""Draw the computation graph of one LSTM step.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes, optional
     backward : bool, default False
-        Turn the arrows around, and write at each the gradient that it carries.
+        Whether to reverse the arrows and label each with the gradient that it carries.
 
     Returns
     -------
@@ -67,10 +65,10 @@ def plot_lstm_step(ax=None, *, backward=False):
 
     Notes
     -----
-    The equations are those of :mod:`numpy_setlstm.layers.lstm`. Products are element by element, but for those with
-    :math:`W_x` and :math:`W_h`, and those in the box of the weights, which has their gradients backward: the share of
-    this step, summed over the texts n. "dc" at the arrows into the sum is the whole gradient of c: what came from the
-    next step, and what came from h through tanh.
+    The equations are those of :mod:`numpy_setlstm.layers.lstm`. Products are elementwise, except those with
+    :math:`W_x` and :math:`W_h` and those in the box of the weights. In the backward pass that box has the gradients of
+    the weights: the contribution of this step, summed over the texts n. "dc" at the arrows into the sum is the whole
+    gradient of c: what comes from the next step plus what comes from h through tanh.
 
     Examples
     --------
@@ -78,19 +76,17 @@ def plot_lstm_step(ax=None, *, backward=False):
     >>> "$dc_{prev} = dc\\,f$" in [text.get_text() for text in ax.texts]
     True
     """
-    if ax is None:
-        ax = Figure(figsize=(9, 4.4), layout="constrained").subplots()
-    ink = ax.xaxis.label.get_color()
-    color = VERMILLION if backward else ink
+    ax = axes_or_new(ax, (9, 4.4))
+    color = VERMILLION if backward else ink(ax)
     patches = {}
     for name, (x, y, words) in NODES.items():
         round_ = name in ("forget", "write", "sum", "tanh", "show")
-        box = {"boxstyle": "circle,pad=0.25" if round_ else "round,pad=0.35", "fc": ax.get_facecolor(), "ec": ink}
+        box = {"boxstyle": "circle,pad=0.25" if round_ else "round,pad=0.35", "fc": ax.get_facecolor(), "ec": ink(ax)}
         words = BACKWARD_WORDS.get(name, words) if backward else words
         size = {"tanh": 9, "weights": 10.5}.get(name, 12)
         if words:
             patches[name] = ax.text(
-                x, y, words, ha="center", va="center", size=size, color=ink, bbox=box
+                x, y, words, ha="center", va="center", size=size, color=ink(ax), bbox=box
             ).get_bbox_patch()
     for start, end, *both_words, above in EDGES:
         (x0, y0, _), (x1, y1, _) = NODES[start], NODES[end]
@@ -99,7 +95,8 @@ def plot_lstm_step(ax=None, *, backward=False):
         ax.annotate("", (x1, y1), (x0, y0), arrowprops=arrow | ends)
         if words := both_words[backward]:
             box = {"boxstyle": "round,pad=0.1", "fc": ax.get_facecolor(), "ec": "none"} if above == 0 else None
-            ax.text((x0 + x1) / 2, (y0 + y1) / 2 + above, words, ha="center", va="center", size=10, color=ink, bbox=box)
+            middle = (x0 + x1) / 2, (y0 + y1) / 2 + above
+            ax.text(*middle, words, ha="center", va="center", size=10, color=ink(ax), bbox=box)
     ax.set(xlim=(-0.5, 12.2), ylim=(-1.4, 4.6))
     ax.set_axis_off()
     return ax

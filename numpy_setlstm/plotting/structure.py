@@ -1,18 +1,27 @@
-"""How far apart networks are, and how well their connections spread what comes in."""
+"""Topological distances between networks, and the expansion of their connections."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, MaxNLocator
 
-from numpy_setlstm.plotting.style import GATE_NAMES, GREEN, ORANGE, VERMILLION, blue, gray
+from numpy_setlstm.plotting.style import (
+    GATE_NAMES,
+    GREEN,
+    ORANGE,
+    VERMILLION,
+    axes_or_new,
+    blue,
+    gray,
+    ink,
+    legend_beside,
+)
 
-MOST_NUMBERS = 12  # networks, up to which the distances are written into their cells
-NARROW = 0.03  # range below which two decimals would make all numbers the same
+MAX_NUMBERED = 12  # largest number of networks whose distances are written into the cells
+NARROW = 0.03  # range below which two decimals do not distinguish the distances
 LABEL_GAP = 0.45  # between the names of two baselines, in cells of the picture
 
 
 def plot_distances(distances, labels, baselines=None, ax=None):
-    """Draw the topological distance between each two of several networks.
+    """Draw the topological distance between any two of several networks.
 
     Parameters
     ----------
@@ -21,20 +30,20 @@ def plot_distances(distances, labels, baselines=None, ax=None):
     labels : sequence of str
         Names of the networks.
     baselines : dict of str to float, optional
-        Distances to judge them by, from :func:`~numpy_setlstm.measures.distance_baselines`; marked on the colour bar.
-        One below all the colours, such as a shuffled copy's 0, stands at the lower end, with its number.
+        Reference distances, from :func:`~numpy_setlstm.measures.distance_baselines`, marked on the color bar. One below
+        all colors, such as the 0 of a shuffled copy, is marked at the lower end.
     ax : matplotlib.axes.Axes, optional
 
     Returns
     -------
     matplotlib.axes.Axes
-        The bar is ``ax.child_axes[0]``. The diagonal, 0 by definition, is left blank. Distances that are nearly the
-        same are written with three decimals, others with two.
+        The color bar is ``ax.child_axes[0]``. The diagonal, 0 by definition, is blank. Distances have two decimals, or
+        three if they are nearly equal.
 
     Raises
     ------
     ValueError
-        If there is not a label for each network, or fewer than two networks.
+        If the number of labels is not that of the networks, or there are fewer than two networks.
 
     Examples
     --------
@@ -45,8 +54,7 @@ def plot_distances(distances, labels, baselines=None, ax=None):
     distances, baselines, n = np.asarray(distances, float), baselines or {}, len(labels)
     if distances.shape != (n, n) or n < 2:
         raise ValueError(f"distances have shape {distances.shape} and there are {n} labels; expected (n, n) and n >= 2")
-    if ax is None:
-        ax = Figure(figsize=(6 + 0.4 * n, 2.4 + 0.4 * n), layout="constrained").subplots()
+    ax = axes_or_new(ax, (6 + 0.4 * n, 2.4 + 0.4 * n))
     others = np.ma.masked_array(distances, np.eye(n, dtype=bool))
     low, high = _color_limits(others.compressed(), baselines.values())
     decimals, bar_decimals = (3 if width < NARROW else 2 for width in (np.ptp(others.compressed()), high - low))
@@ -54,14 +62,14 @@ def plot_distances(distances, labels, baselines=None, ax=None):
     ax.set_xticks(range(n), labels, rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(n), labels)
     ax.grid(False)
-    ax.set_anchor("W")  # room for the bar and its names is on the right
-    if n <= MOST_NUMBERS:
+    ax.set_anchor("W")  # leaves room for the color bar and its labels on the right
+    if n <= MAX_NUMBERED:
         for j, k in zip(*np.nonzero(~np.eye(n, dtype=bool)), strict=True):
-            ink = "black" if (distances[j, k] - low) / (high - low) > 0.5 else "white"
-            ax.text(k, j, f"{distances[j, k]:.{decimals}f}", color=ink, ha="center", va="center", size="small")
+            color = "black" if (distances[j, k] - low) / (high - low) > 0.5 else "white"
+            ax.text(k, j, f"{distances[j, k]:.{decimals}f}", color=color, ha="center", va="center", size="small")
     bar_ax = ax.inset_axes((1.04 + 1 / n, 0, 0.25 / n, 1))
     bar_ax.grid(False)
-    ticks = MaxNLocator(9, steps=(1, 2, 5, 10))  # no steps of 2.5, whose last digit the labels would not show
+    ticks = MaxNLocator(9, steps=(1, 2, 5, 10))  # not 2.5, whose last digit the labels would hide
     ax.figure.colorbar(image, cax=bar_ax, ticks=ticks, format=FormatStrFormatter(f"%.{bar_decimals}f"))
     bar_ax.yaxis.set_ticks_position("left")
     bar_ax.tick_params(labelsize="small")
@@ -71,24 +79,24 @@ def plot_distances(distances, labels, baselines=None, ax=None):
 
 
 def plot_distance_ranges(entries, ax=None):
-    """Draw the distances within several groups of networks, beside the distances that chance makes.
+    """Draw the distances within several groups of networks, compared with the baselines of each group.
 
     Parameters
     ----------
     entries : sequence of dict
         One per group: "label", "distances", an array of shape (n, n), and "baselines", dict of str to float, from
-        :func:`~numpy_setlstm.measures.distance_baselines`. What a baseline is called has to be the same in all groups.
+        :func:`~numpy_setlstm.measures.distance_baselines`. A baseline must have the same name in all groups.
     ax : matplotlib.axes.Axes, optional
 
     Returns
     -------
     matplotlib.axes.Axes
-        A row per group: a dot for each two networks, a stroke for each baseline.
+        A row per group: a dot for each pair of networks, a bar for each baseline.
 
     Raises
     ------
     ValueError
-        If there is no group.
+        If there are no groups.
 
     Examples
     --------
@@ -99,16 +107,15 @@ def plot_distance_ranges(entries, ax=None):
     """
     if not entries:
         raise ValueError("there are no distances to draw; expected at least one group of networks")
-    if ax is None:
-        ax = Figure(figsize=(8.5, 1.4 + 0.34 * len(entries)), layout="constrained").subplots()
+    ax = axes_or_new(ax, (8.5, 1.4 + 0.34 * len(entries)))
     names = list(dict.fromkeys(name for entry in entries for name in entry["baselines"]))
     styles = dict(zip(names, [(gray(ax), ":"), (VERMILLION, "-"), (ORANGE, "--"), (GREEN, "-.")], strict=False))
     for place, entry in enumerate(entries):
         distances = np.asarray(entry["distances"], float)
         between = distances[np.triu_indices(len(distances), 1)]
-        nudge = 0.3 * np.linspace(-1, 1, len(between)) if len(between) > 1 else [0.0]
+        offsets = 0.3 * np.linspace(-1, 1, len(between)) if len(between) > 1 else [0.0]
         label = "two trained networks" if place == 0 else None
-        ax.plot(between, place + np.asarray(nudge), "o", ms=4.5, mew=0, alpha=0.8, color=blue(ax), label=label)
+        ax.plot(between, place + np.asarray(offsets), "o", ms=4.5, mew=0, alpha=0.8, color=blue(ax), label=label)
     for name, (color, dash) in styles.items():
         places = [place for place, entry in enumerate(entries) if name in entry["baselines"]]
         values = [entries[place]["baselines"][name] for place in places]
@@ -118,12 +125,12 @@ def plot_distance_ranges(entries, ax=None):
     ax.set_ylim(len(entries) - 0.4, -0.6)
     ax.set(xlim=(-0.02, 1.02), xlabel="topological distance, hidden units matched")
     ax.grid(False, axis="y")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    legend_beside(ax)
     return ax
 
 
 def _color_limits(distances, baselines):
-    """Limits of the colours: all distances and the baselines near them, never narrower than 0.02."""
+    """Return the color limits: they contain all distances and nearby baselines, and are at least 0.02 apart."""
     far = distances.min() - max(0.2, 2 * np.ptp(distances))
     values = np.concatenate([distances, [value for value in baselines if value > far]])
     middle, half = (values.min() + values.max()) / 2, max(np.ptp(values) * 0.55, 0.01)
@@ -131,21 +138,20 @@ def _color_limits(distances, baselines):
 
 
 def _mark_baselines(bar_ax, baselines, low, high, gap):
-    """A line across the colour bar for each baseline, and its name beside it, names kept apart."""
-    ink = bar_ax.yaxis.label.get_color()
+    """Draw a line across the color bar for each baseline, and its name beside it, names at least `gap` apart."""
     place = -np.inf
     for name, value in sorted(baselines.items(), key=lambda item: item[1]):
         at = np.clip((value - low) / (high - low), 0, 1)
         place = max(at, place + gap)
         bar_ax.axhline(low + at * (high - low), color=VERMILLION, lw=2.5)
-        line = {"arrowstyle": "-", "color": ink, "lw": 0.7, "shrinkA": 0, "shrinkB": 0}
+        line = {"arrowstyle": "-", "color": ink(bar_ax), "lw": 0.7, "shrinkA": 0, "shrinkB": 0}
         within = {"xycoords": "axes fraction", "textcoords": "axes fraction", "arrowprops": line}
         text = f"{name}: {value:.3f}" + (" (below)" if value < low else "")
         bar_ax.annotate(text, (1, at), (2.2, place), **within, va="center", size="small", annotation_clip=False)
 
 
 def plot_expansion(expansion, ax=None):
-    r"""Draw the second singular value of a matrix and its gates against the bound of a good expander.
+    r"""Draw the second singular value of a matrix and its gates relative to the bound of a good expander.
 
     Parameters
     ----------
@@ -157,7 +163,7 @@ def plot_expansion(expansion, ax=None):
     Returns
     -------
     matplotlib.axes.Axes
-        In multiples of the bound: at or below 1, the connections are expander-like. The bars are the nulls' ranges.
+        At or below 1, the connections are expander-like. The bars are the ranges of the null models.
 
     Examples
     --------
@@ -167,25 +173,23 @@ def plot_expansion(expansion, ax=None):
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['i']
     """
-    if ax is None:
-        ax = Figure(figsize=(7.5, 3.6), layout="constrained").subplots()
+    ax = axes_or_new(ax, (7.5, 3.6))
     x, parts = np.arange(len(expansion)), list(expansion.values())
     before, after = np.array([np.divide(part["sigma_2"], part["bound"]) for part in parts]).T
-    ink = ax.xaxis.label.get_color()
-    ax.axhline(1, color=ink, lw=1, ls=":", zorder=1, label="bound of a good expander")
+    ax.axhline(1, color=ink(ax), lw=1, ls=":", zorder=1, label="bound of a good expander")
     for key, place, color, label in (
-        ("random", 0.12, gray(ax), "random graph, as many connections"),
+        ("random", 0.12, gray(ax), "random graph, same density"),
         ("same_degrees", 0.28, ORANGE, "random graph, same degrees"),
     ):
         low, mean, high = (np.array([part[key][edge] / part["bound"][1] for part in parts]) for edge in
                            ("low", "mean", "high"))  # fmt: skip
         ax.errorbar(x + place, mean, [mean - low, high - mean], fmt="_", ms=9, color=color, elinewidth=4, label=label)
     ax.plot(x - 0.28, before, "o", ms=8, mfc="none", mew=1.6, color=blue(ax), label="before the first SET step")
-    ax.plot(x - 0.12, after, "o", ms=8, color=blue(ax), label="after the last")
+    ax.plot(x - 0.12, after, "o", ms=8, color=blue(ax), label="after the last one")
     ax.set_xticks(x, [GATE_NAMES.get(name, name).replace(" gate", "\ngate").replace("candidate ", "candidate\n")
                       if len(parts) > 1 else name for name in expansion])  # fmt: skip
     ax.set_xlim(-0.6, len(parts) - 0.4)
     ax.set_ylabel(r"$\sigma_2$ / bound")
     ax.grid(False, axis="x")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    legend_beside(ax)
     return ax

@@ -1,42 +1,40 @@
-"""Words: how many connections each has won or lost, and what a network makes of them as it reads."""
+"""Words: the connections each has gained or lost, and the prediction of a network after each word."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from numpy_setlstm.plotting.style import ORANGE, VERMILLION, blue, gray
+from numpy_setlstm.plotting.style import ORANGE, VERMILLION, axes_or_new, blue, gray, ink, legend_beside
 
 
 def plot_word_connections(words, before, after, null_range, ax=None):
-    """Draw how many connections words had and have, beside how many chance would have left them.
+    """Draw the number of connections of words before and after an evolution, compared with a null model.
 
     Parameters
     ----------
     words : sequence of n str
-        Words, or names of groups of words; the first is at the top.
+        Words, or names of groups of words, from top to bottom.
     before, after : array_like of shape (n,)
         Connections of each word, or their mean over a group, before the first SET step and after the last.
     null_range : tuple of two array_like of shape (n,)
-        The lowest and the highest number that is usual after an evolution without training, such as the percentiles
-        2.5 and 97.5 of many.
+        Lowest and highest usual number after evolution without training, such as the percentiles 2.5 and 97.5.
     ax : matplotlib.axes.Axes, optional
 
     Returns
     -------
     matplotlib.axes.Axes
-        A row per word: a hollow dot before; after, an orange triangle upwards where there are more than in the null
-        model's range, a red one downwards where there are fewer, a full blue dot within; a grey bar for that range.
+        A row per word, with a hollow dot before, and after it an orange triangle upward above the null model's range,
+        a red one downward below it, or a blue dot within; the range is a gray bar.
 
     Raises
     ------
     ValueError
-        If there is no word, or not a number of each kind for each word.
+        If there are no words, or an array does not have one number per word.
 
     Notes
     -----
-    Whoever picks the words with the largest changes out of many picks those that chance has favoured too: of any 100
-    words, about 5 lie outside the middle 95 % of the null model without a reason. Compare their number, or the means
-    of groups that were named beforehand.
+    Words selected for their large changes are partly selected by chance: of any 100 words, about 5 are outside the
+    middle 95 % of the null model for no reason. Compare the number of such words, or the means of groups chosen
+    beforehand.
 
     Examples
     --------
@@ -48,11 +46,10 @@ def plot_word_connections(words, before, after, null_range, ax=None):
     shapes = [values.shape for values in (before, after, low, high)]
     if len(words) == 0 or any(shape != (len(words),) for shape in shapes):
         raise ValueError(
-            f"there are {len(words)} words, and before, after and the null's range have the shapes {shapes}; expected "
-            "at least one word and a number of each kind for each"
+            f"there are {len(words)} words, and before, after and the null range have the shapes {shapes}; expected "
+            "at least one word, and one number per word in each"
         )
-    if ax is None:
-        ax = Figure(figsize=(8, 1.2 + 0.25 * len(words)), layout="constrained").subplots()
+    ax = axes_or_new(ax, (8, 1.2 + 0.25 * len(words)))
     places = np.arange(len(words))
     ax.barh(places, high - low, 0.7, low, color=gray(ax), alpha=0.3, label="null model: without training")
     ax.hlines(places, before, after, color=gray(ax), lw=1)
@@ -66,15 +63,15 @@ def plot_word_connections(words, before, after, null_range, ax=None):
             ax.plot(after[chosen], places[chosen], marker, ms=7, mew=0, color=color, label=label)
     ax.set_yticks(places, words)
     ax.set_ylim(len(words) - 0.4, -0.6)
-    ax.set_xlim(left=-0.03 * ax.get_xlim()[1])  # room for the marker of a word that has lost all
+    ax.set_xlim(left=-0.03 * ax.get_xlim()[1])  # room for the marker of a word without connections
     ax.set_xlabel("connections of a word")
     ax.grid(False, axis="y")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    legend_beside(ax)
     return ax
 
 
 def plot_opinion(words, probabilities, ax=None, *, marked=()):
-    """Draw what a network would answer if it had to after each word.
+    """Draw what a network would predict after each word.
 
     Parameters
     ----------
@@ -83,17 +80,17 @@ def plot_opinion(words, probabilities, ax=None, *, marked=()):
         Of the positive class, in [0, 1].
     ax : matplotlib.axes.Axes, optional
     marked : collection of str, optional
-        Words to watch: each gets a grey band behind its bar, and its name in bold.
+        Words to highlight with a gray band and a bold label.
 
     Returns
     -------
     matplotlib.axes.Axes
-        A bar per word, upwards from 50 % where the answer would be positive, downwards where it would be negative.
+        A bar per word, up from 50 % if the prediction is positive, down if it is negative.
 
     Raises
     ------
     ValueError
-        If there is not a probability for each word, or one is outside [0, 1].
+        If there is not one probability per word, or one is outside [0, 1].
 
     Examples
     --------
@@ -105,13 +102,12 @@ def plot_opinion(words, probabilities, ax=None, *, marked=()):
     if probabilities.shape != (len(words),) or not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise ValueError(
             f"there are {len(words)} words, and probabilities of shape {probabilities.shape}: {probabilities}; "
-            "expected one in [0, 1] for each word"
+            "expected one in [0, 1] per word"
         )
-    if ax is None:
-        ax = Figure(figsize=(9, 2.6), layout="constrained").subplots()
+    ax = axes_or_new(ax, (9, 2.6))
     colors = [blue(ax) if probability >= 0.5 else VERMILLION for probability in probabilities]
     ax.bar(range(len(words)), probabilities - 0.5, 0.8, 0.5, color=colors)
-    ax.axhline(0.5, color=ax.xaxis.label.get_color(), lw=0.8)
+    ax.axhline(0.5, color=ink(ax), lw=0.8)
     ax.set_xticks(range(len(words)), words, rotation=45, ha="right", rotation_mode="anchor")
     for place, (word, label) in enumerate(zip(words, ax.get_xticklabels(), strict=True)):
         if word in marked:
