@@ -1,4 +1,4 @@
-"""Tests of the loaders, on small files in the public formats, and on the real files where they are at hand."""
+"""Tests of the loaders, on small files in the public formats, and on the real files where available."""
 
 import csv
 import gc
@@ -30,12 +30,13 @@ from numpy_setlstm.datasets import (
     sanders,
     split_by_text,
 )
+from numpy_setlstm.datasets.reviews import label_from_stars
 from numpy_setlstm.datasets.splitting import split_reviews, text_key, tweet_key
 from numpy_setlstm.text import Vocabulary
 
 REAL_DATA = os.environ.get("NUMPY_SETLSTM_DATA")
 needs_real_data = pytest.mark.skipif(
-    not REAL_DATA, reason="needs the real data: set NUMPY_SETLSTM_DATA to the folder that holds them"
+    not REAL_DATA, reason="needs the real data: set NUMPY_SETLSTM_DATA to their folder"
 )
 
 # Small files in the public formats
@@ -115,7 +116,7 @@ def add(archive, name, content=b"", **attributes):
 
 
 def imdb_tar(files=None, root="aclImdb/", **extra):
-    """Return the bytes of a tar file with the reviews and, at its end, one member more."""
+    """Return the bytes of a tar file with the reviews and, optionally, an extra member at the end."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as archive:
         for name, text in (IMDB_FILES | IMDB_OTHERS if files is None else files).items():
@@ -145,7 +146,7 @@ def test_labels_texts_and_split(tmp_path, name, suffix):
     assert len(reviews.test_texts) == len(texts) // 5
     assert reviews.test_labels.mean() == reviews.train_labels.mean() == 0.5  # stratified
     assert reviews.label_names == ("negative", "positive")
-    assert reviews.rule.endswith("left out.")
+    assert reviews.rule.endswith("omitted.")
     assert reviews.name in repr(reviews)
 
 
@@ -235,21 +236,26 @@ def test_rows_of_ids_are_texts_too():
 @pytest.mark.parametrize(
     ("texts", "labels", "fraction", "message"),
     [
-        (["a"], [0], 1, "fraction must be"),
-        (["a"], [0], -0.1, "fraction must be"),
+        (["a"], [0], 1, "fraction is 1; expected"),
+        (["a"], [0], -0.1, "fraction is -0.1; expected"),
         (["a"], [0, 1], 0.5, "1 texts and 2"),
     ],
 )
-def test_split_refuses(texts, labels, fraction, message):
+def test_split_rejects(texts, labels, fraction, message):
     with pytest.raises(ValueError, match=message):
         split_by_text(texts, labels, fraction, np.random.default_rng(0))
 
 
-def test_tweets_passed_on_are_copies():
+def test_retweets_are_copies():
     tweet = "Just registered as an @apple developer... Here's hoping I can actually do it http://t.co/abc"
     assert tweet_key(f"RT @somebody: {tweet[:-12]} ...") == tweet_key(tweet)
+    assert tweet_key("RT @anna: Great phone, @apple! http://t.co/x") == tweet_key("Great phone @apple")
     assert tweet_key("@a nice http://t.co/1") == tweet_key("Nice!") != tweet_key("not nice")
     assert tweet_key("rtx 4090") == "rtx 4090"
+
+
+def test_three_stars_have_no_label():
+    assert [label_from_stars(stars, "row 1") for stars in (1, 2, "3", "4", 5.0)] == [0, 0, None, 1, 1]
 
 
 def test_texts_with_both_labels_are_dropped():
@@ -259,11 +265,11 @@ def test_texts_with_both_labels_are_dropped():
     assert reviews.train_labels.tolist() == [1, 0, 1]
 
 
-# What is wrong with a file is said in one line, with the way to mend it
+# Errors in files are reported in one line that says how to fix them
 
 
 def check_error(load, *parts):
-    """Loading fails with one line that holds all of the parts."""
+    """Loading must fail with a one-line message that contains all parts."""
     with pytest.raises(DatasetError) as caught:
         load()
     message = str(caught.value)
@@ -290,7 +296,7 @@ def test_missing_files(tmp_path, name):
 
 
 @pytest.mark.parametrize(("name", "reason"), [("yelp", "terms"), ("amazon", "login")])
-def test_what_cannot_be_downloaded(tmp_path, name, reason):
+def test_data_sets_that_cannot_be_downloaded(tmp_path, name, reason):
     check_error(lambda: load_dataset(name, tmp_path, download=True), "cannot be downloaded", reason, "get it from http")
 
 
@@ -299,7 +305,7 @@ def test_truncated_gzip(tmp_path, name):
     file_name, content, load = WRITERS[name]
     path = write(tmp_path / (file_name + ".gz"), content)
     path.write_bytes(path.read_bytes()[:-20])
-    check_error(lambda: load(tmp_path), str(path), "cut short", "get it once more")
+    check_error(lambda: load(tmp_path), str(path), "truncated", "get it again")
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -313,7 +319,7 @@ def test_altered_gzip(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_not_gzipped_in_spite_of_its_name(tmp_path, name):
+def test_not_gzipped_despite_its_name(tmp_path, name):
     file_name, content, load = WRITERS[name]
     path = write(tmp_path / file_name, content)
     path.rename(path.with_name(path.name + ".gz"))
@@ -349,10 +355,10 @@ def test_byte_order_mark_before_the_header(tmp_path):
 @pytest.mark.parametrize(
     ("row", "parts"),
     [
-        ("only,three,fields", ["row 2 (line 3) has 3 fields, expected 10"]),
+        ("only,three,fields", ["row 2 (line 3) has 3 fields; expected 10"]),
         ('b,d,r,5,"good" film,review,u,0,0,0', ["row 2 (line 3) is not valid CSV"]),
         ('b,d,r,5,"never closed,review,u,0,0,0', ["row 2", "not valid CSV"]),
-        ("b,d,r,6,text,review,u,0,0,0", ["row 2 (line 3): the stars are '6', expected a whole number from 1 to 5"]),
+        ("b,d,r,6,text,review,u,0,0,0", ["row 2 (line 3): the stars are '6'; expected a whole number from 1 to 5"]),
         ("b,d,r,many,text,review,u,0,0,0", ["row 2", "'many'"]),
         ("b,d,r,nan,text,review,u,0,0,0", ["row 2", "'nan'"]),
     ],
@@ -363,7 +369,7 @@ def test_malformed_csv_row(tmp_path, row, parts):
     check_error(lambda: load_yelp(tmp_path), "yelp.csv", *parts)
 
 
-def test_the_line_is_counted_with_line_breaks_within_fields(tmp_path):
+def test_line_numbers_count_line_breaks_within_fields(tmp_path):
     write(tmp_path / "amazon_fine_foods/Reviews.csv", amazon_csv([(5, "a\nb\nc"), (1, "d")]) + "oops\n")
     check_error(lambda: load_amazon(tmp_path), "row 3 (line 6) has 1 fields")
 
@@ -425,13 +431,13 @@ def test_truncated_tar(tmp_path, name, share):
     path = write(tmp_path / "imdb" / name, imdb_tar(files))
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    check_error(lambda: load_imdb(tmp_path), str(path), "once more")
+    check_error(lambda: load_imdb(tmp_path), str(path), "again")
 
 
-def test_gzip_cut_within_its_checksum(tmp_path):
+def test_gzip_truncated_within_its_checksum(tmp_path):
     path = write(tmp_path / "imdb/a.tar.gz", imdb_tar())
     path.write_bytes(path.read_bytes()[:-4])
-    check_error(lambda: load_imdb(tmp_path), "cut short")
+    check_error(lambda: load_imdb(tmp_path), "truncated")
 
 
 def test_not_a_tar(tmp_path):
@@ -456,7 +462,7 @@ def test_imdb_not_utf8(tmp_path):
 
 @pytest.fixture
 def server():
-    """A web server; `server.content` is what it sends, `server.announced` the length it says it will send."""
+    """A web server that sends `server.content`, with `server.announced` as its Content-Length if set."""
     pytest.importorskip("pooch", reason="needs pooch")
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -482,7 +488,7 @@ def server():
 
 
 def serve(server, monkeypatch, module, content, file_name):
-    """Let the server stand in for the public source of a data set."""
+    """Let the server replace the public source of a data set."""
     server.content = content
     monkeypatch.setattr(module, "URL", f"{server.url}/{file_name}")
     monkeypatch.setattr(module, "SHA256", hashlib.sha256(content).hexdigest())
@@ -493,7 +499,7 @@ def test_download_imdb(tmp_path, server, monkeypatch):
     assert len(load_dataset("imdb", tmp_path / "new", download=True).train_texts) == 6
     assert [path.name for path in (tmp_path / "new/imdb").iterdir()] == ["aclImdb_v1.tar.gz"]
     assert len(load_imdb(tmp_path / "new", download=True).test_texts) == 6
-    assert server.requests == 1  # what is there is not fetched again
+    assert server.requests == 1  # existing files are not downloaded again
 
 
 def test_download_sanders(tmp_path, server, monkeypatch):
@@ -504,7 +510,7 @@ def test_download_sanders(tmp_path, server, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # pooch does not close the connection of a failed download
 @pytest.mark.parametrize("damage", ["altered", "broken off", "not found"])
-def test_download_that_goes_wrong_leaves_nothing(tmp_path, server, monkeypatch, damage):
+def test_failed_download_leaves_no_file(tmp_path, server, monkeypatch, damage):
     content = sanders_csv(TWEETS).encode("utf-8")
     serve(server, monkeypatch, sanders, content, "full-corpus.csv")
     if damage == "altered":
@@ -515,7 +521,7 @@ def test_download_that_goes_wrong_leaves_nothing(tmp_path, server, monkeypatch, 
         server.status = 404
     check_error(lambda: load_sanders(tmp_path, download=True), "could not download http://127.0.0.1", "try again")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-    gc.collect()  # while that warning is ignored
+    gc.collect()  # while this warning is ignored
 
 
 def test_download_without_pooch(tmp_path, monkeypatch):
@@ -556,7 +562,7 @@ def test_real_imdb_is_tokenized_well(real_imdb):
 
 
 def count(reviews):
-    """Return the number of negative and of positive texts, both parts together."""
+    """Return the numbers of negative and positive texts in both parts."""
     labels = Counter([*reviews.train_labels.tolist(), *reviews.test_labels.tolist()])
     return labels[0], labels[1]
 
@@ -584,7 +590,7 @@ def test_real_yelp_json():
 
 
 @needs_real_data
-def test_the_list_of_ids_is_not_taken_for_the_corpus(tmp_path):
+def test_the_list_of_ids_is_not_mistaken_for_the_corpus(tmp_path):
     ids_only = Path(REAL_DATA) / "sanders" / "corpus.csv"
     if not ids_only.is_file():
         pytest.skip(f"needs {ids_only.name}, the list of ids")

@@ -1,4 +1,4 @@
-"""Tests of the synthetic reviews: a reader of the grammar gets all of them right, a counter of words does not."""
+"""Tests of the synthetic reviews: the rules of the grammar classify all of them correctly, word counts do not."""
 
 import re
 from collections import Counter
@@ -13,8 +13,8 @@ from numpy_setlstm.text import Vocabulary, tokenize
 NEGATORS = {"not", "wasn't", "never", "hardly", "far", "nobody"}
 
 
-def read(text):
-    """Judge a review by the four rules that stand at the top of synthetic.py, knowing nothing else of the grammar."""
+def classify(text):
+    """Classify a review by nothing but the four rules at the top of synthetic.py."""
     opinion, is_negated, is_conceded = 0, False, False
     for word in tokenize(text):
         polarity = 1 if word in ADJECTIVES[1] else -1 if word in ADJECTIVES[0] else 0
@@ -31,9 +31,9 @@ def read(text):
     return int(opinion > 0)
 
 
-def test_a_reader_of_the_grammar_gets_every_review_right():
+def test_the_four_rules_classify_every_review_correctly():
     texts, labels = make_reviews(3000, np.random.default_rng(0), max_fillers=3)
-    assert [read(text) for text in texts] == labels.tolist()
+    assert [classify(text) for text in texts] == labels.tolist()
 
 
 def test_the_same_generator_state_gives_the_same_reviews():
@@ -57,10 +57,10 @@ def test_size_of_the_vocabulary_and_of_the_reviews():
     assert 8 <= min(lengths) and max(lengths) <= 48
     assert np.percentile(lengths, 99) <= 40
     assert 300 <= len(Vocabulary.build(texts)) <= 600
-    assert len(set(texts)) > 3980  # hardly any twice
+    assert len(set(texts)) > 3980  # almost no duplicates
 
 
-def test_adjectives_say_one_thing_only():
+def test_adjectives_have_one_polarity():
     assert not set(ADJECTIVES[0]) & set(ADJECTIVES[1])
     assert len(ADJECTIVES[0]) == len(ADJECTIVES[1])
 
@@ -78,7 +78,7 @@ def test_fillers_come_between_an_opinion_and_the_verdict_on_it(max_fillers):
     assert set(counts) == set(range(1, max_fillers + 1))
 
 
-def test_each_kind_of_review_can_be_had_alone():
+def test_each_kind_of_review_can_be_generated_alone():
     marks = {
         "negation": "|".join(NEGATORS),
         "contrast": "but",
@@ -95,17 +95,17 @@ def test_a_contrast_is_between_two_things():
     adjectives = ADJECTIVES[0] + ADJECTIVES[1]
     for text in texts:
         assert sum(word in adjectives for word in tokenize(text)) == 2
-        assert read(text) in (0, 1)
+        assert classify(text) in (0, 1)
 
 
 @pytest.mark.parametrize("kwargs", [{"mix": {}}, {"mix": {"sonnet": 1}}, {"max_fillers": 0}])
-def test_unusable_settings_are_refused(kwargs):
-    with pytest.raises(ValueError, match="must"):
+def test_unusable_settings_are_rejected(kwargs):
+    with pytest.raises(ValueError, match="expected"):
         make_reviews(3, np.random.default_rng(0), **kwargs)
 
 
 def bag_of_ngrams_accuracy(longest, mix=None):
-    """Accuracy of a logistic regression that sees only how often each sequence of up to `longest` words occurs."""
+    """Return the accuracy of a logistic regression on the counts of sequences of up to `longest` words."""
     text_features = pytest.importorskip("sklearn.feature_extraction.text", reason="needs scikit-learn")
     from sklearn.linear_model import LogisticRegression
 
@@ -116,12 +116,12 @@ def bag_of_ngrams_accuracy(longest, mix=None):
     return classifier.score(counter.transform(texts[4000:]), labels[4000:])
 
 
-def test_counting_words_does_not_get_far():
+def test_word_counts_are_of_little_use():
     assert bag_of_ngrams_accuracy(1) < 0.65
     assert 0.7 < bag_of_ngrams_accuracy(2) < 0.9
 
 
-def test_what_makes_it_hard_is_the_order():
+def test_the_difficulty_is_the_order_of_the_words():
     assert bag_of_ngrams_accuracy(1, mix={"plain": 1}) > 0.99
     for kind in set(MIX) - {"plain", "negation"}:
         assert bag_of_ngrams_accuracy(1, mix={kind: 1}) < 0.6, kind

@@ -1,4 +1,4 @@
-"""Reviews with labels: four public data sets, and a generator of synthetic ones."""
+"""Labeled reviews: four public data sets, and a generator of synthetic ones."""
 
 from numpy_setlstm.datasets.amazon import load_amazon
 from numpy_setlstm.datasets.files import DATA_HOME_VARIABLE
@@ -23,25 +23,25 @@ __all__ = [
     "split_by_text",
 ]
 
-#: The names that :func:`load_dataset` takes.
+#: Names of the data sets that :func:`load_dataset` loads.
 DATASETS = ("imdb", "sanders", "yelp", "amazon")
 
 
 def load_dataset(name, data_home=None, *, test_fraction=0.2, seed=0, download=False):
-    """Load one of the public data sets by its name.
+    """Load one of the public data sets by name.
 
     Parameters
     ----------
     name : {"imdb", "sanders", "yelp", "amazon"}
     data_home : str or Path, optional
-        The folder with the data sets' folders ``imdb``, ``sanders``, ``yelp`` and ``amazon_fine_foods``. If None,
-        the environment variable NUMPY_SETLSTM_DATA says where it is.
+        Folder with the folders ``imdb``, ``sanders``, ``yelp`` and ``amazon_fine_foods``; by default the value of the
+        environment variable NUMPY_SETLSTM_DATA.
     test_fraction : float
-        How much to hold out for the test, in [0, 1). IMDB comes with its own split and does not use it.
+        Fraction of the texts to hold out for the test, in [0, 1). Not used for IMDB, which has an official split.
     seed : int or numpy.random.Generator
-        Decides which texts are held out. IMDB does not use it.
+        Determines which texts are held out. Not used for IMDB.
     download : bool
-        Fetch the files if they are not there; possible for "imdb" and "sanders".
+        Whether to download missing files; possible for "imdb" and "sanders".
 
     Returns
     -------
@@ -50,17 +50,17 @@ def load_dataset(name, data_home=None, *, test_fraction=0.2, seed=0, download=Fa
     Raises
     ------
     DatasetError
-        If `name` is none of the four, or if the files are missing, damaged or not in the expected format.
+        If `name` is unknown, or the files are missing, damaged or not in the expected format.
 
     Examples
     --------
     >>> load_dataset("imbd")
     Traceback (most recent call last):
-    numpy_setlstm.datasets.reviews.DatasetError: no data set is called 'imbd', expected one of imdb, ...
+    numpy_setlstm.datasets.reviews.DatasetError: there is no data set 'imbd'; expected one of imdb, ...
     """
     if name == "imdb":
         return load_imdb(data_home, download=download)
     loaders = {"sanders": load_sanders, "yelp": load_yelp, "amazon": load_amazon}
     if name not in loaders:
-        raise DatasetError(f"no data set is called {name!r}, expected one of {', '.join(DATASETS)}")
+        raise DatasetError(f"there is no data set {name!r}; expected one of {', '.join(DATASETS)}")
     return loaders[name](data_home, test_fraction=test_fraction, seed=seed, download=download)

@@ -1,46 +1,43 @@
-"""Amazon Fine Food Reviews: 568,454 reviews of food, written from 1999 to 2012.
+"""Amazon Fine Food Reviews: 568,454 food reviews from 1999 to 2012.
 
 J. McAuley and J. Leskovec, "From Amateurs to Connoisseurs: Modeling the Evolution of User Expertise through Online
 Reviews", WWW 2013. https://www.kaggle.com/datasets/snap/amazon-fine-food-reviews
 """
 
 from numpy_setlstm.datasets.files import find_data_home, find_file, read_csv
-from numpy_setlstm.datasets.reviews import DatasetError, label_from_stars
+from numpy_setlstm.datasets.reviews import DatasetError, label_by_stars
 from numpy_setlstm.datasets.splitting import split_reviews
 
-RULE = "Scores of 1 and 2 are negative, 4 and 5 positive; reviews with a score of 3 are left out."
+RULE = "Scores of 1 and 2 are negative, 4 and 5 positive; reviews with a score of 3 are omitted."
 
 
 def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False):
-    r"""Load the reviews with a score of 1, 2, 4 or 5.
+    r"""Load the food reviews with a score of 1, 2, 4 or 5.
 
     Parameters
     ----------
     data_home : str or Path, optional
-        Folder with ``amazon_fine_foods/Reviews.csv``, plain or with ".gz" added. If None, the environment variable
-        NUMPY_SETLSTM_DATA says where it is.
-    test_fraction : float
-        How much to hold out for the test, in [0, 1).
-    seed : int or numpy.random.Generator
-        Decides which reviews are held out.
+        Folder with ``amazon_fine_foods/Reviews.csv``, plain or gzipped (".gz"); by default the value of the environment
+        variable NUMPY_SETLSTM_DATA.
+    test_fraction, seed
+        See :func:`load_dataset`.
     download : bool
-        Must be False: the file is to be had only with a login.
+        Not possible: downloading the file requires a login.
 
     Returns
     -------
     Reviews
-        About five in six are positive, so an accuracy says little before it is compared with that share.
+        About five in six are positive; compare accuracies with that fraction.
 
     Raises
     ------
     DatasetError
-        If the file is missing, damaged, not UTF-8 or not in the expected format (the message names the row), or if
-        `download` is True and the file is not there.
+        If the file is missing, damaged, not UTF-8 or not in the expected format (the message names the row).
 
     Notes
     -----
-    The split is ours: stratified, with copies of one text on one side, of which there are many here, because one
-    review is listed under several products. Texts whose copies carry both labels are dropped.
+    The split is ours: stratified, with all copies of a text on one side, because many reviews are listed under several
+    products. Texts whose copies have both labels are dropped.
 
     Examples
     --------
@@ -51,7 +48,7 @@ def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False):
     ...     (Path(home) / "amazon_fine_foods").mkdir()
     ...     with open(Path(home) / "amazon_fine_foods" / "Reviews.csv", "w", encoding="utf8") as file:
     ...         print("Id,Score,Summary,Text", *rows, sep="\n", file=file)
-    ...     load_amazon(home, test_fraction=0.5)  # three stars say neither
+    ...     load_amazon(home, test_fraction=0.5)  # without the three stars
     Reviews(amazon: train 2 (50% positive), test 2 (50% positive))
     """
     folder = find_data_home(data_home) / "amazon_fine_foods"
@@ -62,10 +59,5 @@ def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False):
             f"no Reviews.csv in {folder}: {cannot}get it from "
             "https://www.kaggle.com/datasets/snap/amazon-fine-food-reviews and put it there"
         )
-    texts, labels = [], []
-    for where, row in read_csv(path, ["Id", "Score", "Summary", "Text"]):
-        label = label_from_stars(row["Score"], where)
-        if label is not None:
-            texts.append(row["Text"])
-            labels.append(label)
+    texts, labels = label_by_stars(read_csv(path, ["Id", "Score", "Summary", "Text"]), "Score", "Text")
     return split_reviews("amazon", texts, labels, RULE, test_fraction, seed)

@@ -1,4 +1,4 @@
-"""Fetching data files over the network, with a progress bar (on a terminal) and a known checksum."""
+"""Downloads of data files, with a checksum and, on a terminal, a progress bar."""
 
 import sys
 
@@ -6,23 +6,9 @@ from numpy_setlstm.datasets.reviews import DatasetError
 
 
 def fetch(url, sha256, path):
-    """Download one file; nothing is left behind unless it arrived whole.
-
-    Parameters
-    ----------
-    url : str
-    sha256 : str
-        Checksum of the file, in hexadecimal digits.
-    path : Path
-        Where to put it; folders that are missing are made.
-
-    Raises
-    ------
-    DatasetError
-        If pooch is not installed, if the download fails or breaks off, or if the checksum is another one.
-    """
+    """Download one file with a SHA-256 checksum (hex digits) to a path; an incomplete download leaves no file."""
     try:
-        import pooch  # only who downloads needs it
+        import pooch  # needed for downloads only
     except ImportError:
         raise DatasetError(
             "downloading needs the package pooch: pip install '.[datasets]' in the project's folder"

@@ -1,4 +1,4 @@
-"""What a data set is here: texts with labels, in a training part and a test part."""
+"""The class of a data set: texts with labels, in a training part and a test part."""
 
 from dataclasses import dataclass
 
@@ -8,24 +8,24 @@ NEGATIVE, POSITIVE = 0, 1
 
 
 class DatasetError(ValueError):
-    """A data file is missing, damaged or not in the expected format; the message says how to mend it."""
+    """A data file is missing, damaged or not in the expected format; the message says how to fix it."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reviews:
-    """Texts and their labels, split into a part to train on and a part to test on.
+    """Texts and their labels, split into a training part and a test part.
 
     Attributes
     ----------
     name : str
         "imdb", "sanders", "yelp" or "amazon".
     train_texts, test_texts : list of str
-        As they stand in the file, with all their HTML, line breaks and so on.
+        As in the files, including HTML and line breaks.
     train_labels, test_labels : ndarray of shape (N,), int64
-        Positions in `label_names`: 0 negative, 1 positive.
+        Indices into `label_names`: 0 negative, 1 positive.
     label_names : tuple of str
     rule : str
-        One sentence that says how the labels were made.
+        How the labels were assigned, in one sentence.
 
     Examples
     --------
@@ -51,36 +51,24 @@ class Reviews:
 
 
 def label_from_stars(stars, where):
-    """Turn one to five stars into a label.
-
-    Parameters
-    ----------
-    stars : str, int or float
-        From 1 to 5; "4" and 4.0 mean the same.
-    where : str
-        The place in the file, for the error message.
-
-    Returns
-    -------
-    int or None
-        0 for one or two stars, 1 for four or five, None for three, which say neither.
-
-    Raises
-    ------
-    DatasetError
-        If `stars` is not a whole number from 1 to 5.
-
-    Examples
-    --------
-    >>> [label_from_stars(stars, "row 1") for stars in (1, 2, "3", "4", 5.0)]
-    [0, 0, None, 1, 1]
-    """
+    """Return 0 for one or two stars, 1 for four or five, None for three; `where` is for the error message."""
     try:
         number = float(stars)
     except (TypeError, ValueError):
         number = None
     if number not in (1, 2, 3, 4, 5):
-        raise DatasetError(f"{where}: the stars are {stars!r}, expected a whole number from 1 to 5")
+        raise DatasetError(f"{where}: the stars are {stars!r}; expected a whole number from 1 to 5")
     if number == 3:
         return None
     return POSITIVE if number > 3 else NEGATIVE
+
+
+def label_by_stars(rows, stars, text):
+    """Return the texts and labels of rows (where, dict), without those of three stars, given the two column names."""
+    texts, labels = [], []
+    for where, row in rows:
+        label = label_from_stars(row[stars], where)
+        if label is not None:
+            texts.append(row[text])
+            labels.append(label)
+    return texts, labels

@@ -1,7 +1,7 @@
 """The Sanders Twitter Sentiment Corpus: tweets about Apple, Google, Microsoft and Twitter.
 
-N. J. Sanders, "Sanders-Twitter Sentiment Corpus", Sanders Analytics LLC, 2011. It was published as a list of 5,513
-tweet ids; the copies with texts hold the tweets that were still online when they were made, here 5,113.
+N. J. Sanders, "Sanders-Twitter Sentiment Corpus", Sanders Analytics LLC, 2011. Published as a list of 5,513 tweet ids;
+copies with texts hold the tweets that were still online when the copy was made, here 5,113.
 """
 
 from numpy_setlstm.datasets.download import fetch
@@ -11,7 +11,7 @@ from numpy_setlstm.datasets.splitting import split_reviews, tweet_key
 
 URL = "https://raw.githubusercontent.com/zfz/twitter_corpus/77c6194a9b06c6b1fa1f37f355cdd39819560a08/full-corpus.csv"
 SHA256 = "19bf91b49bbf852eae402210489c0d87071ad11e067b6bf351660db19435c0c8"
-RULE = "Labelled by hand; tweets labelled neutral or irrelevant are left out."
+RULE = "Labeled by hand; tweets labeled neutral or irrelevant are omitted."
 
 _LABELS = {"negative": NEGATIVE, "positive": POSITIVE, "neutral": None, "irrelevant": None}
 
@@ -22,19 +22,17 @@ def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False):
     Parameters
     ----------
     data_home : str or Path, optional
-        Folder with ``sanders/full-corpus.csv``, plain or with ".gz" added. If None, the environment variable
-        NUMPY_SETLSTM_DATA says where it is.
-    test_fraction : float
-        How much to hold out for the test, in [0, 1).
-    seed : int or numpy.random.Generator
-        Decides which tweets are held out.
+        Folder with ``sanders/full-corpus.csv``, plain or gzipped (".gz"); by default the value of the environment
+        variable NUMPY_SETLSTM_DATA.
+    test_fraction, seed
+        See :func:`load_dataset`.
     download : bool
-        Fetch the file (0.9 MB) if it is not there.
+        Whether to download the file (0.9 MB) if it is missing.
 
     Returns
     -------
     Reviews
-        About 1,090 tweets in all, which is little: expect accuracies to differ by several points between seeds.
+        Only about 1,090 tweets, so accuracies differ by several points between seeds.
 
     Raises
     ------
@@ -43,8 +41,8 @@ def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False):
 
     Notes
     -----
-    The split is ours: stratified, and tweets that differ only in links, user names, punctuation or a leading "RT"
-    stand on one side. Tweets whose copies carry both labels are dropped.
+    The split is ours: stratified, with tweets on one side if they differ only in links, user names, punctuation or a
+    leading "RT". Tweets whose copies have both labels are dropped.
 
     Examples
     --------
@@ -70,7 +68,7 @@ def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False):
     texts, labels = [], []
     for where, row in read_csv(path, ["Topic", "Sentiment", "TweetId", "TweetDate", "TweetText"]):
         if row["Sentiment"] not in _LABELS:
-            raise DatasetError(f"{where}: the sentiment is {row['Sentiment']!r}, expected one of {', '.join(_LABELS)}")
+            raise DatasetError(f"{where}: the sentiment is {row['Sentiment']!r}; expected one of {', '.join(_LABELS)}")
         label = _LABELS[row["Sentiment"]]
         if label is not None:
             texts.append(row["TweetText"])

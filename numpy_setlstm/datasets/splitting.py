@@ -1,7 +1,7 @@
-"""Splits into two parts where no text stands on both sides.
+"""Splits that keep all copies of a text on one side.
 
-Reviews come in copies: one review listed under several products, one tweet passed on by many. A copy of a training
-text in the test part would be recognised, not judged, and the accuracy would come out too high.
+Reviews have copies: a review listed under several products, a tweet that many people retweeted. A copy of a training
+text in the test part would be recognized instead of judged, and the accuracy would be too high.
 """
 
 import re
@@ -16,33 +16,21 @@ _TWEET_KEY_LENGTH = 60
 
 
 def text_key(text):
-    """Reduce a text so that its copies get the same key: case and whitespace do not count.
-
-    Examples
-    --------
-    >>> text_key("Great  film!") == text_key("great film! ")
-    True
-    """
+    """Return a key that is equal for texts that differ only in case and whitespace."""
     return " ".join(text.lower().split())
 
 
 def tweet_key(text):
-    """Reduce a tweet so that its copies get the same key.
+    """Return a key that ignores links, user names, punctuation and a leading "RT".
 
-    Links, user names, punctuation and a leading "RT" do not count. Only the first 60 characters do, because
-    Twitter cut off the end of a tweet when it was passed on: at 140 characters, user name included.
-
-    Examples
-    --------
-    >>> tweet_key("RT @anna: Great phone, @apple! http://t.co/x") == tweet_key("Great phone @apple")
-    True
+    It has the first 60 characters only, because retweets were truncated: to 140 characters, including the user name.
     """
     words = _NO_WORD.sub(" ", _LINK_OR_USER.sub(" ", text.lower())).strip()
     return words.removeprefix("rt ")[:_TWEET_KEY_LENGTH]
 
 
 def split_by_text(texts, labels, fraction, rng, *, key=text_key):
-    """Hold out a fraction of the texts, the same fraction of each label, with all copies of a text on one side.
+    """Hold out a fraction of the texts of each label, with all copies of a text on one side.
 
     Parameters
     ----------
@@ -50,15 +38,15 @@ def split_by_text(texts, labels, fraction, rng, *, key=text_key):
         N texts, or lists or rows of word ids.
     labels : array_like of shape (N,)
     fraction : float
-        How much to hold out, in [0, 1).
+        Fraction to hold out, in [0, 1).
     rng : numpy.random.Generator
     key : callable, optional
-        Texts with equal keys are copies of each other. Not used for word ids, which are compared as they are.
+        Texts with equal keys are copies. Not used for word ids, which are compared directly.
 
     Returns
     -------
     kept_indices, held_out_indices : ndarray of shape (n,), int64
-        Each in increasing order; together they are 0 ... N-1.
+        Increasing; together they are 0, ..., N - 1.
 
     Raises
     ------
@@ -67,8 +55,8 @@ def split_by_text(texts, labels, fraction, rng, *, key=text_key):
 
     Notes
     -----
-    If `fraction` is above 0, a label with at least two different texts has at least one on each side. Copies with
-    different labels count for the label of the first.
+    If `fraction` is above 0, each label with at least two different texts is on both sides. Copies with different
+    labels have the label of the first.
 
     Examples
     --------
@@ -79,9 +67,9 @@ def split_by_text(texts, labels, fraction, rng, *, key=text_key):
     """
     labels = np.asarray(labels)
     if not 0 <= fraction < 1:
-        raise ValueError(f"fraction must be in [0, 1), got {fraction}")
+        raise ValueError(f"fraction is {fraction}; expected a number in [0, 1)")
     if len(texts) != len(labels):
-        raise ValueError(f"got {len(texts)} texts and {len(labels)} labels")
+        raise ValueError(f"there are {len(texts)} texts and {len(labels)} labels; expected one label per text")
     copies_of = {}  # key -> positions of all copies of that text
     for position, text in enumerate(texts):
         copies_of.setdefault(key(text) if isinstance(text, str) else tuple(text), []).append(position)
@@ -97,7 +85,7 @@ def split_by_text(texts, labels, fraction, rng, *, key=text_key):
 
 
 def _draw_groups(groups, fraction):
-    """Take groups in their order as long as they fit, until a fraction of all their members is reached."""
+    """Return the members of the groups that fit, in order, into a fraction of all members."""
     if fraction == 0 or len(groups) < 2:
         return []
     size = sum(map(len, groups))
@@ -110,36 +98,13 @@ def _draw_groups(groups, fraction):
 
 
 def split_reviews(name, texts, labels, rule, test_fraction, seed, key=text_key):
-    """Make a Reviews out of texts that come without an official split.
-
-    Parameters
-    ----------
-    name : str
-    texts : list of str
-    labels : list of int
-    rule : str
-        How the labels were made.
-    test_fraction : float
-        In [0, 1).
-    seed : int or numpy.random.Generator
-    key : callable
-        As in :func:`split_by_text`. Texts whose copies carry both labels are dropped.
-
-    Returns
-    -------
-    Reviews
-
-    Raises
-    ------
-    DatasetError
-        If no text is left.
-    """
+    """Return the Reviews of texts without an official split; texts whose copies have both labels are dropped."""
     label_sets = {}
     for text, label in zip(texts, labels, strict=True):
         label_sets.setdefault(key(text), set()).add(label)
     clear = [k for k, text in enumerate(texts) if len(label_sets[key(text)]) == 1]
     if not clear:
-        raise DatasetError(f"the files of {name} hold no positive or negative review")
+        raise DatasetError(f"the files of {name} hold no positive or negative review: are they the right files?")
     texts, labels = [texts[k] for k in clear], np.array([labels[k] for k in clear], dtype=np.int64)
     train, test = split_by_text(texts, labels, test_fraction, np.random.default_rng(seed), key=key)
     return Reviews(

@@ -1,15 +1,15 @@
-"""Synthetic reviews by a small grammar, in which the order of the words decides.
+"""Synthetic reviews from a small grammar, in which the order of the words matters.
 
-Counting words does not get far with these reviews: the word "awful" stands in "the soup was awful", in "nobody could
-call the soup awful", in "the soup was awful, but the waiter was charming", and in "my aunt swore that the soup was
-awful. She was wrong." Only the first of the four is negative. Whoever reads from left to right gets all of them right:
+Word counts are of little use for these reviews: "awful" occurs in "the soup was awful", in "nobody could call the soup
+awful", in "the soup was awful, but the waiter was charming", and in "my aunt swore that the soup was awful. She was
+wrong." Only the first of the four is negative. Four rules, applied from left to right, classify all reviews correctly:
 
-- "not", "never", "hardly", "nobody", "far from" turn the adjective that comes next into its opposite;
-- a clause after "although" or "even though" is conceded and does not count;
-- of the clauses that do count the last one decides, so what comes after "but" beats what came before it;
-- "... was wrong" turns the opinion into its opposite, however long ago it was, "... was right" confirms it.
+- "not", "never", "hardly", "nobody", "far from" negate the next adjective;
+- a clause after "although" or "even though" does not count;
+- of the other clauses the last one counts, so what follows "but" overrules what precedes it;
+- "... was wrong" reverses the opinion, no matter how long ago it was; "... was right" confirms it.
 
-All other sentences only keep the reader waiting.
+All other sentences have no opinion.
 """
 
 import numpy as np
@@ -69,7 +69,7 @@ CONCESSIONS = (
     "{winner}, even though {loser}",
 )
 
-WITNESSES = (  # who has an opinion, and what to call them later
+WITNESSES = (  # who has an opinion, and the pronoun
     ("my aunt", "she"),
     ("my grandfather", "he"),
     ("the mayor", "she"),
@@ -80,7 +80,7 @@ WITNESSES = (  # who has an opinion, and what to call them later
     ("the brochure", "it"),
 )
 
-CLAIMS = (  # what comes after the witness
+CLAIMS = (  # follow the witness
     "swore that {thing} was {adjective}",
     "promised me that {thing} was {adjective}",
     "told everyone that {thing} was {adjective}",
@@ -118,37 +118,37 @@ MIX = {"plain": 4, "negation": 2, "contrast": 2, "concession": 1, "verdict": 1}
 
 
 def make_reviews(n, rng, *, mix=None, max_fillers=2):
-    r"""Write synthetic reviews.
+    r"""Generate synthetic reviews.
 
     Parameters
     ----------
     n : int
-        How many.
+        Number of reviews.
     rng : numpy.random.Generator
         The same state gives the same reviews.
     mix : dict of str to float, optional
-        How often each kind of review is drawn, in any unit; the kinds are "plain", "negation", "contrast",
-        "concession" and "verdict". Default: 4, 2, 2, 1, 1.
+        Relative frequency of each kind of review: "plain", "negation", "contrast", "concession" and "verdict". Default:
+        4, 2, 2, 1, 1.
     max_fillers : int
-        Each review has from one to so many sentences without an opinion; the first of them comes after the review's
-        first opinion, the others anywhere.
+        Largest number of sentences without an opinion per review, at least 1. The first follows the review's first
+        opinion, the others are anywhere.
 
     Returns
     -------
     texts : list of str
     labels : ndarray of shape (n,), int64
-        0 negative, 1 positive; as many of each as `n` allows. They are exact: each text is written for its label.
+        0 negative, 1 positive; equally frequent up to one. They are exact, since each text is written for its label.
 
     Raises
     ------
     ValueError
-        If `mix` is empty or holds an unknown kind, or if `max_fillers` is less than 1.
+        If `mix` is empty or holds an unknown kind, or `max_fillers` is less than 1.
 
     Notes
     -----
-    The grammar is our own. Reviews have about 10 to 40 words, out of a vocabulary of about 300. Trained on 4,000 of
-    them, a logistic regression on the counts of words gets about 56 % of others right, on the counts of pairs of
-    neighbours about 79 %; whoever follows the four rules above gets all of them right.
+    The grammar is our own. Reviews have about 10 to 40 words, from a vocabulary of about 300. Trained on 4,000 of them,
+    a logistic regression classifies about 56 % of others correctly from word counts, about 79 % from counts of word
+    pairs; the four rules above classify all of them correctly.
 
     Examples
     --------
@@ -163,9 +163,9 @@ def make_reviews(n, rng, *, mix=None, max_fillers=2):
     """
     mix = MIX if mix is None else mix
     if not mix or not set(mix) <= set(_WRITERS):
-        raise ValueError(f"mix must hold some of the kinds {', '.join(_WRITERS)}, got {', '.join(mix) or 'none'}")
+        raise ValueError(f"mix holds {', '.join(mix) or 'nothing'}; expected some of {', '.join(_WRITERS)}")
     if max_fillers < 1:
-        raise ValueError(f"max_fillers must be at least 1, got {max_fillers}")
+        raise ValueError(f"max_fillers is {max_fillers}; expected at least 1")
     labels = rng.permutation(np.arange(n) % 2)
     kinds = list(mix)
     weights = np.array(list(mix.values()), dtype=float)
@@ -173,7 +173,7 @@ def make_reviews(n, rng, *, mix=None, max_fillers=2):
     texts = []
     for label, k in zip(labels, drawn, strict=True):
         sentences = _WRITERS[kinds[k]](int(label), rng)
-        sentences.insert(1, _filler(rng))  # so that a verdict never stands next to what it is about
+        sentences.insert(1, _filler(rng))  # between a claim and its verdict, for example
         for _ in range(rng.integers(max_fillers)):
             sentences.insert(rng.integers(len(sentences) + 1), _filler(rng))
         texts.append(" ".join(sentence[0].upper() + sentence[1:] + "." for sentence in sentences))
@@ -185,7 +185,7 @@ def _pick(options, rng):
 
 
 def _opinion(templates, polarity, rng, thing=None):
-    """Write an opinion with an adjective of a polarity, such as "the soup was awful"."""
+    """Return an opinion with an adjective of a polarity, such as "the soup was awful"."""
     thing = thing or _pick(THINGS, rng)
     return _pick(templates, rng).format(thing=thing, adjective=_pick(ADJECTIVES[polarity], rng))
 
@@ -199,7 +199,7 @@ def _negation(label, rng):
 
 
 def _two_clauses(templates, label, rng):
-    """Write a sentence in which one clause is overruled by one of the opposite polarity."""
+    """Return a sentence in which a clause is overruled by one of the opposite polarity."""
     first, second = rng.choice(THINGS, size=2, replace=False)
     loser = _opinion(AFFIRMATIONS, 1 - label, rng, first)
     winner = _opinion(AFFIRMATIONS, label, rng, second)
@@ -215,7 +215,7 @@ def _concession(label, rng):
 
 
 def _verdict(label, rng):
-    """Write two sentences: somebody's opinion, and whether it was right."""
+    """Return two sentences: somebody's opinion, and whether it was right."""
     witness, pronoun = _pick(WITNESSES, rng)
     is_right = rng.random() < 0.5
     claim = witness + " " + _opinion(CLAIMS, label if is_right else 1 - label, rng)
