@@ -1,4 +1,4 @@
-"""The page "Does the claim hold?" and the table in the README say what the results say that lie beside them."""
+"""The page "Does the claim hold?" and the README agree with the results in docs/results."""
 
 import shutil
 from pathlib import Path
@@ -16,19 +16,19 @@ SPARSE = ("static", "set", "set-magnitude", "set-gradient", "set-cosine", "dense
 
 
 @pytest.mark.parametrize("page", ["docs/claim.md", "README.md"])
-def test_the_page_is_what_the_results_make_of_it(page, tmp_path):
+def test_the_page_agrees_with_the_results(page, tmp_path):
     copy = shutil.copy(ROOT / page, tmp_path)
     fill_page(copy, Store(RESULTS))
     command = "numpy-setlstm compare --report-only --output docs/results --page docs/claim.md --page README.md"
     assert Path(copy).read_text(encoding="utf8") == (ROOT / page).read_text(encoding="utf8"), f"run {command}"
 
 
-def test_every_run_of_the_grid_has_its_result():
+def test_every_run_of_the_grid_has_a_result():
     expected = {run.name for run in read_grid(RESULTS / "grid.json").runs()}
     assert {path.stem for path in (RESULTS / "runs").glob("*.json")} == expected
 
 
-def test_every_sparse_network_has_less_than_four_per_cent_of_the_parameters():
+def test_every_sparse_network_has_less_than_four_percent_of_the_parameters():
     rows = [row for row in make_rows(Store(RESULTS).documents()) if row.connectivity in SPARSE]
     assert rows
     for row in rows:

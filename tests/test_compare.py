@@ -1,4 +1,4 @@
-"""Grids that are run: by any executor, interrupted, damaged, failing, twice at once; always with the same results."""
+"""Running grids: by any executor, interrupted, damaged, failing, twice at once; always with the same results."""
 
 import json
 import multiprocessing
@@ -10,15 +10,18 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from numpy_setlstm import cli
 from numpy_setlstm.datasets import split_by_text
-from numpy_setlstm.lab.experiment import Grid, GridError, RunSpec, compare, demo_reviews, run_grid, yardstick
-from numpy_setlstm.lab.experiment.executors import Crew
-from numpy_setlstm.lab.experiment.runs import Task, execute
+from numpy_setlstm.lab.experiment import Grid, GridError, baseline, compare, demo_reviews
+from numpy_setlstm.lab.experiment.compare import run_grid
+from numpy_setlstm.lab.experiment.executors import local_processes, run_tasks
+from numpy_setlstm.lab.experiment.grid import RunSpec
+from numpy_setlstm.lab.experiment.runs import Task, describe_error, execute
 from numpy_setlstm.lab.experiment.store import Store
 
 TINY = {
@@ -31,22 +34,25 @@ TINY = {
     "max_length": 20,
 }
 GRID = Grid(("demo",), ("dense", "set", "tfidf"), (0, 1), TINY)
-LONG = TINY | {"train_texts": 800, "n_epochs": 6, "batch_size": 8}  # some seconds, to be stopped in
+LONG = TINY | {"train_texts": 800, "n_epochs": 6, "batch_size": 8}  # some seconds, long enough to interrupt
 LONG_GRID = Grid(("demo",), ("set",), (0, 1), LONG)
 
 
+ROOT_ON_PATH = {"PYTHONPATH": str(Path(__file__).parent.parent)}
+
+
 def silent(line):
-    """Instead of print."""
+    """A replacement for print."""
 
 
 def run(grid, output, **options):
-    """Run a grid in this process, unless told otherwise."""
+    """Run a grid, by default in this process."""
     with ThreadPoolExecutor(1) as executor:
         return run_grid(grid, output, **{"executor": executor, "report": silent} | options)
 
 
 def results(output):
-    """All results in a folder by file name, without the times."""
+    """All results in a folder by file name, without times."""
     documents = {}
     for path in sorted((output / "runs").iterdir()):
         document = json.loads(path.read_text())
@@ -72,14 +78,14 @@ def expected_long(tmp_path_factory):
 
 
 def wait_for(condition, seconds=60):
-    """Wait until something holds, which it must."""
+    """Wait until a condition holds; fail if it does not."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "nothing happened"
         time.sleep(0.02)
 
 
-def test_each_run_has_its_file_with_all_that_the_tables_need(expected, tmp_path):
+def test_each_run_has_a_file_with_everything_the_tables_need(expected, tmp_path):
     assert [name.rsplit("_", 1)[0] for name in expected] == [
         "demo_dense_seed0",
         "demo_dense_seed1",
@@ -103,30 +109,49 @@ def test_processes_give_the_same_bits(expected, tmp_path):
     assert multiprocessing.active_children() == []
 
 
-def test_a_grid_goes_on_with_what_is_missing(expected, tmp_path):
+def test_a_script_needs_no_main_guard(expected, tmp_path):
+    script = tmp_path / "script.py"
+    grid = f"Grid(('demo',), ('set',), (0,), {TINY})"
+    script.write_text(
+        "from numpy_setlstm.lab.experiment import Grid, compare\n"
+        f"print(compare({grid}, {str(tmp_path / 'out')!r}, workers=2, report=lambda line: None))\n"
+    )
+    found = subprocess.run([sys.executable, script], capture_output=True, text=True, env=os.environ | ROOT_ON_PATH)
+    assert (found.stdout, found.stderr) == ("False\n", "")
+    (name,) = results(tmp_path / "out")
+    assert results(tmp_path / "out")[name] == expected[name]
+
+
+def test_workers_have_one_thread_each_if_there_are_several():
+    for workers, value in ((1, os.environ.get("OMP_NUM_THREADS")), (2, "1")):
+        with local_processes(workers) as make_executor:
+            assert make_executor().submit(os.getenv, "OMP_NUM_THREADS").result() == value
+
+
+def test_a_grid_runs_only_what_is_missing(expected, tmp_path):
     run(Grid(("demo",), ("dense",), (1,), TINY), tmp_path)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
     lines = []
     run(GRID, tmp_path, report=lines.append)
-    assert lines == ["5 runs: 1 are there, 4 to do"]
+    assert lines == ["5 runs: 1 have results, 4 to do"]
     assert results(tmp_path) == expected
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     run(GRID, tmp_path, report=lines.append)
-    assert lines[1:] == ["5 runs: 5 are there, 0 to do"]
+    assert lines[1:] == ["5 runs: 5 have results, 0 to do"]
 
 
 @pytest.mark.parametrize("text", ["", '{"spec": {', "[]", '{"format_version": 1, "spec": {}}', "\0"])
-def test_a_damaged_file_is_told_and_its_run_done_again(expected, tmp_path, text):
+def test_a_damaged_file_is_reported_and_its_run_repeated(expected, tmp_path, text):
     run(GRID, tmp_path)
     path = sorted((tmp_path / "runs").iterdir())[2]
     path.write_text(text)
     lines = []
     run(GRID, tmp_path, report=lines.append)
-    assert lines[0] == f"{path.name} is damaged; if it is of this grid, it is run anew"
+    assert lines[0] == f"{path.name} is damaged; if it belongs to this grid, its run is repeated"
     assert results(tmp_path) == expected
 
 
-def test_a_file_with_the_result_of_another_run_is_not_taken(expected, tmp_path):
+def test_a_file_with_the_result_of_another_run_is_rejected(expected, tmp_path):
     run(GRID, tmp_path)
     first, second = sorted((tmp_path / "runs").iterdir())[:2]
     second.write_bytes(first.read_bytes())
@@ -137,7 +162,7 @@ def test_a_file_with_the_result_of_another_run_is_not_taken(expected, tmp_path):
         run(GRID, tmp_path)
 
 
-def test_a_run_that_fails_is_recorded_and_the_others_go_on(expected, tmp_path):
+def test_a_run_that_fails_is_recorded_and_the_others_continue(expected, tmp_path):
     grid = Grid(("demo",), ("dense", "set"), (0,), TINY, {"dense": {"learning_rate": 1e38}})
     lines = []
     assert run(grid, tmp_path, report=lines.append) is False
@@ -146,12 +171,12 @@ def test_a_run_that_fails_is_recorded_and_the_others_go_on(expected, tmp_path):
     assert evolved == expected[Store(tmp_path).path(grid.runs()[1]).name]
     assert "demo_dense_seed0_" in lines[-1] and "training has diverged" in lines[-1]
     run(grid, tmp_path, report=lines.append)
-    assert lines[-1] == "1 failed before and stay as they are; --retry-failed runs them again"
+    assert lines[-1] == "1 failed before and are skipped; --retry-failed repeats them"
     run(grid, tmp_path, retry_failed=True, report=lines.append)
-    assert "2 runs: 1 are there, 1 to do" in lines and "failed: FloatingPointError" in lines[-1]
+    assert "2 runs: 1 have results, 1 to do" in lines and "failed: FloatingPointError" in lines[-1]
 
 
-def test_models_are_kept_if_asked_for(tmp_path):
+def test_models_are_kept_on_request(tmp_path):
     run(Grid(("demo",), ("set", "tfidf"), (0,), TINY), tmp_path, save_models=True)
     (path,) = (tmp_path / "models").iterdir()
     clf = cli.SetLSTMClassifier.load(path)
@@ -159,7 +184,7 @@ def test_models_are_kept_if_asked_for(tmp_path):
     assert path.stem + ".json" in results(tmp_path) and clf.n_parameters_ == document["result"]["parameters"]
 
 
-def test_two_at_once_on_the_same_folder_do_each_other_no_harm(expected, tmp_path):
+def test_two_grids_can_share_a_folder(expected, tmp_path):
     threads = [threading.Thread(target=run, args=(GRID, tmp_path)) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -169,21 +194,21 @@ def test_two_at_once_on_the_same_folder_do_each_other_no_harm(expected, tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "checkpoints"}
 
 
-def test_a_process_that_is_killed_is_replaced_and_the_run_goes_on(expected_long, tmp_path):
+def test_a_process_that_is_killed_is_replaced_and_its_run_continues(expected_long, tmp_path):
     outcome = []
     options = {"executor": None, "workers": 2}
     thread = threading.Thread(target=lambda: outcome.append(run(LONG_GRID, tmp_path, **options)))
     thread.start()
     wait_for(lambda: any((tmp_path / "checkpoints").glob("*.npz")))
     for process in multiprocessing.active_children():
-        process.kill()
+        os.kill(process.pid, signal.SIGKILL)
     thread.join()
     assert outcome == [False] and results(tmp_path) == expected_long
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one process")
 @pytest.mark.parametrize("whole_group", [False, True], ids=["to the program", "from the terminal"])
-def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on_to_the_same_bits(expected_long, tmp_path, whole_group):
+def test_ctrl_c_keeps_the_results_and_the_same_command_continues_to_the_same_bits(expected_long, tmp_path, whole_group):
     settings = [f"--set={name}={value}" for name, value in LONG.items()]
     arguments = [
         "compare",
@@ -210,7 +235,7 @@ def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on_to_the_same_bit
     assert process.returncode == 130
     assert err.splitlines() == [
         "",
-        "stopping: what is under way saves its checkpoint",
+        "stopping: unfinished runs save their checkpoints",
         "interrupted; the same command goes on where it stopped",
     ]
     assert any((tmp_path / "checkpoints").glob("*.npz")) and results(tmp_path) != expected_long
@@ -218,7 +243,7 @@ def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on_to_the_same_bit
     assert results(tmp_path) == expected_long and list((tmp_path / "checkpoints").iterdir()) == []
 
 
-def test_a_damaged_checkpoint_is_not_gone_on_from(expected, tmp_path):
+def test_a_damaged_checkpoint_is_ignored(expected, tmp_path):
     store = Store(tmp_path)
     store.prepare()
     for spec in GRID.runs():
@@ -228,7 +253,7 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(expected, tmp_path):
 
 
 class BreakingExecutor:
-    """Its process dies whenever it meets one of some seeds."""
+    """An executor whose process dies at some seeds."""
 
     def __init__(self, deadly):
         self.deadly, self.broken = deadly, False
@@ -243,14 +268,7 @@ class BreakingExecutor:
         return future
 
 
-def all_outcomes(crew):
-    outcomes = []
-    while crew:
-        outcomes += crew.take()
-    return {task.spec.seed: document for task, document, _ in outcomes}
-
-
-def test_a_run_that_kills_its_process_three_times_is_given_up_and_no_other():
+def test_a_run_that_kills_its_process_twice_has_failed_and_no_other():
     made = []
 
     def make_executor():
@@ -258,19 +276,18 @@ def test_a_run_that_kills_its_process_three_times_is_given_up_and_no_other():
         return made[-1]
 
     tasks = [Task(RunSpec("demo", "set", seed)) for seed in range(4)]
-    outcomes = all_outcomes(
-        Crew(tasks, make_executor, most_at_once=2, function=lambda task: ({"status": "done"}, None))
-    )
-    assert {seed: document["status"] for seed, document in outcomes.items()} == {
+    outcomes = run_tasks(tasks, make_executor, at_once=2, compute=lambda task: ({"status": "done"}, None))
+    documents = {outcome[0].spec.seed: outcome[1] for outcome in outcomes if outcome is not None}
+    assert {seed: document["status"] for seed, document in sorted(documents.items())} == {
         0: "done",
         1: "failed",
         2: "done",
         3: "done",
     }
-    assert outcomes[1]["error"].startswith("its process died 3 times") and len(made) == 4
+    assert documents[1]["error"].startswith("its process died twice") and len(made) == 3
 
 
-def test_an_executor_that_was_handed_in_and_broke_is_told(tmp_path):
+def test_a_broken_executor_of_the_caller_is_an_error(tmp_path):
     with pytest.raises(RuntimeError, match="the executor broke; the results so far are kept"):
         run(GRID, tmp_path, executor=BreakingExecutor({1}))
     assert {document["spec"]["seed"] for document in results(tmp_path).values()} == {0}
@@ -314,6 +331,12 @@ def test_without_dask_the_error_says_what_to_install(tmp_path, monkeypatch):
         compare(GRID, tmp_path, scheduler="tcp://127.0.0.1:1", report=silent)
 
 
+def test_without_joblib_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "joblib.externals.loky", None)
+    with pytest.raises(ImportError, match=r"needs joblib: pip install 'numpy-setlstm\[compare\]'"):
+        compare(Grid(("demo",), ("set",), (0,), TINY), tmp_path, report=silent)
+
+
 def test_without_scikit_learn_the_error_comes_before_the_first_run(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.pipeline", None)
     with pytest.raises(ImportError, match=r"pip install 'numpy-setlstm\[compare\]', or leave tfidf out"):
@@ -323,7 +346,7 @@ def test_without_scikit_learn_the_error_comes_before_the_first_run(tmp_path, mon
 
 def test_the_tfidf_model_is_chosen_on_the_texts_that_the_networks_hold_out():
     reviews = demo_reviews(0, train_texts=200, test_texts=50)
-    model = yardstick.fit_tfidf(reviews)
+    model = baseline.fit_tfidf(reviews)
     labels = np.array(reviews.label_names)[reviews.train_labels]
     clf = cli.SetLSTMClassifier(validation_fraction=0.1)
     kept, held_out = clf._split(reviews.train_texts, labels)
@@ -331,17 +354,19 @@ def test_the_tfidf_model_is_chosen_on_the_texts_that_the_networks_hold_out():
         held_out, split_by_text(reviews.train_texts, labels, 0.1, np.random.default_rng(0))[1]
     )
     accuracies = {}
-    for C in yardstick.PENALTIES:
-        pipeline = yardstick.make_pipeline(C).fit([reviews.train_texts[k] for k in kept], labels[kept])
+    for C in baseline.PENALTIES:
+        pipeline = baseline.make_pipeline(C).fit([reviews.train_texts[k] for k in kept], labels[kept])
         accuracies[C] = pipeline.score([reviews.train_texts[k] for k in held_out], labels[held_out])
     assert model.validation_accuracy == accuracies[model.penalty] == max(accuracies.values())
-    refit = yardstick.make_pipeline(model.penalty).fit(reviews.train_texts, labels)
+    refit = baseline.make_pipeline(model.penalty).fit(reviews.train_texts, labels)
     np.testing.assert_array_equal(model.predict(reviews), refit.predict(reviews.test_texts))
     regression = model.pipeline[-1]
     assert model.n_parameters == (regression.coef_ != 0).sum() + 1
 
 
 def test_an_error_in_a_run_names_no_folder_of_the_machine(tmp_path):
+    error = FileNotFoundError("there is no folder /home/ada/data/imdb: make it")
+    assert describe_error(error) == "FileNotFoundError: there is no folder imdb: make it"
     document, _ = execute(Task(RunSpec("sanders", "set", 0), data_home=str(tmp_path / "nowhere")))
     assert document["status"] == "failed" and str(tmp_path) not in document["error"]
     assert document["error"].startswith("DatasetError: no full-corpus.csv in sanders: pass download=True")
@@ -358,7 +383,7 @@ def test_an_error_in_a_run_names_no_folder_of_the_machine(tmp_path):
         (["--grid", "none.json"], "there is no grid file none.json"),
         (["--datasets", "demo"], "has no connectivities"),
         (["--datasets", "demo", "--connectivities", "sparse"], "connectivities has 'sparse'"),
-        (["--datasets", "demo", "--connectivities", "set", "--seeds", "a"], "--seeds is 'a'; expected how many"),
+        (["--datasets", "demo", "--connectivities", "set", "--seeds", "a"], "--seeds is 'a'; expected their number"),
         (["--datasets", "demo", "--connectivities", "set", "--set", "zeta=2"], "zeta is 2"),
         (["--datasets", "demo", "--connectivities", "set", "--set", "zeta"], "--set is 'zeta'; expected name=value"),
         (["--datasets", "demo", "--connectivities", "set", "--workers", "0"], "workers is 0"),
@@ -366,19 +391,19 @@ def test_an_error_in_a_run_names_no_folder_of_the_machine(tmp_path):
         (["--report-only"], "there are no results in"),
     ],
 )
-def test_an_error_is_one_line_before_anything_is_run(capsys, tmp_path, arguments, message):
+def test_an_error_is_one_line_before_anything_runs(capsys, tmp_path, arguments, message):
     assert cli.main(["compare", "--output", str(tmp_path / "out"), *arguments]) == 2
     err = capsys.readouterr().err
     assert err.startswith("numpy-setlstm: error: ") and err.count("\n") == 1 and message in err
     assert not list((tmp_path / "out").rglob("*.json"))
 
 
-def test_the_command_runs_a_grid_and_makes_its_tables_again(capsys, tmp_path):
+def test_the_command_runs_a_grid_and_can_rebuild_its_tables(capsys, tmp_path):
     settings = [f"--set={name}={value}" for name, value in TINY.items()]
     arguments = ["--datasets", "demo", "--connectivities", "static,set", *settings, "--set", "zeta=0.1,0.2"]
     assert cli.main(["compare", "--output", str(tmp_path), "--workers", "1", *arguments]) == 0
     out, err = capsys.readouterr()
-    assert err == "" and "set zeta=0.2" in out and "3 runs: 0 are there, 3 to do" in out
+    assert err == "" and "set zeta=0.2" in out and "3 runs: 0 have results, 3 to do" in out
     texts = {name: (tmp_path / name).read_text() for name in ("table.md", "table.csv", "runs.csv")}
     for name in texts:
         (tmp_path / name).unlink()

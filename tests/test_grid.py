@@ -1,11 +1,12 @@
-"""What a grid may hold, and what it says when it may not."""
+"""Grids: which runs they list, and their errors."""
 
 import json
 
 import pytest
 
-from numpy_setlstm.lab.experiment import Grid, GridError, RunSpec, grid_files, grid_from, parse_setting, read_grid
-from numpy_setlstm.lab.experiment.grid import digest_of
+from numpy_setlstm.lab.experiment import Grid, GridError, grid_files, read_grid
+from numpy_setlstm.lab.experiment.grid import RunSpec, digest_of
+from numpy_setlstm.lab.experiment.grid_files import grid_from, parse_seeds, parse_setting
 
 MINIMAL = {"datasets": ["sanders"], "connectivities": ["dense", "set"], "seeds": 2}
 
@@ -34,7 +35,7 @@ def summary(grid):
     return [(run.dataset, run.connectivity, run.seed) for run in grid.runs()]
 
 
-def test_seeds_come_first_so_that_all_rows_fill_together():
+def test_runs_are_listed_seed_by_seed():
     assert summary(grid_from(MINIMAL)) == [
         ("sanders", "dense", 0),
         ("sanders", "set", 0),
@@ -44,7 +45,7 @@ def test_seeds_come_first_so_that_all_rows_fill_together():
 
 
 @pytest.mark.skipif(grid_files.tomllib is None, reason="Python reads TOML from 3.11 on")
-def test_toml_and_json_say_the_same(tmp_path):
+def test_toml_and_json_are_equivalent(tmp_path):
     (tmp_path / "grid.toml").write_text(TOML)
     grid = read_grid(tmp_path / "grid.toml")
     (tmp_path / "grid.json").write_text(json.dumps(grid.to_json()))
@@ -53,7 +54,7 @@ def test_toml_and_json_say_the_same(tmp_path):
 
 
 @pytest.mark.skipif(grid_files.tomllib is None, reason="Python reads TOML from 3.11 on")
-def test_the_more_special_setting_wins(tmp_path):
+def test_the_more_specific_setting_wins(tmp_path):
     (tmp_path / "grid.toml").write_text(TOML)
     runs = {
         (run.dataset, run.connectivity, run.settings.get("zeta")): run
@@ -66,7 +67,7 @@ def test_the_more_special_setting_wins(tmp_path):
     assert "learning_rate" not in runs["demo", "tfidf", None].settings
 
 
-def test_a_data_set_has_settings_of_its_own_for_sparse_networks():
+def test_a_data_set_has_its_own_settings_for_sparse_networks():
     grid = Grid(("sanders",), ("dense", "static", "dense-pruned"), (0,))
     runs = {run.connectivity: run.settings for run in grid.runs()}
     assert runs["dense"] == runs["dense-pruned"] == {"batch_size": 16, "n_epochs": 20}
@@ -76,17 +77,17 @@ def test_a_data_set_has_settings_of_its_own_for_sparse_networks():
 def test_without_tomllib_the_error_names_json(tmp_path, monkeypatch):
     monkeypatch.setattr(grid_files, "tomllib", None)
     (tmp_path / "grid.toml").write_text(TOML)
-    with pytest.raises(GridError, match="from 3.11 on: write the same keys as JSON"):
+    with pytest.raises(GridError, match="needs Python 3.11: write the same keys as JSON"):
         read_grid(tmp_path / "grid.toml")
 
 
-def test_settings_that_change_nothing_need_no_further_runs():
+def test_settings_without_effect_add_no_runs():
     runs = Grid(("sanders",), ("dense", "static", "set", "dense-small", "tfidf"), (0, 1), {"zeta": [0.1, 0.2]}).runs()
     numbers = {name: sum(run.connectivity == name for run in runs) for name in ("dense", "static", "set", "tfidf")}
     assert numbers == {"dense": 2, "static": 2, "set": 4, "tfidf": 1}
 
 
-def test_a_name_tells_runs_apart_and_stays_the_same():
+def test_a_name_identifies_a_run():
     a, b = RunSpec("imdb", "set", 0, {"zeta": 0.1}), RunSpec("imdb", "set", 0, {"zeta": 0.2})
     assert a.name != b.name and a.name.startswith("imdb_set_seed0_")
     assert digest_of({"zeta": 0.1, "n_epochs": 3}) == digest_of({"n_epochs": 3.0, "zeta": 0.1}) == "f4dc8df5"
@@ -103,7 +104,7 @@ def test_a_name_tells_runs_apart_and_stays_the_same():
         ({"datasets": "sanders"}, "datasets is 'sanders'; expected a list"),
         ({"datasets": ["imdb", "imdb"]}, "datasets has 'imdb' twice"),
         ({"connectivities": ["sparse"]}, "connectivities has 'sparse'; expected some of dense, static, set"),
-        ({"seeds": 0}, "seeds is 0; expected how many"),
+        ({"seeds": 0}, "seeds is 0; expected their number"),
         ({"seeds": [0, 0]}, "seeds has 0 twice"),
         ({"seeds": [-1]}, "seeds has -1"),
         ({"seeds": [1.5]}, "seeds has 1.5"),
@@ -114,8 +115,8 @@ def test_a_name_tells_runs_apart_and_stays_the_same():
         ({"settings": {"zeta": 2}}, "sanders, set: zeta is 2; expected a number in [0, 1]"),
         ({"settings": {"zeta": {"a": 1}}}, "zeta is {'a': 1}; expected a number or text"),
         ({"settings": {"n_epochs": "many"}}, "n_epochs is 'many'; expected a whole number"),
-        ({"settings": {"random_state": 1}}, "has random_state, which compare decides itself"),
-        ({"settings": {"train_texts": 100}}, "sanders has train_texts, which only demo knows"),
+        ({"settings": {"random_state": 1}}, "has random_state, which compare sets itself"),
+        ({"settings": {"train_texts": 100}}, "sanders has train_texts, which only demo accepts"),
         ({"settings": [1]}, "settings is [1]; expected a table"),
         ({"only": {"netflix": {}}}, "only has 'netflix'; expected a data set"),
         ({"only": {"sanders/sparse": {}}}, "only has 'sanders/sparse'"),
@@ -130,7 +131,7 @@ def test_a_name_tells_runs_apart_and_stays_the_same():
         ({"connectivities": ["dense-pruned"], "settings": {"finetune_epochs": 0}}, "finetune_epochs is 0"),
     ],
 )
-def test_a_wrong_grid_says_what_is_wrong(change, message):
+def test_an_invalid_grid_is_rejected_with_its_error(change, message):
     with pytest.raises(GridError) as caught:
         grid_from(MINIMAL | change)
     assert message in str(caught.value)
@@ -140,13 +141,13 @@ def test_a_wrong_grid_says_what_is_wrong(change, message):
     "name, text, message",
     [
         ("grid.yaml", "", "ends in '.yaml'; expected a grid file in .toml or .json"),
-        ("grid.json", "{", "grid.json is no valid JSON"),
+        ("grid.json", "{", "grid.json is not valid JSON"),
         ("grid.json", "[]", "grid.json holds list; expected the keys datasets"),
         ("grid.json", '{"datasets": ["demo"]}', "grid.json has no connectivities"),
         ("grid.toml", "datasets = ", "grid.toml is"),
     ],
 )
-def test_a_wrong_file_says_what_is_wrong(tmp_path, name, text, message):
+def test_an_invalid_file_is_rejected_with_its_error(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(GridError) as caught:
         read_grid(tmp_path / name)
@@ -156,6 +157,13 @@ def test_a_wrong_file_says_what_is_wrong(tmp_path, name, text, message):
 
 
 @pytest.mark.parametrize("text", ["zeta", "=3", "zeta=", ""])
-def test_a_setting_without_name_or_value_is_refused(text):
+def test_a_setting_without_name_or_value_is_rejected(text):
     with pytest.raises(GridError, match="expected name=value"):
         parse_setting(text)
+
+
+def test_options_are_parsed():
+    assert parse_seeds("3") == 3 and parse_seeds("3,7") == [3, 7]
+    assert parse_setting("zeta=0.1,0.3") == ("zeta", [0.1, 0.3])
+    assert parse_setting("prune_rule=sign") == ("prune_rule", "sign")
+    assert parse_setting("er_epsilon=none") == ("er_epsilon", None)

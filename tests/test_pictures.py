@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from numpy_setlstm.lab.experiment import Grid, GridError, compare, run_grid
+from numpy_setlstm.lab.experiment import Grid, GridError, compare
+from numpy_setlstm.lab.experiment.compare import run_grid
 from numpy_setlstm.lab.experiment.distances import topological_distances
 from numpy_setlstm.lab.experiment.page import BLOCKS, fill_page
 from numpy_setlstm.lab.experiment.pictures import write_pictures
@@ -40,9 +41,7 @@ def test_distances_of_kept_models_are_computed_once(store, monkeypatch):
     distances = np.array(entry["distances"])
     assert distances.shape == (2, 2) and np.array_equal(distances, distances.T) and 0 < distances[0, 1] <= 1
     assert entry["baselines"]["shuffled copy"] < 0.2 < entry["baselines"]["independent random"]
-    monkeypatch.setattr(
-        "numpy_setlstm.lab.experiment.distances._compute", None
-    )  # would be called for what is not there
+    monkeypatch.setattr("numpy_setlstm.lab.experiment.distances._compute", None)  # called only for new distances
     assert topological_distances(store, rows) == [entry]
     assert json.loads((store.output / "distances.json").read_text())["distances"] == [entry]
 
@@ -53,7 +52,7 @@ def test_distances_stay_when_the_models_are_gone(store, tmp_path):
     assert topological_distances(Store(tmp_path), make_rows(store.documents())) == [entry]
 
 
-def test_without_scipy_the_other_pictures_are_drawn_and_it_is_said(store, monkeypatch, tmp_path):
+def test_without_scipy_the_other_pictures_are_drawn_and_a_line_says_why(store, monkeypatch, tmp_path):
     (store.output / "distances.json").unlink(missing_ok=True)
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     lines = []
@@ -95,7 +94,7 @@ def test_results_are_written_into_a_page_between_the_marks(store, tmp_path):
     assert "| demo | 5 |" in blocks["cost"] and "| all | 5 |" in blocks["cost"]
 
 
-def test_a_page_that_is_true_stays_as_it_is(store, tmp_path):
+def test_filling_a_page_again_changes_nothing(store, tmp_path):
     page = page_with(tmp_path / "page.md", "table demo", "verdict")
     before = fill_page(page, store).read_bytes()
     assert fill_page(page, store).read_bytes() == before
@@ -107,7 +106,7 @@ def test_a_page_is_filled_after_the_tables(store, tmp_path):
     assert lines[-1] == f"wrote {page}" and "core hours" in page.read_text()
 
 
-def test_an_unknown_block_leaves_the_page_alone(store, tmp_path):
+def test_an_unknown_block_leaves_the_page_unchanged(store, tmp_path):
     page = page_with(tmp_path / "page.md", "verdict", "table mnist")
     before = page.read_text()
     with pytest.raises(GridError, match="'table mnist' is unknown; expected one of verdict, .*table demo"):
@@ -115,7 +114,7 @@ def test_an_unknown_block_leaves_the_page_alone(store, tmp_path):
     assert page.read_text() == before
 
 
-def test_a_page_without_marks_is_refused(store, tmp_path):
+def test_a_page_without_marks_is_rejected(store, tmp_path):
     (tmp_path / "page.md").write_text("nothing here\n")
     with pytest.raises(GridError, match="no place for results"):
         fill_page(tmp_path / "page.md", store)

@@ -1,4 +1,4 @@
-"""Metrics beside scikit-learn's, and the bootstrap beside cases that can be computed by hand and by brute force."""
+"""Metrics compared with scikit-learn's, and the bootstrap with results by hand and by brute force."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
-def test_metrics_are_those_of_scikit_learn(share):
+def test_metrics_agree_with_scikit_learn(share):
     labels, predicted = RNG.random(300) < share, RNG.random(300) < 0.6
     counts = confusion_counts(predicted, labels)
     assert METRICS["accuracy"](counts) == pytest.approx(accuracy_score(labels, predicted))
@@ -20,7 +20,7 @@ def test_metrics_are_those_of_scikit_learn(share):
 
 def test_metrics_where_a_label_is_missing():
     assert METRICS["balanced accuracy"](confusion_counts([1, 0], [1, 1])) == 0.5
-    assert METRICS["macro F1"](confusion_counts([1, 1], [1, 1])) == 0.5  # F1 of a label that nobody has counts 0
+    assert METRICS["macro F1"](confusion_counts([1, 1], [1, 1])) == 0.5  # F1 of the absent label is 0
 
 
 def test_mean_and_spread_by_hand():
@@ -28,7 +28,7 @@ def test_mean_and_spread_by_hand():
     assert mean_and_spread([0.8]) == (0.8, None)
 
 
-def test_a_network_differs_from_itself_by_nothing():
+def test_a_network_does_not_differ_from_itself():
     predicted, labels = RNG.random((3, 50)) < 0.5, RNG.random(50) < 0.5
     for metric in METRICS.values():
         difference = paired_difference(predicted, predicted, labels, metric)
@@ -36,7 +36,7 @@ def test_a_network_differs_from_itself_by_nothing():
 
 
 def test_one_seed_gives_the_interval_of_the_binomial_distribution():
-    """All texts have label 1, the reference is always wrong, ours right on half: the difference is a binomial share."""
+    """All labels are 1, the reference is always wrong, ours is correct on half: the difference is binomial."""
     n = 400
     labels, predicted = np.ones(n, bool), (np.arange(n) % 2 == 0)[None]
     difference = paired_difference(predicted, np.zeros((1, n), bool), labels, replicates=20_000)
@@ -47,7 +47,7 @@ def test_one_seed_gives_the_interval_of_the_binomial_distribution():
 
 
 def test_seeds_are_resampled_too():
-    """Two seeds that differ, on texts that cannot: the mean is 0, 1/2 or 1 with probabilities 1/4, 1/2, 1/4."""
+    """Two seeds that differ, on identical texts: the mean is 0, 1/2 or 1 with probabilities 1/4, 1/2, 1/4."""
     labels = np.ones(20, bool)
     predicted = np.array([np.zeros(20, bool), np.ones(20, bool)])
     difference = paired_difference(predicted, np.zeros((2, 20), bool), labels)
@@ -57,7 +57,7 @@ def test_seeds_are_resampled_too():
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_the_interval_is_that_of_drawing_texts_one_by_one(name):
+def test_the_interval_equals_that_of_drawing_texts_one_by_one(name):
     rng, metric = np.random.default_rng(1), METRICS[name]
     labels = rng.random(80) < 0.7
     predicted, reference = (np.where(rng.random((3, 80)) < right, labels, ~labels) for right in (0.85, 0.7))
@@ -80,7 +80,7 @@ def test_the_interval_is_that_of_drawing_texts_one_by_one(name):
 
 
 def test_pairing_makes_the_interval_narrower_than_independent_texts_would():
-    """What makes a text hard cancels: two networks that are wrong on nearly the same texts differ by little."""
+    """Two networks that are wrong on nearly the same texts differ by little."""
     labels = np.ones(500, bool)
     ours = np.arange(500)[None] >= 150
     theirs = np.arange(500)[None] >= 155
@@ -94,6 +94,6 @@ def test_the_same_seed_gives_the_same_interval():
     assert paired_difference(predicted, reference, labels) != paired_difference(predicted, reference, labels, seed=1)
 
 
-def test_shapes_that_do_not_fit_are_refused():
+def test_inconsistent_shapes_are_rejected():
     with pytest.raises(ValueError, match=r"predicted has shape \(2, 3\), reference \(1, 3\)"):
         paired_difference(np.zeros((2, 3)), np.zeros((1, 3)), np.zeros(3))

@@ -1,9 +1,9 @@
-"""The tables, to the letter, on results that are made up."""
+"""The exact text of the tables, for made-up results."""
 
 import numpy as np
 import pytest
 
-from numpy_setlstm.lab.experiment.runs import pack_bits
+from numpy_setlstm.lab.experiment.runs import pack_bits, unpack_bits
 from numpy_setlstm.lab.experiment.store import Store, format_document
 from numpy_setlstm.lab.experiment.tables import (
     NOTE,
@@ -19,7 +19,7 @@ LABELS = np.arange(40) % 4 > 0  # 30 of 40 positive
 
 
 def document(connectivity, seed, n_wrong, *, parameters=1000, dataset="sanders", **settings):
-    """A result with the first `n_wrong` texts wrong."""
+    """A result in which the first `n_wrong` predictions are wrong."""
     predicted = np.where(np.arange(40) < n_wrong, ~LABELS, LABELS)
     is_tfidf = connectivity == "tfidf"
     result = {
@@ -65,7 +65,7 @@ sanders   dense-small           41    4.1 %             1        80.0        80.
 sanders   tfidf              5,000        –             –        75.0        73.3        70.2  +0.0 [-10.0, +10.0]       10       –"""  # noqa: E501
 
 
-def test_the_table_of_the_terminal():
+def test_the_table_for_the_terminal():
     assert format_terminal(make_rows(DOCUMENTS)) == TERMINAL
 
 
@@ -100,7 +100,7 @@ def test_the_tables_as_csv():
     assert len(runs) == 1 + len(DOCUMENTS)
 
 
-def test_settings_are_named_where_they_tell_rows_apart_and_dense_is_found_all_the_same():
+def test_settings_are_named_where_they_distinguish_rows_and_the_dense_row_is_still_found():
     documents = [
         document("set", 0, 4, zeta=0.1, n_epochs=3),
         document("set", 0, 6, zeta=0.3, n_epochs=3),
@@ -118,12 +118,12 @@ def test_settings_are_named_where_they_tell_rows_apart_and_dense_is_found_all_th
 def test_networks_are_compared_with_a_dense_one_that_reads_as_many_words():
     rows = make_rows([document("dense", 0, 8), *(document("set", 0, 4, max_length=length) for length in (100, 400))])
     references = {row.settings.get("max_length"): find_reference(row, rows) for row in rows}
-    assert references[100].connectivity == "dense"  # which reads 100 without saying so
+    assert references[100].connectivity == "dense"  # whose default is 100
     assert references[400] is None
 
 
-def test_no_difference_is_shown_where_it_is_in_doubt_what_to_compare_with():
-    in_doubt = [
+def test_no_difference_is_shown_if_the_reference_is_ambiguous():
+    ambiguous = [
         document("set", 0, 4),
         document("dense", 0, 8, learning_rate=0.1),
         document("dense", 0, 8, learning_rate=0.2),
@@ -131,12 +131,12 @@ def test_no_difference_is_shown_where_it_is_in_doubt_what_to_compare_with():
     other_seed = [document("set", 0, 4), document("dense", 1, 8)]
     other_texts = [document("set", 0, 4), document("dense", 0, 8) | {"data": "other"}]
     other_size = [document("set", 0, 4, dataset="demo", train_texts=50), document("dense", 0, 8, dataset="demo")]
-    for documents in (in_doubt, other_seed, other_texts, other_size):
+    for documents in (ambiguous, other_seed, other_texts, other_size):
         (row,) = (row for row in make_rows(documents) if row.connectivity == "set")
         assert row.differences == {} and row.share == 0.04 or row.share == 1.0
 
 
-def test_results_that_are_written_are_read_back(tmp_path):
+def test_results_are_written_and_read_back(tmp_path):
     store = Store(tmp_path)
     store.prepare()
     for one in DOCUMENTS:
@@ -146,3 +146,14 @@ def test_results_that_are_written_are_read_back(tmp_path):
     (store.runs / "damaged.json").write_text("{")
     assert format_terminal(make_rows(store.documents())) == TERMINAL
     assert store.damaged() == ["damaged.json"]
+
+
+def test_a_document_has_one_line_per_key():
+    text = format_document({"status": "done", "result": {"seconds": 2.5}})
+    assert text == '{\n"status": "done",\n"result": {\n "seconds": 2.5\n}\n}\n'
+
+
+def test_predictions_are_packed_eight_to_a_byte():
+    assert pack_bits([1, 0, 1]) == "oA==" and unpack_bits("oA==", 3).tolist() == [True, False, True]
+    with pytest.raises(ValueError, match="there are 8 bits; expected 9"):
+        unpack_bits("oA==", 9)

@@ -1,9 +1,9 @@
-"""The rivals of SET: what a network that evolves its connections has to be measured against.
+"""The rivals of SET: the networks that one with evolving connections is compared with.
 
-A dense network, a sparse one that never changes, and SET in its variants are parameters of
-:class:`~numpy_setlstm.estimator.SetLSTMClassifier`. Two rivals need more than that, and are left out most often: a
-dense network that is simply *smaller*, with as many parameters as the sparse one; and the dense network *pruned* after
-training to as many connections. :func:`fit_rival` trains any of them by its name.
+A dense network, a static sparse one, and the variants of SET are parameters of
+:class:`~numpy_setlstm.estimator.SetLSTMClassifier`. Two rivals need more than that: a *smaller* dense network, with as
+many parameters as the sparse one; and the dense network *pruned* after training to as many connections.
+:func:`fit_rival` trains each of them by name.
 """
 
 import warnings
@@ -13,30 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from numpy_setlstm.estimator import SPARSE_RECIPE, SetLSTMClassifier
+from numpy_setlstm.cells import smallest
+from numpy_setlstm.estimator import SetLSTMClassifier
+from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import check_parameters, check_X
-from numpy_setlstm.network import NetworkSizes, reserved_rows_of
+from numpy_setlstm.network import reserved_rows_of
+from numpy_setlstm.recipe import SPARSE_RECIPE
 from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.topology import smallest
+
+__all__ = ["RIVALS", "fit_rival"]
 
 
 @dataclass(frozen=True)
 class Rival:
-    """One way to train a network.
-
-    Attributes
-    ----------
-    name : str
-    description : str
-        In one line, for a table.
-    parameters : dict of str to value
-        Of SetLSTMClassifier: how it differs from the others. These cannot be chosen for it.
-
-    Examples
-    --------
-    >>> RIVALS["static"].parameters["connectivity"]
-    'static'
-    """
+    """A name, a description in one line, and the parameters of SetLSTMClassifier that make the rival what it is."""
 
     name: str
     description: str
@@ -45,7 +35,7 @@ class Rival:
 
 _SET = {"connectivity": "set", "prune_rule": "sign", "growth": "zero", "zeta_schedule": "constant"}
 
-#: The rivals by name; each is described in its :class:`Rival`.
+#: The rivals by name, each with a `description` in one line and the `parameters` of SetLSTMClassifier that it fixes.
 RIVALS = {
     rival.name: rival
     for rival in (
@@ -54,7 +44,7 @@ RIVALS = {
         Rival("set", "sparse, evolved: pruned sign by sign, random cells regrown at 0, constant zeta", _SET),
         Rival("set-magnitude", "as set, but pruned by magnitude", _SET | {"prune_rule": "magnitude"}),
         Rival("set-gradient", "as set, but grown where the gradient is largest (RigL)", _SET | {"growth": "gradient"}),
-        Rival("set-cosine", "as set, but zeta falls by a cosine", _SET | {"zeta_schedule": "cosine"}),
+        Rival("set-cosine", "as set, but zeta falls along a cosine", _SET | {"zeta_schedule": "cosine"}),
         Rival("dense-small", "fully connected, as many parameters as the sparse ones", {"connectivity": "dense"}),
         Rival(
             "dense-pruned",
@@ -66,50 +56,15 @@ RIVALS = {
 
 
 def small_dense_sizes(n_words, n_parameters, n_classes, *, embedding_share):
-    r"""Sizes of a dense network with at most a given number of parameters, and as near to it as can be.
+    """The embedding_dim and hidden_size of the largest dense network with at most `n_parameters` parameters.
 
-    Parameters
-    ----------
-    n_words : int
-        V, padding and unknown included.
-    n_parameters : int
-        Those of the sparse network, everything counted.
-    n_classes : int
-        C.
-    embedding_share : float in [0, 1]
-        Which part of them should be in the embedding: that of the sparse network, so that the small network is the
-        sparse one squeezed, not one that is built for another purpose.
-
-    Returns
-    -------
-    embedding_dim, hidden_size : int
-        D and H, at least 1.
-
-    Raises
-    ------
-    ValueError
-        If not even one number per word and one unit fit, or `embedding_share` is outside its range.
-
-    Notes
-    -----
-    A column of the embedding costs V parameters, so D comes first: the number of columns that is nearest to the share.
-    Then H is the largest for which everything fits,
-
-    .. math:: V D + 4 H (D + H + 1) + (H + 1) C \le n,
-
-    and as one unit of H costs little, n is nearly reached. (If D columns leave no room for a unit, D is made smaller.)
-
-    Source: our own count of the parameters.
-
-    Examples
-    --------
-    >>> small_dense_sizes(20_000, 220_186, 2, embedding_share=0.88)
-    (10, 65)
-    >>> NetworkSizes(20_000, 10, 65, 2).dense_parameters
-    219892
+    The embedding gets a share of them as near as possible to `embedding_share`, which should be the sparse network's:
+    the small network is then the sparse one scaled down.
     """
     if not 0 <= embedding_share <= 1:
         raise ValueError(f"embedding_share is {embedding_share}; expected a fraction from 0 to 1")
+    # A column of the embedding costs V parameters, so D is chosen first; then the largest H with
+    # V D + 4 H (D + H + 1) + (H + 1) C <= n_parameters, and a smaller D if there is no such H.
     embedding_dim = max(1, round(embedding_share * n_parameters / n_words))
     while embedding_dim:
         room = n_parameters - n_words * embedding_dim - n_classes  # for 4 H² + per_unit H
@@ -126,43 +81,15 @@ def small_dense_sizes(n_words, n_parameters, n_classes, *, embedding_share):
 
 
 def prune_to_counts(network, counts):
-    r"""Keep the largest weights of each matrix.
+    """A network with only the largest weights of E, W_x and W_h, as many as `counts` has by name; the original stays.
 
-    Parameters
-    ----------
-    network : Network
-        Is not changed.
-    counts : dict of str to int
-        How many weights to keep, of some of E, W_x and W_h. A matrix that is to keep all stays as it is.
-
-    Returns
-    -------
-    Network
-        With a SparseMatrix for each matrix of which fewer weights are left. The kept ones are bit for bit the same.
-
-    Raises
-    ------
-    ValueError
-        If a count is negative or larger than the number of weights, a name is unknown, or a weight is NaN or infinite.
-
-    Notes
-    -----
-    Those with the largest :math:`|w|` are kept, of equal ones the last, as in :func:`numpy_setlstm.topology.prune`. The
-    row of the padding in E does not compete. Source: S. Han et al. (2015), "Learning both Weights and Connections for
-    Efficient Neural Networks".
-
-    Examples
-    --------
-    >>> from numpy_setlstm.network import Network
-    >>> network = Network({"W_h": np.array([[0.1, -3.0], [2.0, 0.5]])})
-    >>> prune_to_counts(network, {"W_h": 2}).parameters["W_h"].toarray()
-    array([[ 0., -3.],
-           [ 2.,  0.]])
+    Of equal weights the last are kept, as in :func:`numpy_setlstm.topology.prune`; the padding row of E is left out.
+    Source: S. Han et al. (2015), "Learning both Weights and Connections for Efficient Neural Networks".
     """
     pruned = network.copy()
     for name, count in counts.items():
         if name not in pruned.parameters:
-            raise ValueError(f"counts name {name!r}; expected some of {', '.join(pruned.parameters)}")
+            raise ValueError(f"counts has {name!r}; expected some of {', '.join(pruned.parameters)}")
         pruned.parameters[name] = _keep_largest(name, pruned.parameters[name], count)
     return pruned
 
@@ -177,7 +104,7 @@ def _keep_largest(name, W, count):
     if count == W.size:
         return W
     if not 0 <= count <= len(values):
-        raise ValueError(f"{count} weights of {name} are to be kept; expected a number from 0 to {len(values)}")
+        raise ValueError(f"counts[{name!r}] is {count}; expected a number from 0 to {len(values)}")
     if not np.isfinite(values).all():
         raise ValueError(f"{name} has weights that are NaN or infinite: training has diverged, lower the learning rate")
     kept = np.delete(np.arange(len(values)), smallest(np.abs(values), len(values) - count))
@@ -194,50 +121,45 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
     texts, labels
         As in :meth:`SetLSTMClassifier.fit <numpy_setlstm.estimator.SetLSTMClassifier.fit>`.
     checkpoint_path : str or Path, optional
-        Save the model there after every epoch and when interrupted.
+        Where to save the model after every epoch and on interruption.
     resume : bool, default False
-        Go on with the model that is saved at `checkpoint_path`; begin if there is none. The result is bit for bit that
-        of training in one go. The seed was used up when training began.
+        Continue from `checkpoint_path` if a model is saved there; the result is bit for bit that of uninterrupted
+        training.
     finetune_epochs : int, optional
-        For "dense-pruned" only: epochs after pruning; half of `n_epochs`, rounded up, by default.
+        Epochs after pruning, for "dense-pruned" only; half of `n_epochs`, rounded up, by default.
     **parameters
-        Of :class:`~numpy_setlstm.estimator.SetLSTMClassifier`, except those that make the rival what it is.
-        `embedding_dim`, `hidden_size` and `density` (or `er_epsilon`) are those of the sparse network, also where they
-        say only how many parameters or connections a dense one is to have.
+        Parameters of :class:`~numpy_setlstm.estimator.SetLSTMClassifier`, except those that the rival fixes. For a
+        dense rival they also describe the sparse network whose number of parameters or connections it gets.
 
     Returns
     -------
     SetLSTMClassifier
-        Fitted. If it was interrupted by Ctrl-C there was a warning, ``training_state_.interrupted`` is True, and for
-        "dense-pruned" it may still be the dense network, with `pretraining_` None.
+        Fitted. After Ctrl-C there is a warning, and ``training_state_.interrupted`` is True; "dense-pruned" may then
+        still be the dense network, with `pretraining_` None.
 
     Raises
     ------
     ValueError
-        If the name is unknown, a parameter is out of its range or fixed for this rival, or a saved model is of another.
+        If the name is unknown, a parameter is out of range or fixed for this rival, or the saved model is of another.
     FloatingPointError
         If training diverges.
 
     Notes
     -----
-    *dense-small* has the sizes of :func:`small_dense_sizes`, for the number of parameters and the embedding's share of
-    the sparse network, and learns by the dense recipe.
+    *dense-small* has at most as many parameters as the sparse network, and the embedding's share of them is the same.
 
-    *dense-pruned* is trained as "dense". The best epoch's weights are pruned by :func:`prune_to_counts` to as many
-    connections per matrix as the sparse network has, and trained on with these connections: optimizer and schedule of
-    learning rates start anew, the rates are those of the dense recipe, since that is how large these weights are; only
-    the embedding, which is sparse now, has the rate of the sparse recipe. What is returned is a classifier with
-    ``connectivity="static"``; its `history_` is that of fine-tuning, and `pretraining_` has the dense network's
-    history, and what the network was worth right after pruning. If no epoch of fine-tuning is better than that, the
-    network right after pruning is the result and `best_epoch_` is -1. (Without validation the last epoch is the
-    result.) This rival costs a dense training on top of the sparse one.
+    *dense-pruned* is trained as "dense"; then each matrix keeps as many of the best epoch's largest weights as the
+    sparse network has connections (S. Han et al. (2015)), and these are trained on with a fresh optimizer and the dense
+    recipe's learning rates, except that the embedding has the sparse recipe's. The result has
+    ``connectivity="static"``; `history_` is that of fine-tuning, and `pretraining_` has the dense network's history and
+    the scores right after pruning. If no epoch of fine-tuning improves on those, the pruned network is the result, and
+    `best_epoch_` is -1; without validation the last epoch is the result.
 
     Examples
     --------
     >>> texts, labels = ["what a lovely film", "a dull and awful film"] * 20, ["pos", "neg"] * 20
-    >>> sizes = {"embedding_dim": 16, "hidden_size": 16, "density": 0.3}
-    >>> settings = {"n_epochs": 20, "learning_rate": 0.01, "validation_fraction": 0, "random_state": 0}
-    >>> clf = fit_rival("dense-pruned", texts, labels, **sizes, **settings)
+    >>> settings = {"embedding_dim": 16, "hidden_size": 16, "er_epsilon": 4, "learning_rate": 0.01, "random_state": 0}
+    >>> clf = fit_rival("dense-pruned", texts, labels, n_epochs=20, validation_fraction=0, **settings)
     >>> len(clf.pretraining_["history"]["train_loss"]), len(clf.history_["train_loss"])
     (20, 10)
     >>> clf.predict(texts[:2])
@@ -256,7 +178,7 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
         return _fit_dense_pruned(saved, texts, labels, checkpoint_path, finetune_epochs, parameters)
     if name == "dense-small":
         parameters = parameters | _small_dense_parameters(texts, labels, parameters)
-    return _go_on(saved, SetLSTMClassifier(**parameters | rival.parameters), texts, labels, checkpoint_path)
+    return _continue(saved, SetLSTMClassifier(**parameters | rival.parameters), texts, labels, checkpoint_path)
 
 
 def _check_rival(name, parameters):
@@ -272,7 +194,9 @@ def _check_rival(name, parameters):
     known = SetLSTMClassifier().get_params()
     for parameter in parameters:
         if parameter not in known:
-            raise ValueError(f"{parameter!r} is no parameter of SetLSTMClassifier; expected some of {', '.join(known)}")
+            raise ValueError(
+                f"{parameter!r} is not a parameter of SetLSTMClassifier; expected some of {', '.join(known)}"
+            )
     check_parameters(known | parameters)
     return rival
 
@@ -283,15 +207,15 @@ def _check_finetune_epochs(finetune_epochs):
         raise ValueError(f"finetune_epochs is {finetune_epochs!r}; expected a whole number of at least 1")
 
 
-def _go_on(saved, clf, texts, labels, checkpoint_path):
-    """Fit `clf`; from where the saved model stands, if there is one."""
+def _continue(saved, clf, texts, labels, checkpoint_path):
+    """Fit `clf`, starting from the saved model if there is one."""
     if saved is not None:
         clf = saved.set_params(**clf.get_params())
     return clf.fit(texts, labels, resume=saved is not None, checkpoint_path=checkpoint_path)
 
 
 def _sparse_counts(sizes, clf):
-    """Connections of each matrix in the sparse network of these sizes that a classifier's parameters ask for."""
+    """Connections per matrix of the sparse network that a classifier's parameters describe."""
     return sizes.connection_counts(sizes.er_epsilon_for(clf.density) if clf.er_epsilon is None else clf.er_epsilon)
 
 
@@ -308,8 +232,8 @@ def _small_dense_parameters(texts, labels, parameters):
 def _fit_dense_pruned(saved, texts, labels, checkpoint_path, finetune_epochs, parameters):
     dense = SetLSTMClassifier(**parameters | RIVALS["dense-pruned"].parameters)
     epochs = -(-dense.n_epochs // 2) if finetune_epochs is None else finetune_epochs
-    # The weights have the size of the dense network's, so its rates hold; but the embedding is sparse now, and learns
-    # better at a sparse embedding's rate, if the user has not chosen one.
+    # The weights are as large as the dense network's, so its rates apply; but the embedding is sparse now, and learns
+    # better at a sparse embedding's rate unless the user has chosen one.
     rates = vars(dense.recipe())
     if dense.embedding_learning_rate is None:
         rates = rates | {"embedding_learning_rate": SPARSE_RECIPE.embedding_learning_rate}
@@ -319,15 +243,15 @@ def _fit_dense_pruned(saved, texts, labels, checkpoint_path, finetune_epochs, pa
         if n_epochs != dense.n_epochs:
             raise ValueError(
                 f"the dense network was trained for {n_epochs} epochs and has been pruned; n_epochs is "
-                f"{dense.n_epochs} now: set it back, or begin anew"
+                f"{dense.n_epochs} now: change it back, or start again"
             )
-        return _go_on(saved, SetLSTMClassifier(**dense.get_params() | finetuning), texts, labels, checkpoint_path)
-    clf = _go_on(saved, dense, texts, labels, checkpoint_path)
+        return _continue(saved, SetLSTMClassifier(**dense.get_params() | finetuning), texts, labels, checkpoint_path)
+    clf = _continue(saved, dense, texts, labels, checkpoint_path)
     if clf.training_state_.interrupted:
-        if clf.training_state_.epoch >= clf.n_epochs:  # otherwise fit has said so
+        if clf.training_state_.epoch >= clf.n_epochs:  # otherwise fit has warned
             warnings.warn(
                 "training was interrupted between the dense network's last epoch and pruning; the model is usable, and "
-                "fit_rival(..., resume=True) goes on",
+                "fit_rival(..., resume=True) continues",
                 stacklevel=3,
             )
         return clf

@@ -1,4 +1,4 @@
-"""How far apart the trained networks of a grid are: many seeds, many good sets of connections?"""
+"""Distances between the trained networks of a grid: do different seeds find different, equally good connections?"""
 
 import json
 
@@ -7,9 +7,8 @@ import numpy as np
 from numpy_setlstm.checkpoint import CheckpointError
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.lab.experiment.grid import RunSpec
-from numpy_setlstm.lab.experiment.results import write_json
-from numpy_setlstm.lab.experiment.runs import DONE
 from numpy_setlstm.lab.experiment.tables import name_of
+from numpy_setlstm.lab.files import write_json
 from numpy_setlstm.measures import distance_baselines, distance_matrix
 from numpy_setlstm.sparse import SparseMatrix
 
@@ -17,34 +16,19 @@ DISTANCES_FILE = "distances.json"
 
 
 def topological_distances(store, rows):
-    """Distances between the networks of each row of a table whose models were kept.
+    """Distances and baselines for each row with at least two sparse models kept, list of dict, also written to a file.
 
-    Parameters
-    ----------
-    store : Store
-    rows : list of Row
-
-    Returns
-    -------
-    list of dict
-        ``dataset``, ``connectivity`` (with the settings that tell the row from others), ``seeds``, the names of the
-        ``runs``, ``distances`` (a list of lists) and ``baselines`` of
-        :func:`~numpy_setlstm.measures.distance_baselines`; one per row with at least two sparse models, written to
-        ``distances.json`` too. What is there for the same runs is not computed again, for each pair of networks with
-        20,000 words takes about half a second; it stays when the models are gone.
-
-    Raises
-    ------
-    ImportError
-        If there is something to compute and SciPy is not installed.
+    An entry of an earlier call is reused, as each pair of networks with 20,000 words takes about half a second. It
+    stays when the models are deleted.
     """
     known, entries = known_distances(store), []
     for row in rows:
-        names = dict(_runs_of(row))
-        kept = [name for name in names.values() if (store.models / f"{name}.npz").exists()]
-        found = max((entry for entry in known if set(entry["runs"]) <= set(names.values())), key=_n_runs, default=None)
+        names = {document["spec"]["seed"]: RunSpec(**document["spec"]).name for document in row.documents}
+        kept = [name for name in names.values() if store.model_path(name).exists()]
+        reusable = [entry for entry in known if set(entry["runs"]) <= set(names.values())]
+        found = max(reusable, key=lambda entry: len(entry["runs"]), default=None)
         if len(kept) > 1 and "topology" in row.documents[0] and (found is None or found["runs"] != kept):
-            computed = _compute([store.models / f"{name}.npz" for name in kept])
+            computed = _compute([store.model_path(name) for name in kept])
             found = computed and {"runs": kept, **computed}
         if found:
             seeds = [seed for seed, name in names.items() if name in found["runs"]]
@@ -54,19 +38,8 @@ def topological_distances(store, rows):
     return entries
 
 
-def _n_runs(entry):
-    return len(entry["runs"])
-
-
-def _runs_of(row):
-    """Seed and name of each run of a row."""
-    for document in row.documents:
-        if document["status"] == DONE:
-            yield document["spec"]["seed"], RunSpec(**document["spec"]).name
-
-
 def known_distances(store):
-    """What an earlier call of :func:`topological_distances` has written, list of dict."""
+    """The entries that :func:`topological_distances` wrote, list of dict."""
     try:
         return json.loads((store.output / DISTANCES_FILE).read_text(encoding="utf8"))["distances"]
     except (FileNotFoundError, ValueError, KeyError):
@@ -74,7 +47,7 @@ def known_distances(store):
 
 
 def _compute(paths):
-    """Distances and baselines of some models; None if they are not sparse, or a model cannot be read."""
+    """Distances and baselines of models; None if one is not sparse or cannot be read."""
     try:
         classifiers = [SetLSTMClassifier.load(path) for path in paths]
     except CheckpointError:

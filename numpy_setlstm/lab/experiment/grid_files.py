@@ -1,4 +1,4 @@
-"""Grids out of files and options, and the quick one."""
+"""Grids from files and command-line options, and the quick one."""
 
 import json
 from pathlib import Path
@@ -12,8 +12,7 @@ except ImportError:  # Python 3.10
 
 _KEYS = ("datasets", "connectivities", "seeds", "settings", "only")
 
-#: A grid to try things with: dense, static and evolved networks, the small dense one and the tf-idf
-#: model, where a run takes a minute at most.
+# The small dense network and the tf-idf model too; each run takes a minute at most.
 QUICK = {
     "datasets": ["demo", "sanders"],
     "connectivities": ["dense", "static", "set", "dense-small", "tfidf"],
@@ -28,9 +27,8 @@ def read_grid(path):
     Parameters
     ----------
     path : str or Path
-        TOML if it ends in ``.toml``, which needs Python 3.11; JSON if it ends in ``.json``. The same keys in both:
-        ``datasets``, ``connectivities``, ``seeds`` (a list, or how many), ``settings`` and ``only`` as in
-        :class:`~numpy_setlstm.lab.experiment.grid.Grid`.
+        A ``.toml`` file, which needs Python 3.11, or a ``.json`` file, with the attributes of
+        :class:`~numpy_setlstm.lab.experiment.Grid` as keys.
 
     Returns
     -------
@@ -39,9 +37,9 @@ def read_grid(path):
     Raises
     ------
     GridError
-        If the file is neither, cannot be read, or does not hold a grid.
+        If the file is neither, cannot be parsed, or does not hold a grid.
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
 
     Examples
     --------
@@ -56,44 +54,19 @@ def read_grid(path):
     if path.suffix not in (".toml", ".json"):
         raise GridError(f"{path.name} ends in {path.suffix!r}; expected a grid file in .toml or .json")
     if path.suffix == ".toml" and tomllib is None:
-        raise GridError(
-            f"{path.name} is TOML, which Python reads from 3.11 on: write the same keys as JSON, in a .json"
-        )
+        raise GridError(f"{path.name} is TOML, which needs Python 3.11: write the same keys as JSON, in a .json file")
     if not path.is_file():
         raise FileNotFoundError(f"there is no grid file {path}")
     try:
         text = path.read_text(encoding="utf8")
         document = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:  # of either format, or not UTF-8
-        raise GridError(f"{path.name} is no valid {path.suffix[1:].upper()}: {error}") from None
+    except ValueError as error:  # a syntax error, or not UTF-8
+        raise GridError(f"{path.name} is not valid {path.suffix[1:].upper()}: {error}") from None
     return grid_from(document, path.name)
 
 
 def grid_from(document, where="the grid"):
-    """Make a Grid out of plain values, as a grid file has them.
-
-    Parameters
-    ----------
-    document : dict
-        With the keys of :class:`~numpy_setlstm.lab.experiment.Grid`; ``seeds`` may also be how many, 1 by default.
-    where : str, default "the grid"
-        What an error calls them, such as the name of a file.
-
-    Returns
-    -------
-    Grid
-        Checked.
-
-    Raises
-    ------
-    GridError
-        If a key is unknown or missing, or a value is none that :class:`~numpy_setlstm.lab.experiment.Grid` takes.
-
-    Examples
-    --------
-    >>> len(grid_from({"datasets": ["sanders"], "connectivities": ["dense", "set"], "seeds": 5}).runs())
-    10
-    """
+    """A checked Grid from the keys and values of a grid file; error messages name `where`."""
     if not isinstance(document, dict):
         raise GridError(f"{where} holds {type(document).__name__}; expected the keys {', '.join(_KEYS)}")
     for key in document:
@@ -106,59 +79,15 @@ def grid_from(document, where="the grid"):
 
 
 def parse_seeds(text):
-    """Seeds of an option on the command line.
-
-    Parameters
-    ----------
-    text : str
-        "0,1,2" are these three, "5" is how many.
-
-    Returns
-    -------
-    int or list of int
-        How many, or which.
-
-    Raises
-    ------
-    GridError
-        If it is neither.
-
-    Examples
-    --------
-    >>> parse_seeds("3"), parse_seeds("3,7")
-    (3, [3, 7])
-    """
+    """Seeds from the option ``--seeds``: "5" is their number, "0,1,2" is a list."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() for part in parts):
-        raise GridError(f"--seeds is {text!r}; expected how many, as in 5, or which, as in 0,1,2")
+        raise GridError(f"--seeds is {text!r}; expected their number, as in 5, or a list, as in 0,1,2")
     return int(parts[0]) if "," not in text else [int(part) for part in parts]
 
 
 def parse_setting(text):
-    """Name and values of an option on the command line.
-
-    Parameters
-    ----------
-    text : str
-        Such as "zeta=0.1,0.3".
-
-    Returns
-    -------
-    name : str
-        As it stands there.
-    values : number, str, bool, None, or list of these
-        A single value is no list.
-
-    Raises
-    ------
-    GridError
-        If there is no name or no value.
-
-    Examples
-    --------
-    >>> parse_setting("zeta=0.1,0.3"), parse_setting("prune_rule=sign"), parse_setting("er_epsilon=none")
-    (('zeta', [0.1, 0.3]), ('prune_rule', 'sign'), ('er_epsilon', None))
-    """
+    """Name and value of the option ``--set``, such as "zeta=0.1,0.3"; a single value is not a list."""
     name, equals, values = text.partition("=")
     if not equals or not name.strip() or not values.strip():
         raise GridError(f"--set is {text!r}; expected name=value or name=value,value")

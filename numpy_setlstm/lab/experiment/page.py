@@ -1,4 +1,4 @@
-"""The results of a grid written into a Markdown page, between marks, so that the page cannot drift from them."""
+"""The results of a grid written into marked blocks of a Markdown page, which therefore always agrees with them."""
 
 import re
 from pathlib import Path
@@ -7,10 +7,9 @@ import numpy as np
 
 from numpy_setlstm.checkpoint import replacing
 from numpy_setlstm.lab.experiment.distances import known_distances
-from numpy_setlstm.lab.experiment.grid import GRID_DATASETS, TFIDF, GridError
+from numpy_setlstm.lab.experiment.grid import EVOLVED, GRID_DATASETS, TFIDF, GridError
 from numpy_setlstm.lab.experiment.tables import (
-    NONE,
-    NOTE,
+    MARKDOWN_NOTE,
     difference_shown,
     differences_between,
     find_reference,
@@ -18,31 +17,18 @@ from numpy_setlstm.lab.experiment.tables import (
     name_of,
     spread_shown,
 )
+from numpy_setlstm.lab.formatting import MISSING, markdown_table, percent
 
-EVOLVED = "set"
 SUMMARY = ("dense", "static", EVOLVED, TFIDF)
+BOTH = ("accuracy", "balanced accuracy")
 BLOCK = re.compile(r"(<!-- results: ([\w ]+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
 def fill_page(page, store):
-    """Write the results in a folder into a page.
+    """Replace the blocks of a page between ``<!-- results: NAME -->`` and ``<!-- end of results -->``; return its path.
 
-    Parameters
-    ----------
-    page : str or Path
-        Markdown. What stands between ``<!-- results: NAME -->`` and ``<!-- end of results -->`` is replaced. NAME is
-        one of `BLOCKS`, or "table" and a data set, as in ``table imdb``.
-    store : Store
-
-    Returns
-    -------
-    Path
-        The page, which is written whole or not at all.
-
-    Raises
-    ------
-    GridError
-        If a name is unknown, or there is no such mark.
+    NAME is one of `BLOCKS`, or "table" and a data set, as in ``table imdb``. GridError if one is unknown, or there is
+    no such mark.
     """
     page = Path(page)
     text = page.read_text(encoding="utf8")
@@ -54,7 +40,7 @@ def fill_page(page, store):
 
     filled, n_blocks = BLOCK.subn(fill, text)
     if not n_blocks:
-        raise GridError(f"{page} has no line <!-- results: NAME -->, so there is no place for results")
+        raise GridError(f"{page} has no line <!-- results: NAME -->, and therefore no place for results")
     with replacing(page) as file:
         file.write(filled.encode())
     return page
@@ -70,14 +56,23 @@ def _make_block(name, rows, store):
     return BLOCKS[name](rows, store)
 
 
-def markdown_table(columns, lines, n_left=1):
-    """A table in Markdown, str; the first `n_left` columns are text, the others are numbers."""
-    rules = ["---"] * n_left + ["---:"] * (len(columns) - n_left)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [columns, rules, *lines])
+def _compared(rows):
+    """The evolved rows that have a difference to a dense one."""
+    return [row for row in rows if row.connectivity == EVOLVED and row.differences]
+
+
+def _only_row(rows, dataset, connectivity):
+    """The row of a data set and a connectivity, or None if it is not unique."""
+    found = [row for row in rows if (row.dataset, row.connectivity) == (dataset, connectivity)]
+    return found[0] if len(found) == 1 else None
+
+
+def _shown(differences):
+    return [difference_shown(differences.get(name)) for name in BOTH]
 
 
 def format_dataset(rows):
-    """The networks of one data set, a line each, with their differences to the dense one."""
+    """The networks of one data set, one per line, with their differences to the dense one."""
     columns = [
         "network",
         "parameters",
@@ -90,16 +85,15 @@ def format_dataset(rows):
     ]
     lines = []
     for row in rows:
-        differences = [difference_shown(row.differences.get(name)) for name in ("accuracy", "balanced accuracy")]
-        share = NONE if row.share is None else f"{row.share:.1%}".replace("%", " %")
-        spreads = [spread_shown(row.values[name]) for name in ("accuracy", "balanced accuracy")]
+        size = [f"{row.mean('parameters'):,.0f}", percent(row.share)]
+        spreads = [spread_shown(row.values[name]) for name in BOTH]
         minutes = f"{row.mean('seconds') / 60:.1f}"
-        lines.append([name_of(row, rows), f"{row.mean('parameters'):,.0f}", share, *spreads, *differences, minutes])
+        lines.append([name_of(row, rows), *size, *spreads, *_shown(row.differences), minutes])
     return markdown_table(columns, lines)
 
 
 def format_verdict(rows, store):
-    """For each data set, whether the evolved network is as good as the dense one, and in how many."""
+    """For each data set, whether the evolved network is as good as the dense one; then the counts."""
     pairs = [(row, find_reference(row, rows)) for row in rows if row.connectivity == EVOLVED]
     pairs = [(row, dense) for row, dense in pairs if dense is not None]
     differences = [row.differences["accuracy"] for row, _ in pairs]
@@ -107,15 +101,14 @@ def format_verdict(rows, store):
     for (row, dense), difference in zip(pairs, differences, strict=True):
         judged = "better" if difference.low > 0 else "worse" if difference.high < 0 else "not to be told apart"
         ours, theirs = (spread_shown(one.values["accuracy"]) for one in (row, dense))
-        balanced = difference_shown(row.differences["balanced accuracy"])
+        shown, balanced = _shown(row.differences)
         lines.append(
             f"- **{row.dataset}**, {len(row.documents)} seeds: {ours} % evolved, {theirs} % dense. Difference "
-            f"{difference_shown(difference)} points (balanced {balanced}): {judged}."
+            f"{shown} points (balanced {balanced}): {judged}."
         )
-    at_least, better, worse = (
-        sum(holds(difference) for difference in differences)
-        for holds in (lambda one: one.mean >= 0, lambda one: one.low > 0, lambda one: one.high < 0)
-    )
+    at_least = sum(difference.mean >= 0 for difference in differences)
+    better = sum(difference.low > 0 for difference in differences)
+    worse = sum(difference.high < 0 for difference in differences)
     ending = (
         f"The mean of the evolved network is at least that of the dense one on {at_least} of {len(pairs)} data sets. "
         f"By the intervals, it is better on {better}, worse on {worse}, and not to be told apart on "
@@ -126,56 +119,48 @@ def format_verdict(rows, store):
 
 def format_summary(rows, store):
     """A line per data set: accuracies of dense, static and evolved networks and of the tf-idf model."""
-    columns = ["data set", "seeds", *SUMMARY, "evolved − dense"]
-    names = {"set": "evolved"}
+    columns = ["data set", "seeds", *("evolved" if name == EVOLVED else name for name in SUMMARY), "evolved − dense"]
     lines = []
-    for row in (row for row in rows if row.connectivity == EVOLVED and row.differences):
-        cells = []
-        for connectivity in SUMMARY:
-            others = [one for one in rows if (one.dataset, one.connectivity) == (row.dataset, connectivity)]
-            shown = row if connectivity == EVOLVED else others[0] if len(others) == 1 else None
-            cells.append(NONE if shown is None else f"{spread_shown(shown.values['accuracy'])} %")
-        difference = difference_shown(row.differences["accuracy"])
-        lines.append([row.dataset, str(len(row.documents)), *cells, difference])
-    return markdown_table([names.get(column, column) for column in columns], lines)
+    for row in _compared(rows):
+        shown = [row if name == EVOLVED else _only_row(rows, row.dataset, name) for name in SUMMARY]
+        cells = [MISSING if one is None else f"{spread_shown(one.values['accuracy'])} %" for one in shown]
+        lines.append([row.dataset, str(len(row.documents)), *cells, difference_shown(row.differences["accuracy"])])
+    return markdown_table(columns, lines)
 
 
 def format_evolution(rows, store):
-    """What evolving the connections brings, and what sparsity does: beside static and beside small dense networks."""
+    """The effects of evolution and of sparsity: differences to static and to small dense networks."""
     rivals = {"static": "evolved − static", "dense-small": "evolved − small dense"}
     columns = ["data set", *(f"{title}{kind}" for title in rivals.values() for kind in ("", ", balanced"))]
     lines = []
-    for row in (row for row in rows if row.connectivity == EVOLVED and row.differences):
-        cells = []
-        for connectivity in rivals:
-            others = [one for one in rows if (one.dataset, one.connectivity) == (row.dataset, connectivity)]
-            differences = differences_between(row, others[0]) if len(others) == 1 else {}
-            cells += [difference_shown(differences.get(name)) for name in ("accuracy", "balanced accuracy")]
-        lines.append([row.dataset, *cells])
+    for row in _compared(rows):
+        others = [_only_row(rows, row.dataset, name) for name in rivals]
+        differences = [{} if other is None else differences_between(row, other) for other in others]
+        lines.append([row.dataset, *(cell for difference in differences for cell in _shown(difference))])
     return markdown_table(columns, lines)
 
 
 def format_distances(rows, store):
-    """How far apart the networks of different seeds are, beside what one should compare that with, and how good."""
-    columns = ["data set", "network", "seeds", "accuracies", "between seeds", "independent random"]
-    columns += ["same start, no training", "shuffled copy"]
+    """Distances between the networks of different seeds, with their baselines and the range of accuracies."""
+    baselines = ["independent random", "same start, no training", "shuffled copy"]
+    columns = ["data set", "network", "seeds", "accuracies", "between seeds", *baselines]
     lines = []
     for entry in known_distances(store):
         (row,) = [one for one in rows if (one.dataset, name_of(one, rows)) == (entry["dataset"], entry["connectivity"])]
         distances = np.array(entry["distances"])
         between = distances[np.triu_indices(len(distances), 1)]
         accuracies = [f"{100 * value:.1f}" for value in (min(row.values["accuracy"]), max(row.values["accuracy"]))]
-        baselines = [entry["baselines"].get(name) for name in columns[-3:]]
+        expected = [entry["baselines"].get(name) for name in baselines]
         lines.append(
             [entry["dataset"], entry["connectivity"], str(len(entry["seeds"])), " to ".join(accuracies)]
             + [f"{between.min():.3f} to {between.max():.3f}"]
-            + [NONE if value is None else f"{value:.3f}" for value in baselines]
+            + [MISSING if value is None else f"{value:.3f}" for value in expected]
         )
     return markdown_table(columns, lines, n_left=2)
 
 
 def format_topology(rows, store):
-    """What SET did to the connections, mean over the seeds, beside its null models."""
+    """What SET did to the connections, mean over the seeds, with its null models."""
     columns = ["data set", "matrix", "initial connections left", "without training", "unevenness of columns"]
     columns += ["without training", "σ₂ of a random graph's", "ever tried", "expected"]
     lines = []
@@ -185,8 +170,13 @@ def format_topology(rows, store):
             if not documents[0][matrix]["turnover"]:
                 continue
             found = [document[matrix] for document in documents]
-            lines.append([name_of(row, rows).replace(EVOLVED, row.dataset, 1), matrix, *_topology_cells(found)])
+            lines.append([_dataset_of(row, rows), matrix, *_topology_cells(found)])
     return markdown_table(columns, lines, n_left=2)
+
+
+def _dataset_of(row, rows):
+    """The data set of an evolved row, with the settings that distinguish it, str."""
+    return name_of(row, rows).replace(EVOLVED, row.dataset, 1)
 
 
 def _topology_cells(found):
@@ -196,40 +186,38 @@ def _topology_cells(found):
         return float(np.mean([read(one) for one in found]))
 
     return [
-        f"{mean(lambda one: one['survival']['observed'][-1]):.1%}".replace("%", " %"),
-        f"{mean(lambda one: one['survival']['null']['mean'][-1]):.1%}".replace("%", " %"),
+        percent(mean(lambda one: one["survival"]["observed"][-1])),
+        percent(mean(lambda one: one["survival"]["null"]["mean"][-1])),
         f"{mean(lambda one: one['degrees']['columns']['after']):.2f}",
         f"{mean(lambda one: one['degrees']['columns']['null']['mean']):.2f}",
         f"{mean(lambda one: one['expansion']['all']['sigma_2'][1] / one['expansion']['all']['random']['mean']):.3f}",
-        f"{mean(lambda one: one['ever_tried']['observed'][-1]):.2%}".replace("%", " %"),
-        f"{mean(lambda one: one['ever_tried']['expected'][-1]):.2%}".replace("%", " %"),
+        percent(mean(lambda one: one["ever_tried"]["observed"][-1]), 2),
+        percent(mean(lambda one: one["ever_tried"]["expected"][-1]), 2),
     ]
 
 
 def format_word_turnover(rows, store):
-    """How much of its connections each band of words loses in a SET step, mean over steps and seeds."""
+    """The share of its connections that each band of words loses per SET step, mean over steps and seeds."""
     evolved = [row for row in rows if row.connectivity == EVOLVED]
     bands = list(evolved[0].documents[0]["topology"]["E"]["turnover"]) if evolved else []
     lines = []
     for row in evolved:
         groups = [document["topology"]["E"]["turnover"] for document in row.documents]
-        cells = [
-            _shares_shown(*([group[band][key] for group in groups] for key in ("pruned", "null"))) for band in bands
-        ]
-        lines.append([name_of(row, rows).replace(EVOLVED, row.dataset, 1), *cells])
+        lines.append([_dataset_of(row, rows), *(_turnover_cell([group[band] for group in groups]) for band in bands)])
     return markdown_table(["data set", *bands], lines)
 
 
-def _shares_shown(pruned, nulls):
-    """Mean share that was pruned, and without training, str; a band beyond a small vocabulary has none."""
-    observed, expected = (np.array(values, float) for values in (pruned, [null["mean"] for null in nulls if null]))
+def _turnover_cell(bands):
+    """Mean share that was pruned, and without training; a dash for a band that a small vocabulary does not reach."""
+    observed = np.array([band["pruned"] for band in bands], float)
+    expected = np.array([band["null"]["mean"] for band in bands if band["null"]], float)
     if np.isnan(observed).any() or not expected.size:
-        return NONE
-    return f"{100 * observed.mean():.1f} % ({100 * expected.mean():.1f} %)"
+        return MISSING
+    return f"{percent(observed.mean())} ({percent(expected.mean())})"
 
 
 def format_cost(rows, store):
-    """Hours of training, by data set, and of the whole grid."""
+    """Hours of training, by data set and in total."""
     lines, total = [], 0.0
     for dataset in dict.fromkeys(row.dataset for row in rows):
         runs = [document for row in rows if row.dataset == dataset for document in row.documents]
@@ -246,7 +234,7 @@ BLOCKS = {
     "verdict": format_verdict,
     "summary": format_summary,
     "evolution": format_evolution,
-    "note": lambda rows, store: NOTE.replace("*", r"\*"),
+    "note": lambda rows, store: MARKDOWN_NOTE,
     "distances": format_distances,
     "topology": format_topology,
     "word turnover": format_word_turnover,

@@ -1,29 +1,17 @@
-"""The results of a grid as pictures: accuracies, differences, and what became of the connections."""
+"""The results of a grid as pictures: accuracies, differences, and the evolution of the connections."""
 
 from numpy_setlstm.lab.experiment.distances import topological_distances
-from numpy_setlstm.lab.experiment.grid import GRID_CONNECTIVITIES
+from numpy_setlstm.lab.experiment.grid import EVOLVED, GRID_CONNECTIVITIES
 from numpy_setlstm.lab.experiment.statistics import METRICS
 from numpy_setlstm.lab.experiment.tables import make_rows, name_of
-
-EVOLVED = "set"
-DPI = 150
+from numpy_setlstm.lab.files import write_picture
 
 
 def write_pictures(store, report=print):
-    """Draw what is in a folder of results.
+    """Draw the results in a folder; return the files.
 
-    Parameters
-    ----------
-    store : Store
-    report : callable
-        Takes lines of text to show.
-
-    Returns
-    -------
-    list of Path
-        ``accuracies.png``, with a dense network ``differences.png``, for each data set with an evolved network
-        ``evolution_DATASET.png``; if two models of one kind were kept, ``distances.png``, and for each data set with
-        two evolved ones ``distances_DATASET.png``.
+    ``accuracies.png``; ``differences.png`` if there is a dense network; ``evolution_DATASET.png`` for each evolved one;
+    ``distances.png`` and ``distances_DATASET.png`` if two models of a row were kept.
     """
     from numpy_setlstm import plotting  # importing matplotlib takes a second
 
@@ -51,13 +39,11 @@ def write_pictures(store, report=print):
             labels = [f"seed {seed}" for seed in entry["seeds"]]
             ax = plotting.plot_distances(entry["distances"], labels, entry["baselines"])
             figures[f"distances_{entry['dataset']}"] = ax.figure
-    for name, figure in figures.items():
-        figure.savefig(store.output / f"{name}.png", dpi=DPI)
-    return [store.output / f"{name}.png" for name in figures]
+    return [write_picture(store.output / f"{name}.png", figure) for name, figure in figures.items()]
 
 
 def _runs(rows):
-    """Every run with its metrics, kind by kind; the tf-idf model, which draws nothing at random, as one."""
+    """Metrics of every run, by connectivity."""
     return [
         {"dataset": row.dataset, "connectivity": name_of(row, rows)}
         | {metric: row.values[metric][k] for metric in METRICS}

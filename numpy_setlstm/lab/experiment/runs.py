@@ -15,33 +15,25 @@ import numpy as np
 from numpy_setlstm.checkpoint import CheckpointError
 from numpy_setlstm.datasets import load_dataset
 from numpy_setlstm.inputs import fingerprint
+from numpy_setlstm.lab.experiment.baseline import fit_tfidf, tfidf_result
 from numpy_setlstm.lab.experiment.demo import demo_reviews
 from numpy_setlstm.lab.experiment.grid import DATA_SETTINGS, DEMO, TFIDF, RunSpec
-from numpy_setlstm.lab.experiment.results import result_of
-from numpy_setlstm.lab.experiment.yardstick import fit_tfidf, tfidf_result
+from numpy_setlstm.lab.experiment.results import MODEL_FILE, result_of
 from numpy_setlstm.lab.rivals import fit_rival
 from numpy_setlstm.measures import describe
 
 FORMAT_VERSION = 1
-N_NULLS = 5  # evolutions without training and random graphs beside each run, where every seed has its own
-DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
+N_NULLS = 5  # null models per run; few, as every seed has its own
+DONE, FAILED = "done", "failed"
 _PATH = re.compile(r"(?<![\w:/])(?:~|\.{0,2})(?:/[^\s/:,'\"]+)+/")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A run and the circumstances that do not change its result.
+    """A run, and the circumstances that do not change its result.
 
-    Attributes
-    ----------
-    spec : RunSpec
-    data_home : str or None
-        Folder of the data sets, where the run is computed; None: the environment variable there says.
-    checkpoint_path : str or None
-        The model after each epoch, from which the run goes on if it is interrupted.
-    n_threads : int or None
-    keep_model : bool
-        Whether the model travels back with the result.
+    Without `data_home`, an environment variable where the run is computed names the folder of the data sets. A run
+    saves its model at `checkpoint_path` after each epoch and resumes from there. `keep_model` returns the model too.
     """
 
     spec: RunSpec
@@ -52,103 +44,92 @@ class Task:
 
 
 def execute(task):
-    """Compute a run.
+    """Compute a run: its document, ready for JSON, and the bytes of its model file if the task asks for it, or None.
 
-    Parameters
-    ----------
-    task : Task
-
-    Returns
-    -------
-    document : dict
-        Ready for JSON: ``spec``, ``versions``, ``status``, and with status "done" the ``result`` of
-        :func:`~numpy_setlstm.lab.experiment.results.result_of`, the ``predictions`` and, for a sparse network, the
-        ``topology`` of :func:`~numpy_setlstm.measures.describe`, with "failed" the ``error``. A run
-        that is "interrupted" has saved its checkpoint.
-    model : bytes or None
-        The contents of the model's ``.npz`` file, if it was asked for.
+    The document has the ``status`` "done", with ``result``, ``predictions`` and, for a sparse network, ``topology``; or
+    "failed", with ``error``. Ctrl-C raises KeyboardInterrupt once the checkpoint is saved.
     """
-    document = {"format_version": FORMAT_VERSION, "spec": task.spec.to_json(), "versions": versions()}
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "training was interrupted")  # told by whoever runs the grid
+            warnings.filterwarnings("ignore", "training was interrupted")  # reported by the process that runs the grid
             outcome, model = _compute(task)
-    except KeyboardInterrupt:
-        return document | {"status": INTERRUPTED}, None
-    except Exception as error:  # whatever it is, the other runs go on
+    except Exception as error:  # the other runs continue, whatever it is
         if isinstance(error, ValueError | TypeError | ArithmeticError):
-            _forget_checkpoint(task)  # going on from there would fail again
-        return document | {"status": FAILED, "error": describe_error(error)}, None
-    return document | outcome, model
+            _discard_checkpoint(task)  # resuming would fail again
+        return failed(task, describe_error(error)), None
+    return _header(task) | {"status": DONE} | outcome, model
+
+
+def failed(task, message):
+    """The document of a run that failed."""
+    return _header(task) | {"status": FAILED, "error": message}
+
+
+def _header(task):
+    from numpy_setlstm import __version__  # not defined yet while the package is being imported
+
+    versions = {"numpy_setlstm": __version__, "numpy": np.__version__, "python": platform.python_version()}
+    return {"format_version": FORMAT_VERSION, "spec": task.spec.to_json(), "versions": versions}
 
 
 def _compute(task):
     spec = task.spec
     reviews, digest = load_reviews(task.data_home, spec)
-    if spec.connectivity == TFIDF:
-        start = time.perf_counter()
-        model = fit_tfidf(reviews, **{"validation_fraction": 0.1} | network_settings(spec))
-        predicted = model.predict(reviews)
-        result, packed = tfidf_result(model, reviews, predicted, time.perf_counter() - start), None
-        topology = None
-    else:
-        clf = _fit(task, reviews)
-        if clf.training_state_.interrupted:
-            return {"status": INTERRUPTED}, None
-        clf.set_params(random_state=spec.seed, n_threads=None)
-        predicted = clf.predict(reviews.test_texts)
-        result, packed = result_of(clf, reviews, predicted), _pack_model(clf) if task.keep_model else None
-        result.pop("peak_memory_mib")  # of all the runs of this process together
-        topology = describe_topology(clf, spec.seed)
-        if clf.pretraining_ is not None:
-            result |= pretraining_result(clf.pretraining_, result)
-    is_positive = predicted == reviews.label_names[1]
+    compute = _compute_baseline if spec.connectivity == TFIDF else _compute_network
+    predicted, result, others, model = compute(task, reviews)
     predictions = {
         "count": len(reviews.test_labels),
-        "predicted": pack_bits(is_positive),
+        "predicted": pack_bits(predicted == reviews.label_names[1]),
         "labels": pack_bits(reviews.test_labels),
     }
     result |= {"connectivity": spec.connectivity}
-    outcome = {"status": DONE, "data": digest, "result": result, "predictions": predictions}
-    return outcome if topology is None else outcome | {"topology": topology}, packed
+    return {"data": digest, "result": result, "predictions": predictions, **others}, model
+
+
+def _compute_baseline(task, reviews):
+    start = time.perf_counter()
+    model = fit_tfidf(reviews, **network_settings(task.spec))
+    predicted = model.predict(reviews)
+    return predicted, tfidf_result(model, reviews, predicted, time.perf_counter() - start), {}, None
+
+
+def _compute_network(task, reviews):
+    clf = _fit(task, reviews)
+    if clf.training_state_.interrupted:
+        raise KeyboardInterrupt
+    clf.set_params(random_state=task.spec.seed, n_threads=None)
+    predicted = clf.predict(reviews.test_texts)
+    result = result_of(clf, reviews, predicted)
+    result.pop("peak_memory_mib")  # the peak of all runs in this process
+    if clf.pretraining_ is not None:
+        result |= pretraining_result(clf.pretraining_, result)
+    topology = describe_topology(clf, task.spec.seed)
+    return predicted, result, topology, _pack_model(clf) if task.keep_model else None
 
 
 def describe_topology(clf, seed):
-    """What :func:`~numpy_setlstm.measures.describe` says of a classifier's sparse matrices; None if all are dense."""
+    """The key ``topology`` of a document: :func:`~numpy_setlstm.measures.describe` of the sparse matrices, if any."""
     state = clf.training_state_
     if not state.initial_topologies:
-        return None
-    return describe(state.initial_topologies, state.history["set_steps"], seed=seed, n_nulls=N_NULLS)
+        return {}
+    return {"topology": describe(state.initial_topologies, state.history["set_steps"], seed=seed, n_nulls=N_NULLS)}
 
 
 def pretraining_result(pretraining, result):
-    """What changes in a result when the network was trained before, dense: time and epochs are those of both.
-
-    Parameters
-    ----------
-    pretraining : dict
-        Of :class:`~numpy_setlstm.estimator.SetLSTMClassifier`.
-    result : dict
-        Of the second training alone.
-
-    Returns
-    -------
-    dict
-        With ``pretraining`` too: the curves of the first, and what the network was worth when the second began.
-    """
+    """The entries that change in the result of fine-tuning alone: time and epochs now include those of pretraining."""
     seconds = pretraining["history"]["seconds"]
     changed = {
         "seconds": result["seconds"] + sum(seconds),
         "epochs": result["epochs"] + len(seconds),
         "pretraining": pretraining,
     }
-    if result["best_epoch"] == 0:  # no epoch of the second was better than its beginning
+    if result["best_epoch"] == 0:  # no epoch of fine-tuning improved on its start
         changed["validation_accuracy"] = pretraining["validation_accuracy"]
     return changed
 
 
 def _fit(task, reviews):
-    """A fitted classifier, from its checkpoint if there is a usable one."""
+    """A fitted classifier, resumed from its checkpoint if there is a usable one."""
     labels = np.array(reviews.label_names)[reviews.train_labels]
     parameters = network_settings(task.spec) | {
         "random_state": task.spec.seed,
@@ -162,41 +143,32 @@ def _fit(task, reviews):
     if path and path.exists():
         try:
             return fit(resume=True)
-        except (CheckpointError, FileNotFoundError):  # damaged, or another process has just ended this run
-            _forget_checkpoint(task)
+        except (CheckpointError, FileNotFoundError):  # damaged, or another process has just finished this run
+            _discard_checkpoint(task)
     return fit()
 
 
-def _forget_checkpoint(task):
+def _discard_checkpoint(task):
     if task.checkpoint_path:
         Path(task.checkpoint_path).unlink(missing_ok=True)
 
 
 def _pack_model(clf):
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.npz"
+        path = Path(folder) / MODEL_FILE
         clf.save(path)
         return path.read_bytes()
 
 
 def network_settings(spec):
-    """Those settings of a run that are the classifier's, dict."""
+    """The settings of a run that are parameters of the model, dict."""
     return {name: value for name, value in spec.settings.items() if name not in DATA_SETTINGS}
 
 
 def load_reviews(data_home, spec):
-    """The reviews of a run, and a digest of them; kept for the next run.
+    """The reviews of a run, cached for the next one, and a digest of all texts and labels.
 
-    Parameters
-    ----------
-    data_home : str or None
-    spec : RunSpec
-
-    Returns
-    -------
-    reviews : Reviews
-    digest : str
-        Of all texts and labels: two results can be compared text by text only if theirs are equal.
+    Results can be compared text by text only if their digests are equal.
     """
     sizes = tuple((name, spec.settings[name]) for name in DATA_SETTINGS if name in spec.settings)
     return _load_reviews(spec.dataset, None if data_home is None else str(data_home), sizes)
@@ -205,58 +177,24 @@ def load_reviews(data_home, spec):
 @functools.lru_cache(maxsize=2)
 def _load_reviews(dataset, data_home, sizes):
     reviews = demo_reviews(0, **dict(sizes)) if dataset == DEMO else load_dataset(dataset, data_home)
-    parts = [
-        fingerprint(texts, labels)[:8]
-        for texts, labels in (
-            (reviews.train_texts, reviews.train_labels),
-            (reviews.test_texts, reviews.test_labels),
-        )
-    ]
-    return reviews, "-".join(parts)
-
-
-def versions():
-    """Versions of what a result depends on, dict of str to str."""
-    from numpy_setlstm import __version__  # not known yet while the package is being imported
-
-    return {"numpy_setlstm": __version__, "numpy": np.__version__, "python": platform.python_version()}
+    train = fingerprint(reviews.train_texts, reviews.train_labels)
+    test = fingerprint(reviews.test_texts, reviews.test_labels)
+    return reviews, f"{train[:8]}-{test[:8]}"
 
 
 def describe_error(error):
-    """Kind and message of an error in one line, without the folders of the machine that it came from.
-
-    Examples
-    --------
-    >>> describe_error(FileNotFoundError("there is no folder /home/ada/data/imdb: make it"))
-    'FileNotFoundError: there is no folder imdb: make it'
-    """
+    """Kind and message of an error in one line, without folder names, which are private."""
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {_PATH.sub('', message)}".removesuffix(": ")
 
 
 def pack_bits(bits):
-    """Text that holds one bit per entry.
-
-    Parameters
-    ----------
-    bits : array_like of shape (n,)
-        Taken as true or false.
-
-    Returns
-    -------
-    str
-        Base64 of the bits, eight to a byte, the first one highest.
-
-    Examples
-    --------
-    >>> pack_bits([1, 0, 1]), unpack_bits("oA==", 3)
-    ('oA==', array([ True, False,  True]))
-    """
+    """Base64 text of array_like `bits` of shape (n,): eight to a byte, the first one highest."""
     return base64.b64encode(np.packbits(np.asarray(bits, dtype=bool)).tobytes()).decode()
 
 
 def unpack_bits(text, count):
-    """Undo :func:`pack_bits`: ndarray of shape (count,), bool; ValueError if there are fewer."""
+    """Undo :func:`pack_bits`: ndarray of shape (count,), bool; ValueError if the number of bytes is wrong."""
     packed = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
     if len(packed) != -(-count // 8):
         raise ValueError(f"there are {8 * len(packed)} bits; expected {count}")

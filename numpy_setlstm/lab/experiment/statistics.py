@@ -1,4 +1,12 @@
-"""What the numbers of several seeds say: means, spreads, and paired differences with an interval."""
+"""Statistics over seeds: means, spreads, and paired differences with a bootstrap interval.
+
+Each bootstrap replicate draws seeds and test texts with replacement, the same texts for all seeds and both networks:
+what makes a text hard cancels. The interval is that of the percentiles (B. Efron and R. J. Tibshirani (1993), "An
+Introduction to the Bootstrap", chapter 13). It covers two sources of chance, the seeds used and the texts in the test
+set; it does not cover the choice of the training texts, which all networks share, or of the settings. With n seeds it
+understates their part by a factor of about sqrt((n - 1) / n): with five or fewer, it is only indicative. With one seed
+only the texts are resampled, and the interval is about these two networks.
+"""
 
 from dataclasses import dataclass
 
@@ -6,27 +14,11 @@ import numpy as np
 
 REPLICATES = 4000
 LEVEL = 0.95
-N_CELLS = 4  # of a confusion table of two labels: (label, predicted) = (0, 0), (0, 1), (1, 0), (1, 1)
+N_CELLS = 4  # of the confusion table of two labels: (label, predicted) = (0, 0), (0, 1), (1, 0), (1, 1)
 
 
 def confusion_counts(predicted, labels):
-    """How often each pair of label and prediction occurs.
-
-    Parameters
-    ----------
-    predicted, labels : array_like of shape (n_texts,)
-        0 or 1.
-
-    Returns
-    -------
-    ndarray of shape (4,), int
-        Of (label, predicted) = (0, 0), (0, 1), (1, 0), (1, 1).
-
-    Examples
-    --------
-    >>> confusion_counts([0, 1, 1, 1], [0, 0, 1, 1]).tolist()
-    [1, 1, 0, 2]
-    """
+    """Counts of (label, predicted) = (0, 0), (0, 1), (1, 0), (1, 1), shape (4,), for two arrays of 0 and 1."""
     return np.bincount(_cells(predicted, labels), minlength=N_CELLS)
 
 
@@ -35,31 +27,19 @@ def _cells(predicted, labels):
 
 
 def accuracy(counts):
-    """Share of the texts that are right; `counts` of shape (..., 4)."""
+    """Fraction of the texts predicted correctly; `counts` of shape (..., 4)."""
     return (counts[..., 0] + counts[..., 3]) / counts.sum(axis=-1)
 
 
 def balanced_accuracy(counts):
-    """Mean over the labels of the share that is right; a label that does not occur does not count.
-
-    Examples
-    --------
-    >>> float(balanced_accuracy(np.array([1, 1, 0, 2])))
-    0.75
-    """
+    """Mean of the accuracies per label, over the labels that occur."""
     negatives, positives = counts[..., 0] + counts[..., 1], counts[..., 2] + counts[..., 3]
     shares = _ratio(counts[..., 0], negatives) + _ratio(counts[..., 3], positives)
     return shares / ((negatives > 0).astype(int) + (positives > 0))
 
 
 def macro_f1(counts):
-    """Mean over the labels of F1 = 2 · right / (predicted + there); 0 for a label that nobody predicts or has.
-
-    Examples
-    --------
-    >>> round(float(macro_f1(np.array([1, 1, 0, 2]))), 4)
-    0.7333
-    """
+    """Mean over the labels of F1 = 2 · correct / (predicted + actual); 0 for a label neither predicted nor actual."""
     wrong = counts[..., 1] + counts[..., 2]
     negative = _ratio(2 * counts[..., 0], 2 * counts[..., 0] + wrong)
     positive = _ratio(2 * counts[..., 3], 2 * counts[..., 3] + wrong)
@@ -74,41 +54,14 @@ METRICS = {"accuracy": accuracy, "balanced accuracy": balanced_accuracy, "macro 
 
 
 def mean_and_spread(values):
-    """Mean and standard deviation over seeds.
-
-    Parameters
-    ----------
-    values : sequence of float
-        One per seed.
-
-    Returns
-    -------
-    mean : float
-    spread : float or None
-        With n - 1 in the denominator; None for one seed, which has none.
-
-    Examples
-    --------
-    >>> mean_and_spread([1.0, 3.0])
-    (2.0, 1.4142135623730951)
-    """
+    """Mean and standard deviation (n - 1 in the denominator) over seeds; the latter is None for one seed."""
     values = np.asarray(values, dtype=float)
     return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A paired difference between two kinds of networks.
-
-    Attributes
-    ----------
-    mean : float
-        Mean over seeds of (metric of the one - metric of the other).
-    low, high : float
-        Ends of the interval.
-    n_seeds : int
-        Pairs that it rests on. With one, the interval knows nothing of the spread over seeds.
-    """
+    """Mean over seeds of a metric of one network minus that of another, with the ends of its interval."""
 
     mean: float
     low: float
@@ -117,46 +70,10 @@ class Difference:
 
 
 def paired_difference(predicted, reference, labels, metric=accuracy, *, seed=0, replicates=REPLICATES, level=LEVEL):
-    """Difference of a metric between two kinds of networks on the same texts, with a bootstrap interval.
+    """Bootstrap the difference of a metric between two networks.
 
-    Parameters
-    ----------
-    predicted, reference : ndarray of shape (n_seeds, n_texts), bool
-        What the networks predict for each test text; row k of both has the same seed.
-    labels : ndarray of shape (n_texts,)
-        0 or 1.
-    metric : callable
-        One of :data:`METRICS`.
-    seed : int
-        Of the resampling, so that a table comes out the same each time.
-    replicates : int
-    level : float in (0, 1)
-
-    Returns
-    -------
-    Difference
-
-    Notes
-    -----
-    Each replicate draws as many seeds as there are, with replacement, and as many test texts as there are, with
-    replacement; the same texts for all seeds and for both networks, so that what makes a text hard cancels. The
-    interval is that of the percentiles (B. Efron and R. J. Tibshirani (1993), "An Introduction to the Bootstrap",
-    chapter 13).
-
-    It covers two sources of chance: which seeds were used, and which texts are in the test set. It covers neither the
-    choice of the training texts (all networks learn from the same ones) nor that of the settings. With n seeds it
-    understates their part, by a factor of about sqrt((n - 1) / n): with five or fewer, take it for a hint. With one
-    seed only the texts are resampled: the interval then is about these two networks.
-
-    Texts with the same label and the same predictions are exchangeable; so their numbers are drawn from a multinomial
-    distribution, instead of the texts one by one.
-
-    Examples
-    --------
-    >>> labels = np.array([0, 1] * 50)
-    >>> difference = paired_difference(labels[None] > 0, np.zeros((1, 100), bool), labels)
-    >>> difference.mean, difference.n_seeds
-    (0.5, 1)
+    `predicted` and `reference`, of shape (n_seeds, n_texts), are bool, with the same seed in row k; `labels`, of shape
+    (n_texts,), are 0 or 1. `seed` is that of the resampling.
     """
     predicted, reference, labels = (np.asarray(array, dtype=bool) for array in (predicted, reference, labels))
     if predicted.shape != reference.shape or predicted.shape[1:] != labels.shape:
@@ -165,6 +82,7 @@ def paired_difference(predicted, reference, labels, metric=accuracy, *, seed=0, 
             "(n_seeds, n_texts) twice and (n_texts,)"
         )
     n_seeds, n_texts = predicted.shape
+    # Texts with the same label and predictions are exchangeable: their numbers follow a multinomial distribution.
     patterns, counts = np.unique(np.vstack([labels, predicted, reference]), axis=1, return_counts=True)  # (1+2S, U)
     cells = _cells(patterns[1:], patterns[0])  # (2S, U)
     in_cell = (cells[..., None] == np.arange(N_CELLS)).transpose(1, 0, 2).reshape(len(counts), -1)  # (U, 2S·4)

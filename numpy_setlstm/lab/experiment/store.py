@@ -1,4 +1,4 @@
-"""The output folder of a grid: one JSON file per run, written whole, and checkpoints of those that are under way."""
+"""The output folder of a grid: one JSON file per run, and checkpoints of unfinished ones."""
 
 import json
 from pathlib import Path
@@ -9,14 +9,7 @@ from numpy_setlstm.lab.experiment.runs import DONE, FAILED, FORMAT_VERSION
 
 
 class Store:
-    """Results in a folder.
-
-    Parameters
-    ----------
-    output : str or Path
-        Made if it does not exist, with ``runs`` in it for the results and ``checkpoints``; ``models`` if models are
-        kept.
-    """
+    """Results in a folder: ``runs``, ``checkpoints``, and ``models`` if models are kept."""
 
     def __init__(self, output):
         self.output = Path(output)
@@ -32,18 +25,16 @@ class Store:
         """Where the result of a run is."""
         return self.runs / f"{spec.name}.json"
 
+    def model_path(self, name):
+        """Where the model of a run is kept."""
+        return self.models / f"{name}.npz"
+
     def checkpoint_path(self, spec):
-        """Where a run that is under way saves its model."""
+        """Where an unfinished run saves its model."""
         return self.checkpoints / f"{spec.name}.npz"
 
     def load(self, spec):
-        """The document of a run, or None if there is none, or only a damaged one.
-
-        Raises
-        ------
-        GridError
-            If the file holds another run's result.
-        """
+        """The document of a run; None if it is missing or damaged; GridError if the file holds another run's."""
         path = self.path(spec)
         try:
             document = read_document(path)
@@ -57,10 +48,10 @@ class Store:
         return document
 
     def save(self, spec, document, model=None):
-        """Write the result of a run, and its model if there is one; its checkpoint has served its purpose."""
+        """Write the result of a run, and its model if given; a run that is done needs no checkpoint."""
         if model is not None:
             self.models.mkdir(exist_ok=True)
-            with replacing(self.models / f"{spec.name}.npz") as file:
+            with replacing(self.model_path(spec.name)) as file:
                 file.write(model)
         with replacing(self.path(spec)) as file:
             file.write(format_document(document).encode())
@@ -68,30 +59,24 @@ class Store:
             self.checkpoint_path(spec).unlink(missing_ok=True)
 
     def documents(self):
-        """All results in the folder that are whole, list of dict, by file name.
-
-        Raises
-        ------
-        GridError
-            If there is no folder of results.
-        """
+        """All undamaged results, list of dict, by file name; GridError if there is no folder of results."""
         if not self.runs.is_dir():
             raise GridError(f"there are no results in {self.output}: run compare without --report-only first")
         documents = []
         for path in sorted(self.runs.glob("*.json")):
             try:
                 documents.append(read_document(path))
-            except DamagedError:  # told, and run anew, by whoever runs the grid
+            except DamagedError:  # reported, and run again, by the process that runs the grid
                 continue
         return documents
 
     def damaged(self):
-        """Names of the files of results that cannot be read, list of str."""
+        """File names of results that cannot be read, list of str."""
         return [path.name for path in sorted(self.runs.glob("*.json")) if _is_damaged(path)]
 
 
 class DamagedError(ValueError):
-    """A file is no result of a run."""
+    """A file is not the result of a run."""
 
 
 def _is_damaged(path):
@@ -105,53 +90,23 @@ def _is_damaged(path):
 
 
 def read_document(path):
-    """Read the result of a run.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    DamagedError
-        If it is no JSON, or lacks what a result has.
-    GridError
-        If it is of a newer format.
-    """
+    """Read the result of a run; DamagedError if the file is incomplete, GridError if its format is newer."""
     try:
         document = json.loads(path.read_text(encoding="utf8"))
         RunSpec(**document["spec"])
         version, status = document["format_version"], document["status"]
     except (ValueError, KeyError, TypeError) as error:
-        raise DamagedError(
-            f"{path.name} is no whole result of a run ({error}): delete it, and it is run anew"
-        ) from None
+        raise DamagedError(f"{path.name} is not a complete result ({error}): delete it to repeat the run") from None
     if version != FORMAT_VERSION:
         raise GridError(f"{path.name} has format version {version}; this package reads {FORMAT_VERSION}: upgrade it")
     wanted = {DONE: ("result", "predictions"), FAILED: ("error",)}
     if status not in wanted or not all(key in document for key in wanted[status]):
-        raise DamagedError(f"{path.name} is no whole result of a run: delete it, and it is run anew")
+        raise DamagedError(f"{path.name} is not a complete result: delete it to repeat the run")
     return document
 
 
 def format_document(document):
-    """JSON with a line per key of the document, and per key of its result.
-
-    Examples
-    --------
-    >>> print(format_document({"status": "done", "result": {"seconds": 2.5}}))
-    {
-    "status": "done",
-    "result": {
-     "seconds": 2.5
-    }
-    }
-    <BLANKLINE>
-    """
+    """JSON with one line per key of the document and per key of its dicts, such as the result."""
 
     def lines(mapping, indent, format_value):
         inner = ",\n".join(f"{indent}{json.dumps(key)}: {format_value(value)}" for key, value in mapping.items())

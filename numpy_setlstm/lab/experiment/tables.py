@@ -9,38 +9,29 @@ import numpy as np
 
 from numpy_setlstm.checkpoint import replacing
 from numpy_setlstm.estimator import SetLSTMClassifier
-from numpy_setlstm.lab.experiment.grid import DATA_SETTINGS, GRID_CONNECTIVITIES, GRID_DATASETS, TFIDF
+from numpy_setlstm.lab.experiment.grid import DATA_SETTINGS, DENSE, GRID_CONNECTIVITIES, GRID_DATASETS, TFIDF
 from numpy_setlstm.lab.experiment.runs import DONE, unpack_bits
 from numpy_setlstm.lab.experiment.statistics import METRICS, confusion_counts, mean_and_spread, paired_difference
+from numpy_setlstm.lab.formatting import MISSING, markdown_table, percent, text_table
 
-REFERENCE = "dense"
-NONE = "–"
 DEFAULTS = SetLSTMClassifier().get_params()
 READING_SETTINGS = (*DATA_SETTINGS, "max_length", "vocabulary_size", "padding", "truncating")  # which words are read
+N_LEFT = 2  # columns of text
 NOTE = (
     "Accuracies on the test texts in per cent, mean ± standard deviation over seeds; balanced: mean over both labels. "
     "Differences to dense in points, with the same seed and on the same texts, and their 95 % bootstrap interval over "
     "seeds and test texts; * one seed, texts only. Share: of the dense network's parameters. Times, epochs: mean of "
     "a run."
 )
+MARKDOWN_NOTE = NOTE.replace("*", r"\*")
 
 
 @dataclass
 class Row:
     """One line of the table: runs that differ in their seed only.
 
-    Attributes
-    ----------
-    dataset, connectivity : str
-    settings : dict
-    documents : list of dict
-        Of the runs that succeeded, by seed.
-    n_failed : int
-    values : dict of str to list of float
-        By metric, one per document.
-    differences : dict of str to Difference
-        By metric; empty without a dense row to compare with.
-    share : float or None
+    `documents` has the runs that succeeded, by seed; `values` has a list by metric, one number per document;
+    `differences` has a Difference by metric, and is empty without a dense row to compare with.
     """
 
     dataset: str
@@ -53,28 +44,17 @@ class Row:
     share: float | None = None
 
     def by_seed(self):
-        """Documents by seed; the tf-idf model draws nothing, so that its one is there for every seed."""
+        """Documents by seed."""
         return {document["spec"]["seed"]: document for document in self.documents}
 
     def mean(self, key):
-        """Mean of a number of the results, or None where a result does not have it."""
+        """Mean over the runs of a number in their results; None if there is none."""
         numbers = [document["result"][key] for document in self.documents]
         return None if not numbers or None in numbers else float(np.mean(numbers))
 
 
 def make_rows(documents):
-    """Put results together that differ in their seed only, and compare them with the dense ones.
-
-    Parameters
-    ----------
-    documents : list of dict
-        Of :func:`~numpy_setlstm.lab.experiment.runs.execute`.
-
-    Returns
-    -------
-    list of Row
-        In the order of the data sets and of the connectivities.
-    """
+    """Group the documents of runs into rows, in the order of data sets and connectivities, compared with dense ones."""
     rows = {}
     for document in documents:
         spec = document["spec"]
@@ -101,32 +81,29 @@ def bits_of(document):
 
 
 def find_reference(row, rows):
-    """The dense row to compare a row with: it reads the same words, and its settings differ least; None if in doubt."""
+    """The dense row that reads the same words with the most similar settings; None if it is not unique."""
 
-    def data_of(one):
+    def reading(one):
         return [one.settings.get(name, DEFAULTS.get(name)) for name in READING_SETTINGS]
 
-    def differing(one):
+    def n_differing(one):
         shared = row.settings.keys() & one.settings.keys()
         return sum(row.settings[name] != one.settings[name] for name in shared)
 
     dense = [
         one
         for one in rows
-        if one.connectivity == REFERENCE
-        and one.dataset == row.dataset
-        and one.documents
-        and data_of(one) == data_of(row)
+        if one.connectivity == DENSE and one.dataset == row.dataset and one.documents and reading(one) == reading(row)
     ]
-    if row.connectivity == REFERENCE or not dense:
+    if row.connectivity == DENSE or not dense:
         return None
-    fewest = min(map(differing, dense))
-    nearest = [one for one in dense if differing(one) == fewest]
+    fewest = min(map(n_differing, dense))
+    nearest = [one for one in dense if n_differing(one) == fewest]
     return nearest[0] if len(nearest) == 1 else None
 
 
 def compare_with(row, reference):
-    """Fill in `share` and `differences` of a row; `reference` is the dense one, or None."""
+    """Fill in `share` and `differences` of a row; `reference` is the dense row or None."""
     parameters = row.mean("parameters")
     if reference is None:
         row.share = row.mean("share")
@@ -136,9 +113,9 @@ def compare_with(row, reference):
 
 
 def differences_between(row, reference):
-    """What a row is ahead of another, with the same seeds and on the same texts: dict of metric to difference."""
+    """Differences of a row to another, for the same seeds and texts: dict of metric to Difference."""
     ours, theirs = row.by_seed(), reference.by_seed()
-    if row.connectivity == TFIDF and row.documents:
+    if row.connectivity == TFIDF and row.documents:  # its one run draws no random numbers, and pairs with every seed
         ours = dict.fromkeys(theirs, row.documents[0])
     pairs = [
         (ours[seed], theirs[seed])
@@ -152,52 +129,46 @@ def differences_between(row, reference):
     return {name: paired_difference(predicted, references, labels, metric) for name, metric in METRICS.items()}
 
 
-def settings_shown(row, rows):
-    """What tells a row from others of the same data set and connectivity, str; empty if there are none."""
+def name_of(row, rows):
+    """Connectivity of a row, with the settings that distinguish it from others of its data set, str."""
     others = [one.settings for one in rows if (one.dataset, one.connectivity) == (row.dataset, row.connectivity)]
     names = sorted({name for settings in others for name in settings})
     differing = [name for name in names if any(one.get(name) != others[0].get(name) for one in others)]
-    return " ".join(f"{name}={row.settings.get(name, 'default')}" for name in differing)
-
-
-def name_of(row, rows):
-    """Connectivity of a row, with what tells it from others, str."""
-    return " ".join(filter(None, (row.connectivity, settings_shown(row, rows))))
+    return " ".join([row.connectivity, *(f"{name}={row.settings.get(name, 'default')}" for name in differing)])
 
 
 def format_row(row, rows):
-    """The cells of a row as text, dict of column to str."""
-    seeds = str(len(row.documents)) if row.connectivity != TFIDF else NONE
+    """The cells of a row, dict of column to str."""
+    seeds = str(len(row.documents)) if row.connectivity != TFIDF else MISSING
     cells = {
         "data set": row.dataset,
         "connectivity": name_of(row, rows),
         "parameters": _number(row.mean("parameters"), ",.0f"),
-        "share": _number(row.share, ".1%"),
+        "share": percent(row.share),
         "seeds": seeds + (f" ({row.n_failed} failed)" if row.n_failed else ""),
     }
     cells |= {metric.removesuffix(" accuracy"): spread_shown(values) for metric, values in row.values.items()}
     cells["difference to dense"] = difference_shown(row.differences.get("accuracy"))
     cells["balanced difference"] = difference_shown(row.differences.get("balanced accuracy"))
-    cells |= {"seconds": _number(row.mean("seconds"), ".0f"), "epochs": _number(row.mean("epochs"), ".0f")}
-    return cells
+    return cells | {key: _number(row.mean(key), ".0f") for key in ("seconds", "epochs")}
 
 
 def _number(value, form):
-    return NONE if value is None else f"{value:{form}}".replace("%", " %")
+    return MISSING if value is None else f"{value:{form}}"
 
 
 def spread_shown(values):
-    """Mean ± standard deviation of shares, in per cent, str."""
+    """Mean ± standard deviation of fractions, in percent, str."""
     if not values:
-        return NONE
+        return MISSING
     mean, spread = mean_and_spread(values)
     return f"{100 * mean:.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
 
 
 def difference_shown(difference):
-    """A difference and its interval in points, str."""
+    """A difference and its interval, in points, str."""
     if difference is None:
-        return NONE
+        return MISSING
     mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
     return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]" + ("*" if difference.n_seeds == 1 else "")
 
@@ -205,25 +176,14 @@ def difference_shown(difference):
 def format_terminal(rows):
     """The table for the terminal, str."""
     cells = [format_row(row, rows) for row in rows]
-    for row in cells:
-        del row["balanced difference"]  # it would not fit on a line
-    columns = list(cells[0])
-    widths = {name: max(len(name), *(len(row[name]) for row in cells)) for name in columns}
-    lines = [{name: name for name in columns}, *cells]
-    left = ("data set", "connectivity")
-    return "\n".join(
-        "  ".join(row[name].ljust(widths[name]) if name in left else row[name].rjust(widths[name]) for name in columns)
-        for row in lines
-    )
+    columns = [name for name in cells[0] if name != "balanced difference"]  # which would not fit on a line
+    return text_table(columns, [[row[name] for name in columns] for row in cells], N_LEFT)
 
 
 def format_markdown(rows):
-    """The table in Markdown, with a note that says what the numbers are, str."""
+    """The table in Markdown, with the note that explains its numbers, str."""
     cells = [format_row(row, rows) for row in rows]
-    columns = list(cells[0])
-    lines = [columns, ["---" if name in ("data set", "connectivity") else "---:" for name in columns]]
-    lines += [list(row.values()) for row in cells]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{NOTE.replace('*', chr(92) + '*')}\n"
+    return f"{markdown_table(list(cells[0]), [list(row.values()) for row in cells], N_LEFT)}\n\n{MARKDOWN_NOTE}\n"
 
 
 def format_csv(rows):
@@ -283,19 +243,7 @@ def _to_csv(records):
 
 
 def write_tables(store):
-    """Write ``table.md``, ``table.csv`` and ``runs.csv`` into the output folder.
-
-    Parameters
-    ----------
-    store : Store
-
-    Returns
-    -------
-    table : str
-        For the terminal.
-    paths : list of Path
-        What was written.
-    """
+    """Write ``table.md``, ``table.csv`` and ``runs.csv``; return the table for the terminal, and the files."""
     documents = store.documents()
     if not documents:
         return "there is no result yet", []

@@ -1,51 +1,36 @@
-"""The yardstick that a practitioner asks for: logistic regression on tf-idf, from scikit-learn, on the same texts."""
+"""The linear baseline: scikit-learn's logistic regression on tf-idf, on the same texts as the networks."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from numpy_setlstm.datasets.splitting import split_by_text
-from numpy_setlstm.lab.experiment.statistics import METRICS, confusion_counts
+from numpy_setlstm.lab.experiment.results import accuracies_of
 
-PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # scikit-learn's C: larger ones let the model follow the texts closer
+PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # scikit-learn's C, the inverse of the regularization strength
 
 
 @dataclass(frozen=True)
 class TfidfModel:
-    """A fitted tf-idf model.
-
-    Attributes
-    ----------
-    pipeline : sklearn.pipeline.Pipeline
-    penalty : float
-        The C that was chosen.
-    validation_accuracy : float or None
-        With that C, learnt from the other training texts.
-    """
+    """A fitted pipeline, the C that was chosen, and the validation accuracy with it; None without validation."""
 
     pipeline: object
     penalty: float
     validation_accuracy: float | None
 
     def predict(self, reviews):
-        """Names of the labels of the test texts, ndarray of shape (n_test_texts,)."""
+        """Label names predicted for the test texts, ndarray of shape (n_test_texts,)."""
         return np.array(reviews.label_names)[self.pipeline.predict(reviews.test_texts)]
 
     @property
     def n_parameters(self):
-        """Coefficients that are not zero, and the intercept."""
+        """Number of nonzero coefficients, plus the intercept."""
         regression = self.pipeline[-1]
         return int(np.count_nonzero(regression.coef_) + regression.intercept_.size)
 
 
 def make_pipeline(penalty):
-    """An unfitted pipeline: words and pairs of words, sublinear tf-idf, logistic regression with C = `penalty`.
-
-    Raises
-    ------
-    ImportError
-        If scikit-learn is not installed; the message has the command that does it.
-    """
+    """An unfitted pipeline: words and word pairs, sublinear tf-idf, logistic regression with C = `penalty`."""
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
@@ -59,27 +44,14 @@ def make_pipeline(penalty):
 
 
 def fit_tfidf(reviews, *, validation_fraction=0.1):
-    """Choose C by validation accuracy, then learn from all training texts.
+    """Choose C by accuracy on the texts that the networks hold out too, then fit all training texts.
 
-    Parameters
-    ----------
-    reviews : Reviews
-    validation_fraction : float in [0, 1)
-        The texts held out are those that the networks hold out. 0: C is 1.
-
-    Returns
-    -------
-    TfidfModel
-
-    Raises
-    ------
-    ImportError
-        If scikit-learn is not installed.
+    Without a validation fraction, C is 1.
     """
     texts, labels = reviews.train_texts, reviews.train_labels
     penalty, accuracy = 1.0, None
     if validation_fraction:
-        # Names of labels and seed as in SetLSTMClassifier, so that the same texts are held out.
+        # Label names and seed as in SetLSTMClassifier, which therefore holds out the same texts.
         names = np.array(reviews.label_names)[labels]
         kept, held_out = split_by_text(texts, names, validation_fraction, np.random.default_rng(0))
         accuracies = [
@@ -88,41 +60,24 @@ def fit_tfidf(reviews, *, validation_fraction=0.1):
             .score([texts[k] for k in held_out], labels[held_out])
             for C in PENALTIES
         ]
-        best = int(np.argmax(accuracies))  # among equals the strongest penalty, which comes first
+        best = int(np.argmax(accuracies))  # among equals the first, with the strongest regularization
         penalty, accuracy = PENALTIES[best], float(accuracies[best])
     return TfidfModel(make_pipeline(penalty).fit(texts, labels), penalty, accuracy)
 
 
 def tfidf_result(model, reviews, predicted, seconds):
-    """What there is to say about it, under the names of :func:`numpy_setlstm.lab.experiment.results.result_of`.
-
-    Parameters
-    ----------
-    model : TfidfModel
-    reviews : Reviews
-    predicted : ndarray of shape (n_test_texts,), str
-    seconds : float
-
-    Returns
-    -------
-    dict
-        Of plain numbers and text. It has no epochs, and no dense counterpart.
-    """
-    counts = confusion_counts(predicted == reviews.label_names[1], reviews.test_labels)
+    """Its result under the keys of :func:`~numpy_setlstm.lab.experiment.results.result_of`; there are no epochs."""
     return {
         "dataset": reviews.name,
         "connectivity": "tfidf",
         "parameters": model.n_parameters,
         "dense_parameters": None,
         "share": None,
-        "test_accuracy": float(METRICS["accuracy"](counts)),
-        "test_balanced_accuracy": float(METRICS["balanced accuracy"](counts)),
+        **accuracies_of(reviews, predicted),
         "validation_accuracy": model.validation_accuracy,
         "penalty_C": model.penalty,
         "best_epoch": None,
         "epochs": None,
         "interrupted": False,
         "seconds": seconds,
-        "train_texts": len(reviews.train_texts),
-        "test_texts": len(reviews.test_texts),
     }
