@@ -1,9 +1,8 @@
-r"""Weights from and to PyTorch, without needing PyTorch.
+r"""Conversion of weights from and to PyTorch, without needing PyTorch.
 
-Both LSTMs compute the same and store their weights differently. Here an input is a row, :math:`z = x W_x + h W_h + b`,
-and the gates stand side by side in the order i, f, o, g. In PyTorch an input is a column, so the matrices are
-transposed and the gates stand one below the other, in the order i, f, g, o; and there are two biases, whose sum is all
-that matters.
+Both LSTMs compute the same but store their weights differently. Here inputs are rows, :math:`z = x W_x + h W_h + b`,
+with the gates side by side in the order i, f, o, g. In PyTorch inputs are columns, so the matrices are transposed, with
+the gates one below the other in the order i, f, g, o; and there are two biases, of which only the sum matters.
 
 Source: the documentation of ``torch.nn.LSTM`` and ``torch.nn.Embedding``, PyTorch 2.13.
 """
@@ -23,41 +22,41 @@ EMBEDDING_WEIGHT = "weight"
 
 
 def from_torch(state_dict, *, prefix="", sparse=False):
-    r"""Our parameters from the weights of a ``torch.nn.LSTM`` or a ``torch.nn.Embedding``.
+    r"""Convert the weights of a ``torch.nn.LSTM`` or a ``torch.nn.Embedding`` to the parameters of this package.
 
     Parameters
     ----------
     state_dict : mapping of str to array_like or tensor
-        PyTorch's names and weights, such as ``lstm.state_dict()``. Of an LSTM of one layer and one direction:
-        ``weight_ih_l0`` (4H, D), ``weight_hh_l0`` (4H, H), ``bias_ih_l0`` (4H,) and ``bias_hh_l0`` (4H,), without the
-        last two if it has ``bias=False``. Of an Embedding: ``weight`` (V, D).
+        Weights by PyTorch's names, such as ``lstm.state_dict()``. For an LSTM of one layer and one direction:
+        ``weight_ih_l0`` (4H, D), ``weight_hh_l0`` (4H, H) and, unless it has ``bias=False``, ``bias_ih_l0`` (4H,) and
+        ``bias_hh_l0`` (4H,). For an Embedding: ``weight`` (V, D).
     prefix : str, default ""
-        Which part of a larger model to take: "lstm" takes the names that start with "lstm.", and no others.
+        The part of a larger model to convert: "lstm" selects the names that start with "lstm.".
     sparse : bool or mapping of str to array_like or tensor, default False
-        False: the matrices are dense. True: they are sparse, and every weight that is not 0 is a connection. A mapping
-        of masks, under the same names as the weights: a matrix with a mask is sparse, and every weight whose mask is
-        not 0 is a connection, even a weight of 0; a matrix without a mask is dense.
+        False: the matrices are dense. True: they are sparse, with a connection for every nonzero weight. A mapping of
+        masks by the names of the weights: a matrix with a mask is sparse, with a connection for every nonzero entry of
+        the mask, even if its weight is 0; a matrix without a mask is dense.
 
     Returns
     -------
     dict of str to SparseMatrix or ndarray
-        Of an LSTM: W_x (D, 4H), W_h (H, 4H) and b (4H,). Of an Embedding: E (V, D). Copies, in the data type of the
+        For an LSTM: W_x (D, 4H), W_h (H, 4H) and b (4H,). For an Embedding: E (V, D). Copies, with the data type of the
         tensors.
 
     Raises
     ------
     ValueError
-        If a weight is missing or has the wrong shape, or if there are others: those of a second layer, of the backward
-        direction, of a projection, of another kind of layer. The message names the first of them.
+        If a weight is missing or has the wrong shape, or if there are others, such as those of a second layer, of the
+        backward direction, of a projection or of another kind of layer; the message names the first of them.
     TypeError
-        If `state_dict` is not a mapping, or a weight is not made of floating point numbers that NumPy has.
+        If `state_dict` is not a mapping, or a weight does not have a floating-point type that NumPy has.
 
     Notes
     -----
-    The matrices keep every bit. :math:`b = b_{ih} + b_{hh}` is rounded once, and what each of the two was is lost. With
+    The matrices keep every bit. :math:`b = b_{ih} + b_{hh}` is rounded once, and the two terms are lost. With
     ``bias=False``, b is 0.
 
-    An Embedding's ``padding_idx`` is not among its weights. Here word 0 is padding, and its row changes no result; for
+    An Embedding's ``padding_idx`` is not in its weights. Here word 0 is padding, and its row affects no result; for
     another ``padding_idx``, move the rows first.
 
     Examples
@@ -79,7 +78,7 @@ def from_torch(state_dict, *, prefix="", sparse=False):
     """
     weights = _under_prefix(state_dict, prefix)
     is_embedding = EMBEDDING_WEIGHT in weights
-    _refuse_other_names(weights, (EMBEDDING_WEIGHT,) if is_embedding else LSTM_WEIGHTS + LSTM_BIASES)
+    _check_names(weights, (EMBEDDING_WEIGHT,) if is_embedding else LSTM_WEIGHTS + LSTM_BIASES)
     weights = {name: _as_floats(name, tensor) for name, tensor in weights.items()}
     masks = _masks(weights, _under_prefix(sparse, prefix) if isinstance(sparse, Mapping) else sparse)
     if is_embedding:
@@ -89,38 +88,37 @@ def from_torch(state_dict, *, prefix="", sparse=False):
 
 
 def to_torch(parameters, *, prefix=""):
-    r"""Weights for a ``torch.nn.LSTM`` or a ``torch.nn.Embedding`` from our parameters.
+    r"""Convert parameters of this package to weights of a ``torch.nn.LSTM`` or a ``torch.nn.Embedding``.
 
     Parameters
     ----------
     parameters : mapping of str to SparseMatrix or ndarray
-        W_x (D, 4H), W_h (H, 4H) and b (4H,) of an LSTM, without b for one with ``bias=False``; or E (V, D).
+        W_x (D, 4H), W_h (H, 4H) and b (4H,) of an LSTM, without b for ``bias=False``; or E (V, D).
     prefix : str, default ""
-        Where the layer stands in a larger model: "lstm" puts "lstm." before each name.
+        Name of the layer in a larger model: "lstm" puts "lstm." before each name.
 
     Returns
     -------
     dict of str to ndarray
         ``weight_ih_l0`` (4H, D), ``weight_hh_l0`` (4H, H), ``bias_ih_l0`` (4H,), which is b, and ``bias_hh_l0`` (4H,),
-        which is 0; or ``weight`` (V, D). Contiguous copies in the data type of the parameters; absent connections are
-        0. Ready for ``lstm.load_state_dict({name: torch.from_numpy(array) for name, array in state_dict.items()})``.
+        which is 0; or ``weight`` (V, D). Contiguous copies with the data type of the parameters; absent connections are
+        0. Load them by ``lstm.load_state_dict({name: torch.from_numpy(array) for name, array in state_dict.items()})``.
 
     Raises
     ------
     ValueError
-        If there are other parameters than those of one layer, or their shapes do not fit together.
+        If the parameters are not those of one layer, or their shapes do not fit together.
     TypeError
-        If a parameter is not made of floating point numbers.
+        If a parameter does not consist of floating-point numbers.
 
     Notes
     -----
-    ``from_torch(to_torch(parameters))`` gives back the same bits (a bias of -0.0 becomes 0.0). With ``sparse=True`` it
-    also gives back the same connections, except those whose weight is exactly 0, such as new ones that start at 0.
-    Masks keep these too; :func:`to_torch` makes masks from matrices whose connections all have the weight 1, see below.
+    ``from_torch(to_torch(parameters))`` returns the same bits (but -0.0 in b becomes 0.0). With ``sparse=True`` it also
+    returns the same connections, except those whose weight is exactly 0, such as new ones that start at 0. Masks keep
+    these too: :func:`to_torch` makes masks from matrices whose weights are all 1, as below.
 
-    To train the same connections in PyTorch, multiply the gradients by the masks. And train one of the two biases only,
-    with ``lstm.bias_hh_l0.requires_grad_(False)``: each of them gets the gradient of b, so that their sum would move
-    twice as far.
+    To train the same connections in PyTorch, multiply the gradients by the masks, and train only one bias, with
+    ``lstm.bias_hh_l0.requires_grad_(False)``: both have the gradient of b, so their sum would move twice as far.
 
     Examples
     --------
@@ -173,12 +171,12 @@ def _lstm_from_torch(weights, masks):
 
 
 def _gate_positions(H, stored, wanted):
-    """Where to find, in gates stored in one order, the 4H units of the gates in another: ndarray of shape (4H,)."""
+    """Return the indices (4H,) that reorder the gates from the stored to the wanted order."""
     return np.concatenate([stored.index(gate) * H + np.arange(H) for gate in wanted])
 
 
 def _connections(A, mask):
-    """`A` as it is, in a copy of its own; or, with a mask, the SparseMatrix of the entries whose mask is not 0."""
+    """Return a copy of `A` or, given a mask, the SparseMatrix of the entries where it is not 0."""
     if mask is None:
         return np.array(A, order="C")
     rows, cols = np.nonzero(mask)
@@ -186,7 +184,7 @@ def _connections(A, mask):
 
 
 def _masks(weights, sparse):
-    """Masks by name, of those weights that become a SparseMatrix."""
+    """Return, by name, the masks of the weights that become a SparseMatrix."""
     matrices = [name for name in weights if name not in LSTM_BIASES]
     if isinstance(sparse, bool):
         return {name: weights[name] != 0 for name in matrices} if sparse else {}
@@ -195,7 +193,7 @@ def _masks(weights, sparse):
     masks = {name: _as_array(name, mask) for name, mask in sparse.items() if name not in LSTM_BIASES}
     for name, mask in masks.items():
         if name not in matrices:
-            raise ValueError(f"there is a mask for {name!r}; the matrices here are {', '.join(matrices)}")
+            raise ValueError(f"there is a mask for {name!r}; the matrices are {', '.join(matrices)}")
         if mask.shape != weights[name].shape:
             raise ValueError(
                 f"the mask of {name!r} has shape {mask.shape}; expected the weight's, {weights[name].shape}"
@@ -208,7 +206,7 @@ def _with_dot(prefix):
 
 
 def _under_prefix(state_dict, prefix):
-    """Weights of one part of a model, by their names within this part."""
+    """Return the weights of one part of a model, by their names within that part."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(
             f"the weights are a {type(state_dict).__name__}; expected a mapping of PyTorch's names to tensors or "
@@ -221,32 +219,32 @@ def _under_prefix(state_dict, prefix):
     return weights
 
 
-def _refuse_other_names(weights, expected):
-    """Raise a ValueError if a weight is missing, or there is one that no layer of ours has."""
+def _check_names(weights, expected):
+    """Raise a ValueError if a weight is missing, or there is any other."""
     parts = sorted({name.rpartition(".")[0] for name in weights if "." in name})
     for name in weights:
         if name not in expected:
-            raise ValueError(f"cannot convert {name!r}: {_reason_against(name, parts)}")
+            raise ValueError(f"cannot convert {name!r}: {_why_unexpected(name, parts)}")
     has_bias = any(name in weights for name in LSTM_BIASES)
     required = expected if has_bias or expected == (EMBEDDING_WEIGHT,) else LSTM_WEIGHTS
     for name in required:
         if name not in weights:
-            raise ValueError(f"{name!r} is missing; an LSTM has {', '.join(required)}, here are {', '.join(weights)}")
+            raise ValueError(f"{name!r} is missing; expected {', '.join(required)}, got {', '.join(weights)}")
 
 
-def _reason_against(name, parts):
+def _why_unexpected(name, parts):
     if "." in name:
-        return f"it is part of a larger model; say which part to convert, prefix={' or '.join(map(repr, parts))}"
+        return f"it is part of a larger model; name the part to convert, prefix={' or '.join(map(repr, parts))}"
     if name.endswith(("_orig", "_mask")):
         weight = name[: -len("_orig")]
-        return f"the pruning is not finished; call torch.nn.utils.prune.remove(module, {weight!r}) and use sparse=True"
+        return f"the pruning is not permanent; call torch.nn.utils.prune.remove(module, {weight!r}) and use sparse=True"
     if name.endswith("_reverse"):
         return "it is the backward direction of a bidirectional LSTM; expected bidirectional=False"
     if name.startswith("weight_hr"):
         return "it is a projection of the hidden state; expected an LSTM with proj_size=0"
     if re.fullmatch(r"(weight|bias)_(ih|hh)_l\d+", name):
         return (
-            "the LSTM has more than one layer; expected num_layers=1. To convert one layer alone, pass its weights "
+            "the LSTM has more than one layer; expected num_layers=1. To convert a single layer, pass its weights "
             "under the names that end in _l0"
         )
     return "expected an LSTM's weight_ih_l0, weight_hh_l0, bias_ih_l0 and bias_hh_l0, or an Embedding's weight alone"
@@ -258,18 +256,18 @@ def _as_array(name, tensor):
     try:
         return tensor.detach().cpu().numpy()
     except TypeError as error:  # bfloat16, which NumPy does not have
-        raise TypeError(f"{name!r} is no NumPy array ({error}); convert it first, as in tensor.float()") from error
+        raise TypeError(f"{name!r} is not a NumPy array ({error}); convert it first, as in tensor.float()") from error
 
 
 def _as_floats(name, tensor):
     array = _as_array(name, tensor)
     if array.dtype.kind != "f":
-        raise TypeError(f"{name!r} has dtype {array.dtype}; expected floating point numbers, such as float32")
+        raise TypeError(f"{name!r} has dtype {array.dtype}; expected floating-point numbers, such as float32")
     return array
 
 
 def _full(name, W):
-    """Parameter of ours, written out in full, in an array of its own, so that training one side leaves the other."""
+    """Return a parameter as a dense copy, so that training one side does not change the other."""
     return _as_floats(name, W.toarray() if isinstance(W, SparseMatrix) else np.array(W, order="C"))
 
 

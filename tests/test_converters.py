@@ -1,4 +1,4 @@
-"""Weights from and to PyTorch; test_torch_parity.py shows that they then compute the same as PyTorch."""
+"""Conversion of weights; test_torch_parity.py shows that the converted weights compute the same as PyTorch."""
 
 from collections import OrderedDict
 
@@ -14,7 +14,7 @@ D, H, V = 3, 2, 5
 
 
 class Tensor:
-    """Behaves like a torch.Tensor on another device that requires a gradient: NumPy alone cannot read it."""
+    """Like a torch.Tensor on another device that requires a gradient: NumPy alone cannot read it."""
 
     def __init__(self, array, is_read=False):
         self.array, self.is_read = array, is_read
@@ -64,11 +64,11 @@ def assert_same_bits(ours, theirs):
             assert W.tobytes() == theirs[name].tobytes(), name
 
 
-# Where the numbers go
+# Order of the weights
 
 
 def test_every_weight_goes_to_its_gate():
-    """Each weight of PyTorch is numbered by its gate, unit and source; here they are looked up one by one."""
+    """Looks up PyTorch's weights one by one, by gate, unit and source."""
     state_dict = torch_lstm()
     p = from_torch(state_dict)
     for ours, theirs in [(0, 0), (1, 1), (2, 3), (3, 2)]:  # i, f, o, g here; i, f, g, o there
@@ -115,19 +115,19 @@ def test_neither_side_changes_the_other(connectivity):
         np.testing.assert_array_equal(array, kept[name] + 1)
 
 
-# There and back
+# Round trips
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("connectivity", ["dense", "sparse"])
-def test_ours_come_back_bit_for_bit(connectivity, dtype):
+def test_our_parameters_survive_a_round_trip_bit_for_bit(connectivity, dtype):
     p = our_lstm(connectivity, dtype)
     assert_same_bits(from_torch(to_torch(p), sparse=connectivity == "sparse"), p)
     E = p["W_x"]
     assert_same_bits(from_torch(to_torch({"E": E}), sparse=connectivity == "sparse"), {"E": E})
 
 
-def test_pytorchs_come_back_with_one_bias():
+def test_pytorchs_weights_survive_a_round_trip_with_one_bias():
     state_dict = torch_lstm()
     back = to_torch(from_torch(state_dict))
     assert list(back) == list(state_dict)
@@ -139,7 +139,7 @@ def test_pytorchs_come_back_with_one_bias():
 
 
 @pytest.mark.parametrize("name", golden_names("lstm_sparse") + golden_names("embedding_sparse"))
-def test_weights_that_pytorch_made_come_back_with_their_masks(name):
+def test_masked_weights_from_pytorch_survive_a_round_trip(name):
     golden = load_golden(name)
     p = from_torch(golden["weights"], sparse=golden["masks"])
     back = to_torch(p)
@@ -151,7 +151,7 @@ def test_weights_that_pytorch_made_come_back_with_their_masks(name):
     assert [W.nnz - 1 for W in matrices] == [W.nnz for W in nonzero.values() if isinstance(W, SparseMatrix)]
 
 
-def test_new_connections_that_start_at_zero_are_kept_by_masks_only():
+def test_only_masks_keep_new_connections_that_start_at_zero():
     p = our_lstm("sparse")
     p["W_h"], step = set_step(p["W_h"], 0.5, np.random.default_rng(2))
     assert len(step.grown) > 0
@@ -160,7 +160,7 @@ def test_new_connections_that_start_at_zero_are_kept_by_masks_only():
     assert from_torch(to_torch(p), sparse=True)["W_h"].nnz == p["W_h"].nnz - len(step.grown)
 
 
-def test_a_mask_leaves_out_weights_that_are_not_zero_as_a_product_with_it_would():
+def test_a_mask_omits_nonzero_weights_like_a_product_with_it():
     state_dict = torch_lstm()
     mask = np.random.default_rng(3).random((4 * H, H)) < 0.5
     p = from_torch(state_dict, sparse={"weight_hh_l0": Tensor(mask)})
@@ -180,7 +180,7 @@ def test_an_lstm_without_biases():
 
 
 @pytest.mark.parametrize("prefix", ["encoder.lstm", "encoder.lstm."])
-def test_a_part_of_a_model_is_taken_by_its_name(prefix):
+def test_a_part_of_a_model_is_selected_by_its_name(prefix):
     lstm = torch_lstm()
     model = {"embedding.weight": np.ones((V, D)), "readout.weight": np.ones((4, H)), "readout.bias": np.ones(4)}
     model |= {"encoder.lstm." + name: array for name, array in lstm.items()}
@@ -194,7 +194,7 @@ def test_a_part_of_a_model_is_taken_by_its_name(prefix):
     assert list(to_torch({"E": np.ones((V, D))}, prefix="embedding")) == ["embedding.weight"]
 
 
-# What is refused
+# Invalid input
 
 
 def with_weights(**others):
@@ -214,7 +214,7 @@ MATRIX, BIAS = np.ones((4 * H, H)), np.ones(4 * H)
         (with_weights(weight_hr_l0=np.ones((1, H))), "'weight_hr_l0': it is a projection .* proj_size=0"),
         (
             with_weights(weight_hh_l0=None, weight_hh_l0_orig=MATRIX, weight_hh_l0_mask=MATRIX),
-            r"'weight_hh_l0_orig': the pruning is not finished; call .*remove\(module, 'weight_hh_l0'\)",
+            r"'weight_hh_l0_orig': the pruning is not permanent; call .*remove\(module, 'weight_hh_l0'\)",
         ),
         (
             with_weights(embedding__weight=np.ones((V, D))),
@@ -225,7 +225,7 @@ MATRIX, BIAS = np.ones((4 * H, H)), np.ones(4 * H)
         ({"weight_ih": MATRIX, "weight_hh": MATRIX}, "'weight_ih': expected an LSTM's weight_ih_l0"),
         (
             with_weights(weight_hh_l0=None),
-            "'weight_hh_l0' is missing; .* here are weight_ih_l0, bias_ih_l0, bias_hh_l0",
+            "'weight_hh_l0' is missing; .* got weight_ih_l0, bias_ih_l0, bias_hh_l0",
         ),
         (with_weights(weight_ih_l0=None), "'weight_ih_l0' is missing"),
         (with_weights(bias_hh_l0=None), "'bias_hh_l0' is missing"),
@@ -241,7 +241,7 @@ MATRIX, BIAS = np.ones((4 * H, H)), np.ones(4 * H)
         ({}, r"no name starts with ''; the names are \[\]"),
     ],
 )
-def test_other_weights_are_refused_by_name(state_dict, message):
+def test_other_weights_are_rejected_by_name(state_dict, message):
     with pytest.raises(ValueError, match=message):
         from_torch(state_dict)
 
@@ -255,14 +255,18 @@ def test_a_prefix_that_does_not_occur():
     "state_dict, sparse, message",
     [
         ([MATRIX], False, "the weights are a list; expected a mapping .* such as lstm.state_dict"),
-        ({"weight": np.ones((V, D), int)}, False, "'weight' has dtype int64; expected floating point"),
+        ({"weight": np.ones((V, D), int)}, False, "'weight' has dtype int64; expected floating-point"),
         ({"weight": np.ones((V, D), complex)}, False, "'weight' has dtype complex128"),
-        ({"weight": Tensor(None)}, False, r"'weight' is no NumPy array \(Got unsupported.*\); .* tensor.float\(\)"),
+        (
+            {"weight": Tensor(None)},
+            False,
+            r"'weight' is not a NumPy array \(Got unsupported.*\); .* tensor.float\(\)",
+        ),
         ({"weight": MATRIX}, MATRIX, "sparse is a ndarray; expected True, False or a mapping of names to masks"),
         ({"weight": MATRIX}, None, "sparse is a NoneType"),
     ],
 )
-def test_other_types_are_refused(state_dict, sparse, message):
+def test_other_types_are_rejected(state_dict, sparse, message):
     with pytest.raises(TypeError, match=message):
         from_torch(state_dict, sparse=sparse)
 
@@ -272,7 +276,7 @@ def test_other_types_are_refused(state_dict, sparse, message):
     [
         (
             {"weight_hh_l1": MATRIX},
-            "there is a mask for 'weight_hh_l1'; the matrices here are weight_ih_l0, weight_hh_l0",
+            "there is a mask for 'weight_hh_l1'; the matrices are weight_ih_l0, weight_hh_l0",
         ),
         ({"weight_hh_l0": MATRIX.T}, r"the mask of 'weight_hh_l0' has shape \(2, 8\); expected the weight's, \(8, 2\)"),
         ({}, "no name starts with ''"),
@@ -303,7 +307,7 @@ def test_parameters_of_ours_that_are_no_layer():
         to_torch({"W_x": np.ones((D, 4 * H))})
     with pytest.raises(ValueError, match=r"'E' has shape \(3,\); expected \(V, D\)"):
         to_torch({"E": np.ones(3)})
-    with pytest.raises(TypeError, match="'E' has dtype int64; expected floating point"):
+    with pytest.raises(TypeError, match="'E' has dtype int64; expected floating-point"):
         to_torch({"E": np.ones((V, D), int)})
 
 
