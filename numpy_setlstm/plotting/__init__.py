@@ -7,7 +7,7 @@ colors are from M. Okabe and K. Ito (2008), "Color Universal Design", and can be
 Blue is for what existed from the start, orange for what has grown, gray for what is gone.
 
 Evolution by chance alone also looks busy. So the pictures of an evolution can show a null model too: the same matrix,
-pruned and regrown as often without training (:func:`~numpy_setlstm.topology.null_evolution`).
+pruned and regrown as often without training (:func:`~numpy_setlstm.measures.null_evolution`).
 """
 
 from numpy_setlstm.measures.degrees import expected_degrees

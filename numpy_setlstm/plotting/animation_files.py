@@ -83,6 +83,10 @@ class _HoldingWriter(PillowWriter):
 def animation_page(animation, fps=2):
     """Return an animation as HTML with controls, for a notebook: matplotlib's own page at a third of its size.
 
+    ``to_jshtml`` stores every frame in full color. Here all frames share a palette, which is enough for the few flat
+    colors of these pictures. The icons of its buttons need a font from the web; here they are ordinary characters, so
+    the page works without a network.
+
     Parameters
     ----------
     animation : matplotlib.animation.FuncAnimation
@@ -98,12 +102,6 @@ def animation_page(animation, fps=2):
     ------
     ValueError
         If `fps` is not positive.
-
-    Notes
-    -----
-    ``to_jshtml`` stores every frame in full color. Here all frames share a palette, which is enough for the few flat
-    colors of these pictures. The icons of its buttons need a font from the web; here they are ordinary characters, so
-    the page works without a network.
 
     Examples
     --------

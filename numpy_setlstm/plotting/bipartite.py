@@ -19,6 +19,8 @@ SHIFT = 4  # points between the lines of a connection that was pruned and regrow
 def plot_bipartite(topology, step=None, ax=None, *, row_names=None, col_names=None, sides=None, values=None):
     """Draw a small layer as a graph: rows on the left, columns on the right, a line for each connection.
 
+    A connection that was pruned and happened to grow again in the same cell is drawn as two lines side by side.
+
     Parameters
     ----------
     topology : Topology or SparseMatrix of shape (n_rows, n_cols)
@@ -43,10 +45,6 @@ def plot_bipartite(topology, step=None, ax=None, *, row_names=None, col_names=No
     ValueError
         If there are more than 300 connections, or the number of names is not that of the units, or the number of
         weights not that of the connections.
-
-    Notes
-    -----
-    A connection that was pruned and happened to grow again in the same cell is drawn as two lines side by side.
 
     Examples
     --------

@@ -15,6 +15,10 @@ COMPRESSED_BELOW = 10.0**COMPRESSED_POWER
 def plot_step_sizes(curves, ax=None):
     r"""Draw the error of a measured slope against the step size, which shows the advantage of the complex step.
 
+    On the right the step is too large, and the error decreases with the step (slope 1) or its square (slope 2), as the
+    thin lines show. On the left, a difference of two nearly equal numbers has an error of :math:`\varepsilon / s`. A
+    complex step takes no difference. Below :data:`COMPRESSED_BELOW` the axis is compressed to fit 300 powers of ten.
+
     Parameters
     ----------
     curves : dict of str to tuple of ndarray
@@ -25,12 +29,6 @@ def plot_step_sizes(curves, ax=None):
     Returns
     -------
     matplotlib.axes.Axes
-
-    Notes
-    -----
-    On the right the step is too large, and the error decreases with the step (slope 1) or its square (slope 2), as the
-    thin lines show. On the left, a difference of two nearly equal numbers has an error of :math:`\varepsilon / s`. A
-    complex step takes no difference. Below :data:`COMPRESSED_BELOW` the axis is compressed to fit 300 powers of ten.
 
     Examples
     --------
@@ -98,6 +96,10 @@ def _expand(place):
 def plot_check_errors(reports, ax=None):
     r"""Draw which gradients are wrong, and how much: a row per report, a column per array.
 
+    Each cell has the error of the array and the number of wrong entries, "all" or "k of n". The more entries are
+    wrong, the stronger the color; correct arrays have the color of the background. The cell of an array that a report
+    lacks is empty.
+
     Parameters
     ----------
     reports : dict of str to GradientReport
@@ -107,12 +109,6 @@ def plot_check_errors(reports, ax=None):
     Returns
     -------
     matplotlib.axes.Axes
-
-    Notes
-    -----
-    Each cell has the error of the array and the number of wrong entries, "all" or "k of n". The more entries are
-    wrong, the stronger the color; correct arrays have the color of the background. The cell of an array that a report
-    lacks is empty.
 
     Examples
     --------

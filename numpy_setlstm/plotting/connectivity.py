@@ -59,6 +59,9 @@ def plot_connectivity(topology, ax=None, *, gates=GATES):
 def plot_set_step(topology, step, ax=None, *, gates=GATES):
     """Draw which connections one SET step kept, pruned and regrew.
 
+    A connection that was pruned and happened to grow again in the same cell is drawn and counted as regrown, because
+    its weight and history are lost. The legend has the number of these.
+
     Parameters
     ----------
     topology : Topology of shape (n, 4H)
@@ -72,18 +75,12 @@ def plot_set_step(topology, step, ax=None, *, gates=GATES):
     -------
     matplotlib.axes.Axes
 
-    Notes
-    -----
-    A connection that was pruned and happened to grow again in the same cell is drawn and counted as regrown, because
-    its weight and history are lost. The legend has the number of these.
-
     Examples
     --------
     >>> from numpy_setlstm.topology import erdos_renyi, set_step
     >>> W = erdos_renyi((32, 128), np.random.default_rng(0), density=0.05)
     >>> new, step = set_step(W, 0.3, np.random.default_rng(1))
-    >>> ax = plot_set_step(W.topology, step)
-    >>> ax.figure.savefig("step.png")  # doctest: +SKIP
+    >>> figure = plot_set_step(W.topology, step).figure
     """
     before, after = topology.keys, step.apply(topology).keys
     grown, pruned = after[step.grown], before[step.pruned]
@@ -99,6 +96,8 @@ def plot_set_step(topology, step, ax=None, *, gates=GATES):
 
 def plot_connectivity_change(before, after, ax=None, *, gates=GATES):
     """Draw how the connections differ between two times, any number of SET steps apart.
+
+    A connection that exists both before and after counts as kept, even if it was pruned and regrown in between.
 
     Parameters
     ----------
@@ -116,17 +115,12 @@ def plot_connectivity_change(before, after, ax=None, *, gates=GATES):
     ValueError
         If the two shapes differ.
 
-    Notes
-    -----
-    A connection that exists both before and after counts as kept, even if it was pruned and regrown in between.
-
     Examples
     --------
     >>> from numpy_setlstm.topology import erdos_renyi, set_step
     >>> W = erdos_renyi((32, 128), np.random.default_rng(0), density=0.05)
     >>> new, step = set_step(W, 0.3, np.random.default_rng(1))
-    >>> ax = plot_connectivity_change(W.topology, new.topology)
-    >>> ax.figure.savefig("change.png")  # doctest: +SKIP
+    >>> figure = plot_connectivity_change(W.topology, new.topology).figure
     """
     if before.shape != after.shape:
         raise ValueError(f"the shapes differ, {before.shape} and {after.shape}; expected the same matrix twice")

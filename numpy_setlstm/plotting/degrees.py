@@ -19,7 +19,7 @@ def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0, label=
     axis : {0, 1}
         0 for the columns (connections into a unit), 1 for the rows (connections out of a unit).
     nulls : sequence of Topology
-        Final topologies of evolutions without training, such as the last of :func:`~numpy_setlstm.topology.replay`.
+        Final topologies of evolutions without training, such as the last of :func:`~numpy_setlstm.measures.replay`.
         Their mean is drawn too and, if there are several, the range of the middle 95 %.
     reserved_rows : int, default 0
         Number of leading rows kept empty, such as an embedding's padding; not counted.
@@ -119,6 +119,8 @@ def plot_weight_histogram(values, pruned, ax=None, *, n_bins=60, scale=None):
 def plot_empty_rows(er_epsilons, fractions, shape, ax=None):
     r"""Draw the fraction of rows of random graphs that have no connection: words without an embedding.
 
+    The line is the Poisson law, :math:`P(0) = e^{-\varepsilon (1 + n_{out} / n_{in})}`.
+
     Parameters
     ----------
     er_epsilons : sequence of float
@@ -133,10 +135,6 @@ def plot_empty_rows(er_epsilons, fractions, shape, ax=None):
     -------
     matplotlib.axes.Axes
         With a logarithmic axis, on which a fraction of 0 has no dot.
-
-    Notes
-    -----
-    The line is the Poisson law, :math:`P(0) = e^{-\varepsilon (1 + n_{out} / n_{in})}`.
 
     Examples
     --------

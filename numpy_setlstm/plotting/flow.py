@@ -11,6 +11,9 @@ DECADES = 8  # powers of ten between the strongest colour and the background
 def plot_gradient_flow(gradients, ax=None, *, words=None, strongest=None):
     """Draw the magnitude of the gradient at each unit and step as a heat map.
 
+    Colors are logarithmic: they fade over the eight powers of ten below the strongest to the background, which also
+    shows smaller gradients and 0. The sign is not drawn.
+
     Parameters
     ----------
     gradients : ndarray of shape (T, H)
@@ -29,11 +32,6 @@ def plot_gradient_flow(gradients, ax=None, *, words=None, strongest=None):
     ------
     ValueError
         If `gradients` is not two-dimensional, or the number of words is not that of the steps.
-
-    Notes
-    -----
-    Colors are logarithmic: they fade over the eight powers of ten below the strongest to the background, which also
-    shows smaller gradients and 0. The sign is not drawn.
 
     Examples
     --------
@@ -65,6 +63,9 @@ def plot_gradient_flow(gradients, ax=None, *, words=None, strongest=None):
 def plot_gradient_norms(norms, ax=None, *, predictions=None, prediction_label=None):
     """Draw how the gradient shrinks or grows with the distance from the loss.
 
+    Norms are drawn relative to that of the last step, on a logarithmic axis: a constant factor per step is a straight
+    line, and a norm of 0 is not drawn.
+
     Parameters
     ----------
     norms : dict of str to ndarray of shape (T,)
@@ -78,11 +79,6 @@ def plot_gradient_norms(norms, ax=None, *, predictions=None, prediction_label=No
     Returns
     -------
     matplotlib.axes.Axes
-
-    Notes
-    -----
-    Norms are drawn relative to that of the last step, on a logarithmic axis: a constant factor per step is a straight
-    line, and a norm of 0 is not drawn.
 
     Examples
     --------

@@ -13,6 +13,10 @@ GAP = 0.35  # between two blocks, in rows
 def plot_gates(words, states, ax=None, *, units=None, numbers=None):
     r"""Draw gates, memory and hidden state of an LSTM along the words of a sentence.
 
+    All blocks share one color scale: the background is 0 (a closed gate), blue is 1 (an open gate), orange-red is -1.
+    A block whose largest magnitude exceeds 1, such as the memory, is divided by it for the colors, and its name has the
+    divisor; the numbers are the original ones.
+
     Parameters
     ----------
     words : sequence of T str
@@ -34,12 +38,6 @@ def plot_gates(words, states, ax=None, *, units=None, numbers=None):
     ------
     ValueError
         If a block does not have one row per word, or the blocks differ in shape.
-
-    Notes
-    -----
-    All blocks share one color scale: the background is 0 (a closed gate), blue is 1 (an open gate), orange-red is -1.
-    A block whose largest magnitude exceeds 1, such as the memory, is divided by it for the colors, and its name has the
-    divisor; the numbers are the original ones.
 
     Examples
     --------

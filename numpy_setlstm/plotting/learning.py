@@ -11,6 +11,9 @@ from numpy_setlstm.plotting.style import ink, line_colors
 def plot_learning_curves(histories, axes=None):
     """Draw loss and accuracy over the epochs, for several networks.
 
+    A SET step between two epochs makes the validation loss jump, usually up, because it prunes weights that were in
+    use. The jump is drawn as a vertical line with a triangle at its end, where the next epoch's training starts.
+
     Parameters
     ----------
     histories : dict of str to dict of str to list
@@ -22,11 +25,6 @@ def plot_learning_curves(histories, axes=None):
     Returns
     -------
     ndarray of shape (2,) of matplotlib.axes.Axes
-
-    Notes
-    -----
-    A SET step between two epochs makes the validation loss jump, usually up, because it prunes weights that were in
-    use. The jump is drawn as a vertical line with a triangle at its end, where the next epoch's training starts.
 
     Examples
     --------

@@ -53,6 +53,11 @@ EDGES = (
 def plot_lstm_step(ax=None, *, backward=False):
     r"""Draw the computation graph of one LSTM step.
 
+    The equations are those of :mod:`numpy_setlstm.layers.lstm`. Products are elementwise, except those with
+    :math:`W_x` and :math:`W_h` and those in the box of the weights. In the backward pass that box has the gradients of
+    the weights: the contribution of this step, summed over the texts n. "dc" at the arrows into the sum is the whole
+    gradient of c: what comes from the next step plus what comes from h through tanh.
+
     Parameters
     ----------
     ax : matplotlib.axes.Axes, optional
@@ -62,13 +67,6 @@ def plot_lstm_step(ax=None, *, backward=False):
     Returns
     -------
     matplotlib.axes.Axes
-
-    Notes
-    -----
-    The equations are those of :mod:`numpy_setlstm.layers.lstm`. Products are elementwise, except those with
-    :math:`W_x` and :math:`W_h` and those in the box of the weights. In the backward pass that box has the gradients of
-    the weights: the contribution of this step, summed over the texts n. "dc" at the arrows into the sum is the whole
-    gradient of c: what comes from the next step plus what comes from h through tanh.
 
     Examples
     --------

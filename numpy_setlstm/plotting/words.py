@@ -9,6 +9,10 @@ from numpy_setlstm.plotting.style import ORANGE, VERMILLION, axes_or_new, blue, 
 def plot_word_connections(words, before, after, null_range, ax=None):
     """Draw the number of connections of words before and after an evolution, compared with a null model.
 
+    Words selected for their large changes are partly selected by chance: of any 100 words, about 5 are outside the
+    middle 95 % of the null model for no reason. Compare the number of such words, or the means of groups chosen
+    beforehand.
+
     Parameters
     ----------
     words : sequence of n str
@@ -29,12 +33,6 @@ def plot_word_connections(words, before, after, null_range, ax=None):
     ------
     ValueError
         If there are no words, or an array does not have one number per word.
-
-    Notes
-    -----
-    Words selected for their large changes are partly selected by chance: of any 100 words, about 5 are outside the
-    middle 95 % of the null model for no reason. Compare the number of such words, or the means of groups chosen
-    beforehand.
 
     Examples
     --------
