@@ -5,7 +5,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
 from numpy_setlstm.plotting.style import axes_or_new, blue, ink, line_colors
 
-DECADES = 8  # powers of ten between the strongest colour and the background
+DECADES = 8  # powers of ten between the strongest color and the background
 
 
 def plot_gradient_flow(gradients, ax=None, *, words=None, strongest=None):

@@ -26,8 +26,8 @@ def plot_word_connections(words, before, after, null_range, ax=None):
     Returns
     -------
     matplotlib.axes.Axes
-        A row per word, with a hollow dot before, and after it an orange triangle upward above the null model's range,
-        a red one downward below it, or a blue dot within; the range is a gray bar.
+        A row per word. A hollow dot is the number before; the number after is an upward orange triangle if above the
+        null model's range, a downward red one if below, a blue dot if within. The range is a gray bar.
 
     Raises
     ------
