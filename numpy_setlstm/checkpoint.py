@@ -1,7 +1,7 @@
 """Models on disk: one ``.npz`` file of plain arrays and a header in JSON.
 
-Nothing is pickled, so that opening a file never runs code from it. A file is written under another name and then
-moved into place, so that there is always a whole one. A digest of everything tells a file that was altered by accident.
+Nothing is pickled, so opening a file never runs code from it. A file is written under another name and then moved into
+place, so that there is always a complete one. A digest of everything detects accidental changes.
 """
 
 import contextlib
@@ -16,14 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from numpy_setlstm.network import Network
-from numpy_setlstm.optimizers import SGD, Adam, weights_of
+from numpy_setlstm.optimizers import weights_of
 from numpy_setlstm.sparse import SparseMatrix, Topology
 from numpy_setlstm.topology import SetStep
 from numpy_setlstm.training import STREAMS, TrainingState
 
-FORMAT_VERSION = 1
+__all__ = ["CheckpointError", "load_arrays", "save_arrays"]
+
+FORMAT_VERSION = 2
 _HEADER = "header"
-_STATE_KEYS = ("epoch", "batch", "sums", "best_epoch", "interrupted", "torn")
+_STATE_KEYS = ("epoch", "batch", "sums", "best_epoch", "first_weights", "notes", "interrupted", "inconsistent")
 _STEP_ARRAYS = ("pruned", "grown", "pruned_cells", "grown_cells")
 
 
@@ -37,7 +39,7 @@ def save_arrays(path, header, arrays):
     Parameters
     ----------
     path : str or Path
-        The folder must exist; a file that is there is replaced only when the new one is whole.
+        The folder must exist; an existing file is replaced only when the new one is complete.
     header : dict
         Anything that JSON can hold.
     arrays : dict of str to ndarray
@@ -48,7 +50,7 @@ def save_arrays(path, header, arrays):
     TypeError
         If an array holds Python objects or the header something that JSON cannot.
     OSError
-        If the file cannot be written; the old one, if any, is untouched.
+        If the file cannot be written; an existing one is untouched.
 
     Examples
     --------
@@ -74,32 +76,7 @@ def save_arrays(path, header, arrays):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Open a file that takes the place of `path` when it is whole; if anything fails, nothing has changed.
-
-    Parameters
-    ----------
-    path : str or Path
-        The folder must exist.
-
-    Yields
-    ------
-    file
-        Open for writing bytes.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with replacing(Path(folder) / "result.txt") as file:
-    ...         _ = file.write(b"whole")
-    ...     (Path(folder) / "result.txt").read_text()
-    'whole'
-    """
+    """Open a file for writing bytes that replaces `path` when it is complete; if anything fails, nothing changes."""
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into: make it first")
@@ -111,7 +88,7 @@ def replacing(path):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(file.name, 0o666 & ~umask)  # a temporary file is private; this one is to be like any other
+        os.chmod(file.name, 0o666 & ~umask)  # a temporary file is private; this one gets the usual permissions
         os.replace(file.name, path)
     except BaseException:
         os.unlink(file.name)
@@ -119,7 +96,7 @@ def replacing(path):
 
 
 def load_arrays(path):
-    """Read what :func:`save_arrays` wrote.
+    """Read what :func:`save_arrays` wrote, by this version of the format or an older one.
 
     Parameters
     ----------
@@ -137,7 +114,7 @@ def load_arrays(path):
     FileNotFoundError
         If there is no such file.
     CheckpointError
-        If the file is cut short, altered, holds pickled objects, is of a newer format, or is no model file at all.
+        If the file is cut short, altered, holds pickled objects, has a newer format, or is not a model file.
 
     Examples
     --------
@@ -155,21 +132,21 @@ def load_arrays(path):
         header = json.loads(contents.pop(_HEADER).tobytes().decode())
         version = header["format_version"]
         if not all(isinstance(array, np.ndarray) for array in contents.values()):
-            raise ValueError("it holds files that are no arrays")
+            raise ValueError("it contains files that are not arrays")
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no model file {path}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, MemoryError) as error:
         raise CheckpointError(
-            f"{path} is no whole .npz file, it may be cut short or altered ({error}): save it anew"
+            f"{path} is not a complete .npz file, it may be cut short or altered ({error}): save it again"
         ) from None
     except (ValueError, KeyError, AttributeError, TypeError, UnicodeDecodeError) as error:
         raise CheckpointError(
-            f"{path} is no model of numpy_setlstm, or holds pickled objects, which are never loaded ({error})"
+            f"{path} is not a model of numpy_setlstm, or holds pickled objects, which are never loaded ({error})"
         ) from None
-    if version != FORMAT_VERSION:
-        hint = "upgrade numpy_setlstm" if isinstance(version, int) and version > FORMAT_VERSION else "save it anew"
+    if version not in range(1, FORMAT_VERSION + 1):
+        hint = "upgrade numpy_setlstm" if isinstance(version, int) and version > FORMAT_VERSION else "save it again"
         raise CheckpointError(
-            f"{path} has format version {version}; this package reads version {FORMAT_VERSION}: {hint}"
+            f"{path} has format version {version}; this package reads versions 1 to {FORMAT_VERSION}: {hint}"
         )
     if header.get("digest") != _digest(json.dumps({**header, "digest": ""}, sort_keys=True), contents):
         raise CheckpointError(f"{path} was altered after it was saved: its contents do not match its digest")
@@ -192,125 +169,46 @@ def _digest(header_text, arrays):
 
 
 def pack_network(prefix, network):
-    """Split a network into a header and arrays whose names begin with `prefix`.
-
-    Parameters
-    ----------
-    prefix : str
-        What the names of the arrays begin with.
-    network : Network
-        Is not changed.
-
-    Returns
-    -------
-    header : dict
-        Settings, shapes and names; all that JSON can hold.
-    arrays : dict of str to ndarray
-        Index arrays and values.
-
-    Examples
-    --------
-    >>> from numpy_setlstm.network import NetworkSizes, init_network
-    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
-    >>> header, arrays = pack_network("network", network)
-    >>> header["names"], sorted(arrays)[:3]
-    (['E', 'W_x', 'W_h', 'b', 'W_out', 'b_out'], ['network/E/cols', 'network/E/rows', 'network/E/values'])
-    """
-    header = {key: value for key, value in vars(network).items() if key != "parameters" and key[0] != "_"}
+    """Split a network into a header and arrays whose names begin with `prefix`; its engine is not part of it."""
+    header = {name: getattr(network, name) for name in ("scales", "embedding_dropout", "dropout")}
+    header["shapes"] = {name: W.shape for name, W in network.parameters.items() if isinstance(W, SparseMatrix)}
+    header["names"] = list(network.parameters)
     arrays = {}
     for name, W in network.parameters.items():
         if isinstance(W, SparseMatrix):
-            header.setdefault("shapes", {})[name] = W.shape
             arrays[f"{prefix}/{name}/rows"], arrays[f"{prefix}/{name}/cols"] = W.rows, W.cols
         arrays[f"{prefix}/{name}/values"] = weights_of(W)
-    header["names"] = list(network.parameters)
     return header, arrays
 
 
-def unpack_network(prefix, header, arrays):
-    """Undo :func:`pack_network`; every index and every weight is checked on the way.
-
-    Parameters
-    ----------
-    prefix : str
-        What the names of the arrays begin with.
-    header : dict
-        From :func:`pack_network`.
-    arrays : dict of str to ndarray
-        Others may be among them.
-
-    Returns
-    -------
-    Network
-        Bit for bit what was packed.
-
-    Raises
-    ------
-    CheckpointError
-        If a weight is NaN or infinite.
-    ValueError
-        If the connections of a matrix are out of order or out of range.
-
-    Examples
-    --------
-    >>> from numpy_setlstm.network import NetworkSizes, init_network
-    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
-    >>> again = unpack_network("network", *pack_network("network", network))
-    >>> np.array_equal(again.parameters["E"].values, network.parameters["E"].values)
-    True
-    """
+def unpack_network(prefix, header, arrays, engine):
+    """Undo :func:`pack_network`; every index and every weight is checked on the way."""
     header = dict(header)
-    shapes, names = header.pop("shapes", {}), header.pop("names")
+    shapes, names = header.pop("shapes"), header.pop("names")
     parameters = {}
     for name in names:
         values = arrays[f"{prefix}/{name}/values"]
         if not np.isfinite(values).all():
             raise CheckpointError(f"{name} has weights that are NaN or infinite; a model that diverged cannot be used")
         if name in shapes:
-            values = SparseMatrix(
-                shapes[name], arrays[f"{prefix}/{name}/rows"], arrays[f"{prefix}/{name}/cols"], values
-            )
+            indices = arrays[f"{prefix}/{name}/rows"], arrays[f"{prefix}/{name}/cols"]
+            values = SparseMatrix(shapes[name], *indices, values)
         parameters[name] = values
-    return Network(parameters, **header)
+    return Network(parameters, **header, engine=engine)
 
 
 def pack_state(state):
-    """Split a :class:`~numpy_setlstm.training.TrainingState` into a header and arrays.
-
-    Parameters
-    ----------
-    state : TrainingState
-        Is not changed.
-
-    Returns
-    -------
-    header : dict
-        All that JSON can hold.
-    arrays : dict of str to ndarray
-        The rest.
-
-    Examples
-    --------
-    >>> from numpy_setlstm.network import NetworkSizes, init_network
-    >>> from numpy_setlstm.training import split_streams
-    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
-    >>> streams = split_streams(np.random.default_rng(1))
-    >>> state = TrainingState.start(network, Adam(network.parameters, 0.01), streams)
-    >>> header, arrays = pack_state(state)
-    >>> header["epoch"], sorted(name for name in arrays if name.startswith("optimizer/W_h"))
-    (0, ['optimizer/W_h/age', 'optimizer/W_h/m', 'optimizer/W_h/v'])
-    """
+    """Split a :class:`~numpy_setlstm.training.TrainingState` into a header, which JSON can hold, and arrays."""
     network_header, arrays = pack_network("network", state.network)
+    optimizer = state.optimizer
     header = {
         "network": network_header,
-        "optimizer": {"kind": type(state.optimizer).__name__, "learning_rates": state.optimizer.learning_rates}
-        | {"constants": state.optimizer.constants},
+        "optimizer": {name: getattr(optimizer, name) for name in ("kind", "learning_rates", "constants")},
         "streams": {name: rng.bit_generator.state for name, rng in state.streams.items()},
         "initial_shapes": {name: topology.shape for name, topology in state.initial_topologies.items()},
         "history": {key: column for key, column in state.history.items() if key != "set_steps"},
         "set_steps": [{name: step.nnz for name, step in steps.items()} for steps in state.history["set_steps"]],
         "has_best": state.best_network is not None,
-        "pretraining": state.pretraining,
     }
     header |= {key: getattr(state, key) for key in _STATE_KEYS}
     if state.best_network is not None:
@@ -318,7 +216,7 @@ def pack_state(state):
         arrays |= best_arrays
     if state.order is not None:
         arrays["order"] = state.order
-    for name, quantities in state.optimizer.state.items():
+    for name, quantities in optimizer.state.items():
         arrays |= {f"optimizer/{name}/{quantity}": array for quantity, array in quantities.items()}
     for name, topology in state.initial_topologies.items():
         arrays |= {f"initial/{name}/rows": topology.rows, f"initial/{name}/cols": topology.cols}
@@ -328,40 +226,11 @@ def pack_state(state):
     return header, arrays
 
 
-def unpack_state(header, arrays):
-    """Undo :func:`pack_state`.
-
-    Parameters
-    ----------
-    header : dict
-        From :func:`pack_state`.
-    arrays : dict of str to ndarray
-        From :func:`pack_state`.
-
-    Returns
-    -------
-    TrainingState
-        From which training goes on as if it had not stopped, bit for bit.
-
-    Raises
-    ------
-    CheckpointError
-        If a weight is NaN or infinite.
-
-    Examples
-    --------
-    >>> from numpy_setlstm.network import NetworkSizes, init_network
-    >>> from numpy_setlstm.training import split_streams
-    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
-    >>> streams = split_streams(np.random.default_rng(1))
-    >>> state = TrainingState.start(network, Adam(network.parameters, 0.01), streams)
-    >>> again = unpack_state(*pack_state(state))
-    >>> again.streams["batches"].random() == state.streams["batches"].random()
-    True
-    """
-    network = unpack_network("network", header["network"], arrays)
-    kind = {"Adam": Adam, "SGD": SGD}[header["optimizer"]["kind"]]
-    optimizer = kind(network.parameters, header["optimizer"]["learning_rates"], **header["optimizer"]["constants"])
+def unpack_state(header, arrays, engine):
+    """Undo :func:`pack_state`: a state from which training continues bitwise as if it had not stopped."""
+    network = unpack_network("network", header["network"], arrays, engine)
+    kind, rates, constants = (header["optimizer"][name] for name in ("kind", "learning_rates", "constants"))
+    optimizer = network.engine.optimizers[kind](network.parameters, rates, **constants)
     for name, quantities in optimizer.state.items():
         for quantity in quantities:
             quantities[quantity] = arrays[f"optimizer/{name}/{quantity}"]
@@ -376,6 +245,9 @@ def unpack_state(header, arrays):
         }
         for k, sizes in enumerate(header["set_steps"])
     ]
+    best_network = None
+    if header["has_best"]:
+        best_network = unpack_network("best", header["best"], arrays, network.engine)
     return TrainingState(
         network=network,
         optimizer=optimizer,
@@ -386,7 +258,30 @@ def unpack_state(header, arrays):
         },
         order=arrays.get("order"),
         history=header["history"] | {"set_steps": set_steps},
-        best_network=unpack_network("best", header["best"], arrays) if header["has_best"] else None,
-        pretraining=header.get("pretraining"),  # models from before there was any do not have it
+        best_network=best_network,
         **{key: header[key] for key in _STATE_KEYS},
     )
+
+
+def upgrade(header):
+    """The header of a model in today's format, from any version of it."""
+    if header["format_version"] >= 2:
+        return header
+    header = dict(header)
+    parameters = dict(header["parameters"])
+    parameters["parameter_share"] = parameters.pop("density")
+    pretraining = header.pop("pretraining", None)
+    keys = ("validation_loss", "validation_accuracy")
+    first = {key.split("_")[1]: pretraining[key] for key in keys if key in pretraining} if pretraining else None
+    networks = {name: dict(header[name]) for name in ("network", "best") if name in header}
+    for network in networks.values():
+        network.pop("kernel"), network.pop("n_threads", None)
+        network.setdefault("shapes", {})
+    return header | networks | {
+        "parameters": parameters | {"engine": "fast", "lstm": None, "check": True},
+        "optimizer": header["optimizer"] | {"kind": header["optimizer"]["kind"].lower()},
+        "inconsistent": header.pop("torn"),
+        "first_weights": first,
+        "notes": {"pretraining": pretraining} if pretraining else {},
+        "own_lstm": None,
+    }  # fmt: skip

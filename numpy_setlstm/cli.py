@@ -8,6 +8,7 @@ from pathlib import Path
 from numpy_setlstm import __version__
 from numpy_setlstm.datasets import DATA_HOME_VARIABLE, DATASETS, load_dataset
 from numpy_setlstm.estimator import SetLSTMClassifier
+from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
 from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.lab.benchmark.harness import PeerError
 from numpy_setlstm.lab.benchmark.peers import OURS, PEERS
@@ -27,8 +28,9 @@ from numpy_setlstm.lab.experiment import (
     run_training,
 )
 from numpy_setlstm.lab.selfcheck import METHODS, run_selfcheck
+from numpy_setlstm.network import ENGINES
+from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.topology import PRUNE_RULES
-from numpy_setlstm.training import GROWTHS, OPTIMIZERS, ZETA_SCHEDULES
 
 EXIT_WRONG, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -205,8 +207,8 @@ TRAIN_PARAMETERS = {
     "embedding_dim": {"type": int, "metavar": "D", "help": "numbers per word vector"},
     "hidden_size": {"type": int, "metavar": "H", "help": "units of the LSTM"},
     "max_length": {"type": int, "metavar": "T", "help": "last words of a text that are read"},
-    "density": {"type": float, "help": "parameters as a share of the dense network's"},
-    "er_epsilon": {"type": float, "metavar": "EPSILON", "help": "Erdős–Rényi epsilon, in place of the density"},
+    "parameter_share": {"type": float, "help": "parameters as a share of the dense network's"},
+    "er_epsilon": {"type": float, "metavar": "EPSILON", "help": "Erdős–Rényi epsilon, instead of --parameter-share"},
     "zeta": {"type": float, "help": "fraction of the connections that a SET step replaces"},
     "prune_rule": {"choices": PRUNE_RULES, "help": "which connections a SET step removes"},
     "growth": {"choices": GROWTHS, "help": "where new connections are and how they start"},
@@ -218,6 +220,7 @@ TRAIN_PARAMETERS = {
     "learning_rate_decay": {"type": float, "metavar": "DECAY", "help": "rates / (1 + DECAY · epoch)"},
     "embedding_dropout": {"type": float, "metavar": "P", "help": "of the word vectors"},
     "dropout": {"type": float, "metavar": "P", "help": "of the last hidden state"},
+    "engine": {"choices": ENGINES, "help": "code that runs: made for speed, or the layers as you read them"},
     "n_threads": {"type": int, "metavar": "N", "help": "threads that share a minibatch (default: all cores)"},
 }
 

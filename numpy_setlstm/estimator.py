@@ -1,65 +1,40 @@
-"""The classifier: texts or word ids in, labels out, in the shape of a scikit-learn estimator."""
+"""The classifier: texts or word ids in, labels out, in the form of a scikit-learn estimator."""
 
 import copy
-import inspect
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
-from numpy_setlstm.checkpoint import (
-    CheckpointError,
-    load_arrays,
-    pack_state,
-    save_arrays,
-    unpack_state,
+from numpy_setlstm.checkpoint import CheckpointError, load_arrays, pack_state, save_arrays, unpack_state, upgrade
+from numpy_setlstm.initialization import NetworkSizes, init_network
+from numpy_setlstm.inputs import (
+    check_classes,
+    check_known_words,
+    check_parameters,
+    check_X,
+    check_y,
+    fingerprint,
+    read,
+    split,
+    take,
 )
-from numpy_setlstm.datasets.splitting import split_by_text
-from numpy_setlstm.inputs import check_classes, check_known_words, check_parameters, check_X, check_y, fingerprint, take
 from numpy_setlstm.layers.embedding import check_tokens
-from numpy_setlstm.network import Network, NetworkSizes, init_network
+from numpy_setlstm.network import Network, make_engine
+from numpy_setlstm.recipe import DENSE_RECIPE, SPARSE_RECIPE, Recipe
+from numpy_setlstm.scikit_learn import Estimator
 from numpy_setlstm.text import Vocabulary, pad_sequences
-from numpy_setlstm.training import OPTIMIZERS, TrainingSettings, TrainingState, split_streams, train
+from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams, train
+
+__all__ = ["SetLSTMClassifier"]
 
 DEFAULT_VOCABULARY_SIZE = 20_000
 PREDICT_BATCH = 256  # texts that are predicted together; changes the memory, not the result
-RESUME_WITH_OTHER = ("n_epochs", "progress", "kernel", "n_threads", "without_known_words", "random_state")
+SPEED = ("engine", "kernel", "n_threads")  # parameters that change nothing but the speed
+RESUME_WITH_OTHER = ("n_epochs", "progress", *SPEED, "check", "without_known_words", "random_state")
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Settings that a network needs in order to learn well, found on validation data; docs/recipe.md tells how.
-
-    Attributes
-    ----------
-    embedding_scale : float
-        Standard deviation of the initial word vectors' entries.
-    learning_rate, embedding_learning_rate : float
-        Of all parameters but the embedding, and of the embedding.
-
-    Examples
-    --------
-    >>> SPARSE_RECIPE.embedding_learning_rate / SPARSE_RECIPE.learning_rate
-    10.0
-    """
-
-    embedding_scale: float
-    learning_rate: float
-    embedding_learning_rate: float
-
-
-#: Of a sparse network. A sparse embedding has few entries per word, so each has to move faster than a dense one's.
-SPARSE_RECIPE = Recipe(embedding_scale=0.1, learning_rate=1e-3, embedding_learning_rate=1e-2)
-#: Of a dense network.
-DENSE_RECIPE = Recipe(embedding_scale=0.1, learning_rate=1e-3, embedding_learning_rate=1e-3)
-
-
-class NotFittedError(ValueError, AttributeError):
-    """A model is used before it was fitted."""
-
-
-class SetLSTMClassifier:
+class SetLSTMClassifier(Estimator):
     r"""Classify texts with a sparse LSTM that chooses its connections while it learns.
 
     Parameters
@@ -69,10 +44,9 @@ class SetLSTMClassifier:
         "dense": fully connected.
     embedding_dim, hidden_size : int, default 256
         D and H.
-    density : float in (0, 1], default 0.039
-        Parameters of the sparse network as a share of the dense one's, everything counted: connections, biases,
-        readout. The three sparse matrices get connections in proportion to n_in + n_out. Not used if `er_epsilon`
-        is given.
+    parameter_share : float in (0, 1], default 0.039
+        Parameters of the sparse network as a share of the dense network's, everything counted: connections, biases,
+        readout. The three sparse matrices get connections in proportion to n_in + n_out. Ignored with `er_epsilon`.
     er_epsilon : float, optional
         :math:`\varepsilon` of the Erdős–Rényi graphs: each sparse matrix gets :math:`\varepsilon (n_{in} + n_{out})`
         connections.
@@ -81,22 +55,21 @@ class SetLSTMClassifier:
     prune_rule : {"sign", "magnitude"}
         Which connections a SET step removes: see :func:`numpy_setlstm.topology.prune`.
     growth : {"zero", "random", "gradient"}
-        "zero", "random": new connections are at random places, and start at 0 or are drawn like the initial ones.
-        "gradient": they are where the gradient of the loss is largest, and start at 0, as in RigL. That takes a dense
-        network's memory and, at each SET step, time: see :func:`numpy_setlstm.training.gradient_sizes`.
+        "zero", "random": new connections are in random cells, and start at 0 or are drawn like the initial ones.
+        "gradient": they are where the gradient of the loss is largest, and start at 0, as in RigL. Each SET step then
+        takes the time and memory of a dense network.
     zeta_schedule : {"constant", "cosine"}
-        Whether each SET step replaces the fraction `zeta`, or the first one does and the others fewer and fewer, down
-        to almost none at the last: see :func:`numpy_setlstm.training.zeta_of`. The cosine depends on `n_epochs`, so
-        with it, `n_epochs` cannot be changed any more when training is resumed.
+        Whether each SET step replaces the fraction `zeta`, or the first one does and later ones fewer and fewer. The
+        cosine depends on `n_epochs`, which can then not be changed when training is resumed.
     vocabulary_size : int, optional
-        V. For texts: the most frequent words that are known, padding and unknown included, at most 20,000 by default.
-        For word ids: ids run from 0 to V - 1; by default V is the largest id of the training data plus one.
+        V. For texts: the most frequent words, padding and unknown included, at most 20,000 by default. For word ids:
+        ids range from 0 to V - 1; by default V is the largest id of the training data plus one.
     max_length : int, default 100
-        Words of a text that are read. Arrays of word ids are read as they are, whatever their length.
+        Words of a text that are read. Arrays of word ids are read as they are.
     padding, truncating : {"pre", "post"}
-        Where short texts are filled up, and where long ones are cut: "pre" reads the last words. For texts only.
+        Where short texts are padded, and where long ones are cut: "pre" reads the last words. For texts only.
     n_epochs : int, default 8
-        How often training goes through the texts.
+        Passes through the texts.
     batch_size : int, default 64
         Texts per minibatch.
     optimizer : {"adam", "sgd"}
@@ -106,19 +79,25 @@ class SetLSTMClassifier:
     learning_rate_decay : float, default 0.0
         In epoch k, counted from 0, the learning rates are divided by 1 + decay · k.
     embedding_dropout, dropout : float in [0, 1), default 0.5
-        For the words' vectors, and for the last hidden state.
+        Of the word vectors, and of the last hidden state.
     max_norm : float, default 1.0
         Gradients are clipped to this joint norm.
     validation_fraction : float in [0, 1), default 0.1
-        Part of the training texts that chooses the best epoch instead of being learnt from; which ones depends on the
-        texts only, so that networks with different seeds share them. 0: the last epoch is used.
+        Share of the training texts that is held out to choose the best epoch; which ones depends on the texts only, not
+        on the seed. 0: the last epoch is used.
     without_known_words : {"error", "accept"}
-        What to do with a text that is empty or has no known word: refuse it, or answer from what the network thinks
-        before it has read anything known.
+        Whether a text that is empty or has no known word is rejected, or classified by the initial state.
+    engine : {"fast", "plain"}
+        Which code runs: that made for speed, or the layers as you read them. The results are equal up to rounding.
+    lstm : tuple of (forward, backward), optional
+        An LSTM of your own, with the signatures of :func:`numpy_setlstm.lstm_forward` and
+        :func:`numpy_setlstm.lstm_backward`. It runs in the plain engine, whatever `engine` is.
+    check : bool, default True
+        Whether to check the gradients of `lstm` before training, on a small random case.
     kernel : {"auto", "gather", "scratch"}
-        How sparse products are computed: see :mod:`numpy_setlstm.fast.kernels`. Changes the speed only.
+        How the fast engine computes sparse products: see :mod:`numpy_setlstm.fast.kernels`. Changes the speed only.
     n_threads : int, optional
-        Threads that share a minibatch; by default as many as there are cores. Changes the speed only.
+        Threads of the fast engine; by default as many as there are cores. Changes the speed only.
     dtype : {"float32", "float64"}
     progress : bool, default False
         Show progress bars, if standard error is a terminal.
@@ -136,17 +115,13 @@ class SetLSTMClassifier:
         ``gate_counts`` and ``seconds``; per evolution, the k-th between epochs k and k + 1, ``set_steps`` (dict of str
         to SetStep) and ``validation_loss_evolved``.
     best_epoch_ : int
-        Index of the epoch that `network_` is from; -1 if training was interrupted before the first one had ended, or
-        began with pretrained weights and no epoch has been better than these.
+        Index of the epoch of `network_`; -1 for the first weights, before an epoch has ended or if none is better.
     vocabulary_ : Vocabulary or None
         None if trained on word ids.
     n_parameters_, n_dense_parameters_ : int
         Of this network, and of its dense counterpart.
-    pretraining_ : dict or None
-        For a network whose first weights come from another training (see :meth:`with_network`): that one's ``history``
-        and ``best_epoch``, and ``validation_loss`` and ``validation_accuracy`` of the weights to begin with.
     training_state_ : TrainingState
-        What is needed to go on training.
+        What is needed to continue training.
 
     Notes
     -----
@@ -156,47 +131,21 @@ class SetLSTMClassifier:
     Examples
     --------
     >>> texts, labels = ["what a lovely film", "a dull and awful film"] * 20, ["pos", "neg"] * 20
-    >>> clf = SetLSTMClassifier(hidden_size=16, embedding_dim=16, density=0.3, random_state=0, validation_fraction=0)
+    >>> sizes = {"hidden_size": 16, "embedding_dim": 16, "parameter_share": 0.3}
+    >>> clf = SetLSTMClassifier(**sizes, random_state=0, validation_fraction=0)
     >>> clf.fit(texts, labels).predict(["lovely film", "awful"])
     array(['pos', 'neg'], dtype='<U3')
     """
 
-    _estimator_type = "classifier"  # read by scikit-learn before 1.6
-
     def __init__(
-        self,
-        connectivity="set",
-        *,
-        embedding_dim=256,
-        hidden_size=256,
-        density=0.039,
-        er_epsilon=None,
-        zeta=0.1,
-        prune_rule="sign",
-        growth="zero",
-        zeta_schedule="constant",
-        vocabulary_size=None,
-        max_length=100,
-        padding="pre",
-        truncating="pre",
-        n_epochs=8,
-        batch_size=64,
-        optimizer="adam",
-        learning_rate=None,
-        embedding_learning_rate=None,
-        embedding_scale=None,
-        learning_rate_decay=0.0,
-        embedding_dropout=0.5,
-        dropout=0.5,
-        max_norm=1.0,
-        validation_fraction=0.1,
-        without_known_words="error",
-        kernel="auto",
-        n_threads=None,
-        dtype="float32",
-        progress=False,
+        self, connectivity="set", *, embedding_dim=256, hidden_size=256, parameter_share=0.039, er_epsilon=None,
+        zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero", zeta_schedule="constant", vocabulary_size=None,
+        max_length=100, padding="pre", truncating="pre", n_epochs=8, batch_size=64, optimizer="adam",
+        learning_rate=None, embedding_learning_rate=None, embedding_scale=None, learning_rate_decay=0.0,
+        embedding_dropout=0.5, dropout=0.5, max_norm=1.0, validation_fraction=0.1, without_known_words="error",
+        engine="fast", lstm=None, check=True, kernel="auto", n_threads=None, dtype="float32", progress=False,
         random_state=None,
-    ):
+    ):  # fmt: skip
         arguments = locals()
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit
             setattr(self, name, arguments[name])
@@ -206,13 +155,13 @@ class SetLSTMClassifier:
 
         Parameters
         ----------
-        X : list of str, or ndarray of shape (n_texts, T), int
-            Texts, or padded word ids with 0 for padding and 1 for unknown words.
+        X : list of str, list of list of str, or ndarray of shape (n_texts, T), int
+            Texts, or texts as lists of tokens, or padded word ids with 0 for padding and 1 for unknown words.
         y : array_like of shape (n_texts,)
             Labels; at least two different ones.
         resume : bool, default False
-            Go on with training that was interrupted or that is to have more epochs, on the same texts and labels. The
-            result is bit for bit that of training in one go.
+            Continue training that was interrupted, or for more epochs, on the same texts and labels. The result is
+            bitwise that of training in one go.
         checkpoint_path : str or Path, optional
             Save the model there after every epoch and when interrupted.
 
@@ -224,7 +173,7 @@ class SetLSTMClassifier:
         Raises
         ------
         ValueError, TypeError
-            If a parameter, a text or a label is not as expected; the message says how to mend it.
+            If a parameter, a text or a label is invalid; the message says how to mend it.
         FloatingPointError
             If training diverges. The best epoch before that is kept.
         """
@@ -236,24 +185,17 @@ class SetLSTMClassifier:
             if checkpoint_path is not None:
                 self.save(checkpoint_path)
 
+        options = {"progress": self.progress, "after_epoch": after_epoch, "label": self.connectivity}
         try:
-            train(
-                state,
-                self._settings(),
-                *training,
-                validation,
-                progress=self.progress,
-                after_epoch=after_epoch,
-                label=self.connectivity,
-            )
+            train(state, self._settings(), *training, validation, **options)
         finally:
-            self._publish(state)  # whatever happened, what was learnt is there
+            self._publish(state)  # whatever happens, what was learnt is not lost
         if state.interrupted and state.epoch < self.n_epochs:
             if checkpoint_path is not None:
                 self.save(checkpoint_path)
             warnings.warn(
                 f"training was interrupted in epoch {state.epoch + 1} of {self.n_epochs}; the model is usable, and "
-                "fit(X, y, resume=True) goes on",
+                "fit(X, y, resume=True) continues",
                 stacklevel=2,
             )
         return self
@@ -263,7 +205,7 @@ class SetLSTMClassifier:
 
         Parameters
         ----------
-        X : list of str, or ndarray of shape (n_texts, T), int
+        X : list of str, list of list of str, or ndarray of shape (n_texts, T), int
             As in :meth:`fit`.
 
         Returns
@@ -279,77 +221,33 @@ class SetLSTMClassifier:
         """
         self._check_fitted()
         texts_or_ids = check_X(X)
-        sequences = self._read(texts_or_ids, self.vocabulary_)
+        sequences = read(texts_or_ids, self.vocabulary_)
         if self.without_known_words == "error":
             check_known_words(sequences, texts_or_ids)
         tokens = self._pad(sequences)
-        starts = tqdm(
-            range(0, len(tokens), PREDICT_BATCH),
-            desc="predicting",
-            unit="batch",
-            disable=None if self.progress else True,
-        )
-        probabilities = np.concatenate([self.network_.predict_proba(tokens[k : k + PREDICT_BATCH]) for k in starts])
+        batches = range(0, len(tokens), PREDICT_BATCH)
+        bar = tqdm(batches, desc="predicting", unit="batch", disable=None if self.progress else True)
+        probabilities = np.concatenate([self.network_.predict_proba(tokens[k : k + PREDICT_BATCH]) for k in bar])
         if not np.isfinite(probabilities).all():
             raise ValueError("the network has weights that are NaN or infinite: load a saved model, or fit anew")
         return probabilities
 
     def predict(self, X):
-        """The most probable class of each text.
-
-        Parameters
-        ----------
-        X : list of str, list of list of str, or ndarray of shape (n_texts, T), int
-            As in :meth:`fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_texts,)
-            Of the labels in `classes_`.
-        """
+        """The most probable class of each text, ndarray of shape (n_texts,); see :meth:`predict_proba`."""
         most_probable = self.predict_proba(X).argmax(axis=1)
         return self.classes_[most_probable]
 
     def score(self, X, y):
-        """Accuracy on texts whose labels are known.
-
-        Parameters
-        ----------
-        X : list of str, list of list of str, or ndarray of shape (n_texts, T), int
-            As in :meth:`fit`.
-        y : sequence of length n_texts
-            The labels.
-
-        Returns
-        -------
-        float
-            The fraction, in [0, 1], that is predicted right.
-
-        Raises
-        ------
-        ValueError
-            If the labels are text and those learnt are not, or the other way round.
-        """
+        """Accuracy, in [0, 1], on texts X with the labels y; see :meth:`fit`."""
         predicted = self.predict(X)
         labels = check_y(y, len(predicted))
         if (labels.dtype.kind == "U") != (self.classes_.dtype.kind == "U"):
-            raise ValueError(f"the labels are {labels.dtype}, but the model learnt {self.classes_.dtype} ones")
+            raise ValueError(f"the labels are {labels.dtype}, but the model has learnt {self.classes_.dtype} labels")
         return float((predicted == labels).mean())
 
     def network_sizes(self, X, y):
-        """Sizes of the network that :meth:`fit` would train on these texts; counts parameters ahead of training.
+        """NetworkSizes of the network that :meth:`fit` would train on these texts, to count parameters in advance.
 
-        Parameters
-        ----------
-        X, y
-            As in :meth:`fit`.
-
-        Returns
-        -------
-        NetworkSizes
-
-        Examples
-        --------
         >>> sizes = SetLSTMClassifier(validation_fraction=0).network_sizes(["good film", "bad film"], [1, 0])
         >>> sizes.n_words, sizes.n_classes  # padding, unknown, and three words
         (5, 2)
@@ -358,167 +256,94 @@ class SetLSTMClassifier:
         texts_or_ids = check_X(X)
         labels = check_y(y, len(texts_or_ids))
         classes = check_classes(labels)
-        training, _ = self._split(texts_or_ids, labels)
+        training, _ = split(texts_or_ids, labels, self.validation_fraction)
         vocabulary = self._build_vocabulary(take(texts_or_ids, training))
         n_words = self._count_words(texts_or_ids) if vocabulary is None else len(vocabulary)
         return NetworkSizes(n_words, self.embedding_dim, self.hidden_size, len(classes))
 
     def with_network(self, network, **parameters):
-        """A classifier for the same texts and labels whose training begins with given weights, and has not begun.
+        """A classifier for the same texts and labels whose training starts from given weights, and has not begun.
 
-        ``fit(X, y, resume=True)``, on the texts and labels of this one, trains it: for `n_epochs` epochs, with an
-        optimizer that starts anew, with generators that go on from where this one's are. The given weights are the best
-        ones until an epoch is better on validation.
+        ``fit(X, y, resume=True)``, on the texts and labels of this one, trains it for `n_epochs` epochs, with a fresh
+        optimizer and the current generators. The given weights are the best ones until an epoch is better on validation
+        texts. `network`, for example a pruned copy of this one's, is not changed; `parameters` of the constructor
+        replace this one's.
 
-        Parameters
-        ----------
-        network : Network
-            Such as this one's, pruned. Is not changed.
-        **parameters
-            Of the constructor, in place of this one's; they have to suit the network.
-
-        Returns
-        -------
-        SetLSTMClassifier
-            Usable for prediction at once.
-
-        Examples
-        --------
         >>> texts, labels = ["a lovely film", "a dull film"] * 20, [1, 0] * 20
         >>> clf = SetLSTMClassifier("dense", hidden_size=8, embedding_dim=8, validation_fraction=0).fit(texts, labels)
         >>> tuned = clf.with_network(clf.network_, n_epochs=2).fit(texts, labels, resume=True)
-        >>> len(tuned.history_["train_loss"]), len(tuned.pretraining_["history"]["train_loss"])
-        (2, 8)
+        >>> len(tuned.history_["train_loss"])
+        2
         """
         self._check_fitted()
         clf = type(self)(**self.get_params() | parameters)
         check_parameters(clf.get_params())
-        network = Network(
-            network.copy().parameters, network.scales, clf.embedding_dropout, clf.dropout, clf.kernel, clf.n_threads
-        )
+        network = Network(network.copy().parameters, network.scales, **clf._network_settings())
         state = clf._begin(network, copy.deepcopy(self.training_state_.streams))
-        history = {key: list(column) for key, column in self.history_.items() if key != "set_steps"}
-        state.pretraining = {"history": history, "best_epoch": self.best_epoch_}
+        state.first_weights = {}
         clf.classes_, clf.vocabulary_, clf.training_state_ = self.classes_, self.vocabulary_, state
         clf._fingerprint, clf._trained_with = self._fingerprint, clf.get_params()
         clf._publish(state)
         return clf
 
     def save(self, path):
-        """Write the model, and all that is needed to go on training, to one ``.npz`` file.
+        """Write the model, and all that is needed to continue training, to one ``.npz`` file, which is replaced whole.
 
-        Parameters
-        ----------
-        path : str or Path
-            The folder must exist. A file that is there is replaced, but only by a whole one.
+        An LSTM of your own is code, which is not saved: hand it to :meth:`load`.
         """
         self._check_fitted()
         header, arrays = pack_state(self.training_state_)
-        header["parameters"] = self.get_params() | {"random_state": None}
+        header["parameters"] = self.get_params() | {"random_state": None, "lstm": None}
+        header["own_lstm"] = None if self.lstm is None else [getattr(part, "__qualname__", "?") for part in self.lstm]
         header["fingerprint"] = self._fingerprint
         header["vocabulary"] = None if self.vocabulary_ is None else list(self.vocabulary_.words)
         save_arrays(path, header, arrays | {"classes": self.classes_})
 
     @classmethod
-    def load(cls, path):
-        """Read a model that :meth:`save` wrote.
+    def load(cls, path, lstm=None):
+        """Read a model that :meth:`save` wrote, by this version of the package or an older one.
 
         Parameters
         ----------
         path : str or Path
+        lstm : tuple of (forward, backward), optional
+            The LSTM of your own that the model was trained with, if it was.
 
         Returns
         -------
         SetLSTMClassifier
-            Its `random_state` is None; the generators' states are restored, so that ``fit(X, y, resume=True)`` goes on
-            as if it had never stopped.
+            Its `random_state` is None; the generators' states are restored, so that ``fit(X, y, resume=True)``
+            continues as if it had never stopped.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         CheckpointError
-            If the file is cut short, altered, pickled or of a newer format.
+            If the file is cut short, altered, pickled or of a newer format, or needs an `lstm` that is not given.
         """
         header, arrays = load_arrays(path)
         try:
-            clf = cls(**header["parameters"])
+            header = upgrade(header)
+            if (header["own_lstm"] is None) != (lstm is None):
+                own = "the package's LSTM" if lstm is not None else " and ".join(header["own_lstm"])
+                raise CheckpointError(
+                    f"it was trained with {own}: load it {'without' if lstm is not None else 'with'} "
+                    "lstm=(forward, backward)"
+                )
+            clf = cls(**header["parameters"] | {"lstm": lstm})
             clf.classes_ = arrays["classes"]
             clf.vocabulary_ = None if header["vocabulary"] is None else Vocabulary(header["vocabulary"])
             clf._fingerprint, clf._trained_with = header["fingerprint"], clf.get_params()
-            clf.training_state_ = unpack_state(header, arrays)
+            clf.training_state_ = unpack_state(header, arrays, clf._make_engine())
             clf._publish(clf.training_state_)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise CheckpointError(f"{path} is no model of SetLSTMClassifier: {error}") from error
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise CheckpointError(f"{path} cannot be loaded as a SetLSTMClassifier: {reason}") from error
         return clf
 
-    # What scikit-learn's tools ask for.
-
-    @classmethod
-    def _parameter_names(cls):
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    def get_params(self, deep=True):
-        """The constructor's parameters.
-
-        Parameters
-        ----------
-        deep : bool, default True
-            There for scikit-learn; has no effect.
-
-        Returns
-        -------
-        dict of str to value
-            All of them, also those left at their default.
-        """
-        return {name: getattr(self, name) for name in self._parameter_names()}
-
-    def set_params(self, **parameters):
-        """Set parameters of the constructor.
-
-        Parameters
-        ----------
-        **parameters
-            By name; they are checked when `fit` is called.
-
-        Returns
-        -------
-        SetLSTMClassifier
-            This one.
-
-        Raises
-        ------
-        ValueError
-            If a name is unknown.
-        """
-        for name, value in parameters.items():
-            if name not in self._parameter_names():
-                raise ValueError(f"{name!r} is no parameter; expected one of {', '.join(self._parameter_names())}")
-            setattr(self, name, value)
-        return self
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "network_")
-
-    def __sklearn_tags__(self):
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type="classifier",
-            target_tags=TargetTags(required=True),
-            classifier_tags=ClassifierTags(),
-            input_tags=InputTags(string=True, two_d_array=True),
-        )
-
-    def __repr__(self):
-        defaults = inspect.signature(type(self).__init__).parameters
-        changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name].default]
-        return f"SetLSTMClassifier({', '.join(changed)})"
-
-    # The steps of fit and predict.
-
     def _prepare(self, X, y, resume):
-        """Check all that was handed in, and set up the state of training.
+        """Check all inputs, and set up the state of training.
 
         Returns (tokens, targets) to learn from, and (tokens, targets) to choose the best epoch by, or None. Nothing of
         this object changes before everything has proved usable.
@@ -529,16 +354,16 @@ class SetLSTMClassifier:
         if resume:
             self._check_resumable(texts_or_ids, labels)
         classes = self.classes_ if resume else check_classes(labels)
-        training, validation = self._split(texts_or_ids, labels)
+        training, validation = split(texts_or_ids, labels, self.validation_fraction)
         vocabulary = self.vocabulary_ if resume else self._build_vocabulary(take(texts_or_ids, training))
-        sequences = self._read(texts_or_ids, vocabulary)
+        sequences = read(texts_or_ids, vocabulary)
         if self.without_known_words == "error":
             check_known_words(sequences, texts_or_ids, may_be_unknown=validation)
         tokens, targets = self._pad(sequences), np.searchsorted(classes, labels)
         if resume:
             state = self.training_state_
-            for network in filter(None, (state.network, state.best_network)):
-                network.kernel, network.n_threads = self.kernel, self.n_threads
+            if any(getattr(self, name) != self._trained_with[name] for name in SPEED):
+                state.use_engine(self._make_engine())
         else:
             n_words = self._count_words(tokens) if vocabulary is None else len(vocabulary)
             check_tokens(tokens, n_words)
@@ -552,9 +377,7 @@ class SetLSTMClassifier:
     def _check_resumable(self, texts_or_ids, labels):
         self._check_fitted()
         if fingerprint(texts_or_ids, labels) != self._fingerprint:
-            raise ValueError(
-                "the texts or labels differ from those that training began with; resume needs the same ones"
-            )
+            raise ValueError("the texts or labels differ from those that training began with; resume needs the same")
         for name, value in self.get_params().items():
             if name not in RESUME_WITH_OTHER and value != self._trained_with[name]:
                 raise ValueError(
@@ -565,32 +388,11 @@ class SetLSTMClassifier:
         if self.zeta_schedule == "cosine" and self.connectivity == "set" and self.n_epochs != before:
             raise ValueError(
                 f"n_epochs was {before} when training began and is {self.n_epochs} now; with zeta_schedule='cosine' it "
-                "decides how much each SET step replaces, so training would not be that of one go: set n_epochs back, "
-                "or fit anew"
+                "decides how much each SET step replaces: set n_epochs back, or fit anew"
             )
-
-    def _check_fitted(self):
-        if not self.__sklearn_is_fitted__():
-            raise NotFittedError(
-                "this SetLSTMClassifier is not fitted yet: call fit(texts, labels), or load a saved model"
-            )
-
-    def _split(self, texts_or_ids, labels):
-        """Positions of the texts to learn from and of those that choose the best epoch; the same whenever resumed."""
-        if self.validation_fraction == 0:
-            return np.arange(len(labels)), np.arange(0)
-        split_rng = np.random.default_rng(0)  # not random_state: networks with different seeds share the split
-        training, validation = split_by_text(texts_or_ids, labels, self.validation_fraction, split_rng)
-        missing = np.setdiff1d(labels, labels[training])
-        if missing.size or not validation.size:
-            raise ValueError(
-                f"{len(labels)} texts are too few to hold out {self.validation_fraction} for validation, with all "
-                "copies of a text on one side: give more different texts, or validation_fraction=0"
-            )
-        return training, validation
 
     def _build_vocabulary(self, texts_or_ids):
-        """The vocabulary of the texts to learn from, those of the validation left out; None for word ids."""
+        """The vocabulary of the texts to learn from, without the validation texts; None for word ids."""
         if isinstance(texts_or_ids, np.ndarray):
             return None
         return Vocabulary.build(texts_or_ids, max_size=self.vocabulary_size or DEFAULT_VOCABULARY_SIZE)
@@ -598,25 +400,27 @@ class SetLSTMClassifier:
     def _count_words(self, ids):
         return int(ids.max()) + 1 if self.vocabulary_size is None else self.vocabulary_size
 
+    def _pad(self, sequences):
+        """Word ids of shape (n_texts, T), int."""
+        if isinstance(sequences, np.ndarray):
+            return sequences
+        return pad_sequences(sequences, self.max_length, padding=self.padding, truncating=self.truncating)
+
     def _initial_state(self, n_words, n_classes):
         """Network, optimizer and generators before the first epoch."""
         streams = split_streams(np.random.default_rng(self.random_state))
-        recipe = self.recipe()
         sizes = NetworkSizes(n_words, self.embedding_dim, self.hidden_size, n_classes)
-        er_epsilon = None
-        if self.connectivity != "dense":
-            er_epsilon = self.er_epsilon if self.er_epsilon is not None else sizes.er_epsilon_for(self.density)
+        er_epsilon = None if self.connectivity == "dense" else self.er_epsilon
+        if self.connectivity != "dense" and er_epsilon is None:
+            er_epsilon = sizes.er_epsilon_for(self.parameter_share)
         network = init_network(
             sizes,
             streams["topology"],
             streams["values"],
             er_epsilon=er_epsilon,
-            embedding_scale=recipe.embedding_scale,
+            embedding_scale=self.recipe().embedding_scale,
             dtype=np.dtype(self.dtype),
-            embedding_dropout=self.embedding_dropout,
-            dropout=self.dropout,
-            kernel=self.kernel,
-            n_threads=self.n_threads,
+            **self._network_settings(),
         )
         return self._begin(network, streams)
 
@@ -624,54 +428,32 @@ class SetLSTMClassifier:
         """The state of training before its first epoch."""
         recipe = self.recipe()
         rates = dict.fromkeys(network.parameters, recipe.learning_rate) | {"E": recipe.embedding_learning_rate}
-        return TrainingState.start(network, OPTIMIZERS[self.optimizer](network.parameters, rates), streams)
+        optimizer = network.engine.optimizers[self.optimizer](network.parameters, rates)
+        return TrainingState.start(network, optimizer, streams)
+
+    def _network_settings(self):
+        rates = {"embedding_dropout": self.embedding_dropout, "dropout": self.dropout}
+        speed = {"kernel": self.kernel, "n_threads": self.n_threads}
+        return {**rates, "engine": self.engine, "lstm": self.lstm, "check": self.check, **speed}
+
+    def _make_engine(self):
+        return make_engine(self.engine, self.lstm, check=False, kernel=self.kernel, n_threads=self.n_threads)
 
     def recipe(self):
-        """The recipe for the connectivity, with the settings that were given in place of its own.
-
-        Returns
-        -------
-        Recipe
-            What training will use.
-        """
+        """The :class:`~numpy_setlstm.recipe.Recipe` of the connectivity, with the settings given instead of its own."""
         default = DENSE_RECIPE if self.connectivity == "dense" else SPARSE_RECIPE
         given = {name: getattr(self, name) for name in vars(default) if getattr(self, name) is not None}
         return Recipe(**(vars(default) | given))
 
     def _settings(self):
-        return TrainingSettings(
-            n_epochs=self.n_epochs,
-            batch_size=self.batch_size,
-            max_norm=self.max_norm,
-            learning_rate_decay=self.learning_rate_decay,
-            evolve=self.connectivity == "set",
-            zeta=self.zeta,
-            prune_rule=self.prune_rule,
-            growth=self.growth,
-            zeta_schedule=self.zeta_schedule,
-        )
-
-    def _read(self, texts_or_ids, vocabulary):
-        """Word ids of each text, of any length: a list of lists of int, or the array that was given."""
-        if isinstance(texts_or_ids, np.ndarray):
-            if vocabulary is not None:
-                kind = texts_or_ids.dtype
-                raise TypeError(f"the model was trained on texts; got an array of {kind}: give a list of str")
-            return texts_or_ids
-        if vocabulary is None:
-            raise TypeError("the model was trained on word ids; got texts: give an integer array of shape (n_texts, T)")
-        return [vocabulary.encode(text) for text in texts_or_ids]
-
-    def _pad(self, sequences):
-        """Word ids of shape (n_texts, T), int."""
-        if isinstance(sequences, np.ndarray):
-            return sequences
-        return pad_sequences(sequences, self.max_length, padding=self.padding, truncating=self.truncating)
+        names = ("n_epochs", "batch_size", "max_norm", "learning_rate_decay", "zeta", "prune_rule", "growth")
+        given = {name: getattr(self, name) for name in (*names, "zeta_schedule")}
+        return TrainingSettings(**given, evolve=self.connectivity == "set")
 
     def _publish(self, state):
         """Offer what was learnt so far under the names that users read."""
         self.network_ = state.best_network if state.best_network is not None else state.network
-        self.history_, self.best_epoch_, self.pretraining_ = state.history, state.best_epoch, state.pretraining
+        self.history_, self.best_epoch_ = state.history, state.best_epoch
         self.n_parameters_ = self.network_.count_parameters()
         shapes = {name: W.shape for name, W in self.network_.parameters.items()}
         self.n_dense_parameters_ = sum(int(np.prod(shape)) for shape in shapes.values())

@@ -1,13 +1,15 @@
-"""What users hand in, checked: parameters, texts or word ids, labels. Every message says how to mend it."""
+"""User input, checked: parameters, texts or word ids, labels. Every message says how to mend it."""
 
 import hashlib
 
 import numpy as np
 
-from numpy_setlstm.fast.kernels import KERNELS
+from numpy_setlstm.datasets.splitting import split_by_text
+from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
+from numpy_setlstm.network import ENGINES, KERNELS
+from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.text import PADDING_ID, UNKNOWN_ID
 from numpy_setlstm.topology import PRUNE_RULES
-from numpy_setlstm.training import GROWTHS, OPTIMIZERS, ZETA_SCHEDULES
 
 CONNECTIVITIES = ("set", "static", "dense")
 _CHOICES = {
@@ -19,6 +21,7 @@ _CHOICES = {
     "truncating": ("pre", "post"),
     "optimizer": tuple(OPTIMIZERS),
     "without_known_words": ("error", "accept"),
+    "engine": ENGINES,
     "kernel": KERNELS,
     "dtype": ("float32", "float64"),
 }
@@ -42,7 +45,7 @@ _OPTIONAL = (
 )
 _RANGES = {  # lowest and highest, and whether each is allowed itself
     "zeta": "[0, 1]",
-    "density": "(0, 1]",
+    "parameter_share": "(0, 1]",
     "er_epsilon": "(0, inf)",
     "embedding_dropout": "[0, 1)",
     "dropout": "[0, 1)",
@@ -56,20 +59,8 @@ _RANGES = {  # lowest and highest, and whether each is allowed itself
 
 
 def check_parameters(parameters):
-    """Check the parameters of :class:`~numpy_setlstm.estimator.SetLSTMClassifier`.
+    """Check the parameters of a SetLSTMClassifier, given by name; those whose default is None may be None.
 
-    Parameters
-    ----------
-    parameters : dict of str to value
-        Those whose default is None may be None.
-
-    Raises
-    ------
-    ValueError
-        If one is outside its range or none of its choices.
-
-    Examples
-    --------
     >>> check_parameters({"zeta": 1.5})
     Traceback (most recent call last):
     ValueError: zeta is 1.5; expected a number in [0, 1]
@@ -100,31 +91,14 @@ def _in_range(value, interval):
 
 
 def check_X(X):
-    """Accept texts or padded word ids.
+    """Accept an iterable of str or of lists of str (tokens), as a list; or word ids, an (n_texts, T) integer array.
 
-    Parameters
-    ----------
-    X : iterable of str, or ndarray of shape (n_texts, T), int
-
-    Returns
-    -------
-    list of str, or ndarray of shape (n_texts, T), int
-
-    Raises
-    ------
-    TypeError
-        If X is a single text, or holds anything but str or integers.
-    ValueError
-        If X is empty, or an array of another rank.
-
-    Examples
-    --------
     >>> check_X("one text")
     Traceback (most recent call last):
-    TypeError: X is one text, 'one text'; expected a list of texts: [text]
+    TypeError: X is a single text, 'one text'; expected a list of texts: [text]
     """
     if isinstance(X, str):
-        raise TypeError(f"X is one text, {X[:40]!r}; expected a list of texts: [text]")
+        raise TypeError(f"X is a single text, {X[:40]!r}; expected a list of texts: [text]")
     if isinstance(X, np.ndarray) and X.dtype.kind not in "OUS":
         if X.dtype.kind not in "iu":
             raise TypeError(f"X has dtype {X.dtype}; expected integer word ids: X.astype(np.int32), or a list of str")
@@ -142,35 +116,25 @@ def check_X(X):
     if not texts:
         raise ValueError("X is empty; expected at least one text")
     for k, text in enumerate(texts):
-        if not isinstance(text, str):
-            hint = "; for lists of word ids use pad_sequences" if isinstance(text, list | tuple | np.ndarray) else ""
-            raise TypeError(f"text {k} is {type(text).__name__} {str(text)[:40]!r}; expected str{hint}")
+        if isinstance(text, str) or _is_tokens(text):
+            continue
+        hint = "; for lists of word ids use pad_sequences" if isinstance(text, list | tuple | np.ndarray) else ""
+        raise TypeError(f"text {k} is {type(text).__name__} {str(text)[:40]!r}; expected str or a list of str{hint}")
     return texts
 
 
+def _is_tokens(text):
+    return isinstance(text, list | tuple) and all(isinstance(token, str) for token in text)
+
+
 def check_y(y, n_texts):
-    """Accept one label per text.
-
-    Parameters
-    ----------
-    y : array_like of shape (n_texts,), numbers or str
-    n_texts : int
-
-    Returns
-    -------
-    ndarray of shape (n_texts,)
-
-    Raises
-    ------
-    ValueError
-        If the length, the rank or the type is another, or a label is NaN.
-    """
+    """Accept one label per text, numbers or str, as an ndarray of shape (n_texts,)."""
     try:
         labels = np.asarray(y)
     except ValueError:
         raise ValueError("y has entries of different lengths; expected one number or str per text") from None
     if labels.dtype.kind == "U" and not all(isinstance(label, str) for label in y):
-        raise ValueError("y has both texts and others, such as NaN; expected labels of one kind")
+        raise ValueError("y mixes text with something else, such as NaN; expected labels of one kind")
     if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels.ravel()):
         labels = labels.astype(str)
     if labels.ndim != 1 or labels.dtype.kind not in "biufU":
@@ -183,43 +147,31 @@ def check_y(y, n_texts):
 
 
 def check_classes(labels):
-    """The different labels, sorted, ndarray of shape (C,); ValueError if there is only one."""
+    """The different labels, sorted, ndarray of shape (C,), of which there have to be two."""
     classes = np.unique(labels)
     if len(classes) < 2:
         raise ValueError(f"all {len(labels)} labels are {classes[0].item()!r}; expected at least two different ones")
     return classes
 
 
-def check_known_words(tokens, texts_or_ids, may_be_unknown=()):
-    """Refuse texts that are empty or have no known word.
+def check_known_words(sequences, texts_or_ids, may_be_unknown=()):
+    """Reject texts that are empty or have no known word; those at the positions `may_be_unknown` only if empty.
 
-    Parameters
-    ----------
-    tokens : ndarray of shape (n_texts, T), int
-        Word ids, before any are cut off.
-    texts_or_ids : list of str, or ndarray of shape (n_texts, T)
-        As the user gave them, for the message.
-    may_be_unknown : sequence of int
-        Positions of texts that only have to have a word, known or not: those that are held out for validation.
-
-    Raises
-    ------
-    ValueError
-        Naming the first such text, and how many there are.
+    `sequences` are the word ids of each text before any are cut off; `texts_or_ids` are for the message.
     """
-    lowest = np.full(len(tokens), UNKNOWN_ID + 1)
+    lowest = np.full(len(sequences), UNKNOWN_ID + 1)
     lowest[list(may_be_unknown)] = UNKNOWN_ID
     unreadable = np.flatnonzero(
-        [max(words, default=PADDING_ID) < low for words, low in zip(tokens, lowest, strict=True)]
+        [max(words, default=PADDING_ID) < low for words, low in zip(sequences, lowest, strict=True)]
     )
     if unreadable.size:
         k = unreadable[0]
         text = texts_or_ids[k]
-        content = repr(text[:40]) if isinstance(text, str) else str(text[:8].tolist())
-        reason = "is empty" if all(word == PADDING_ID for word in tokens[k]) else "has no known word"
+        content = str(text[:8].tolist()) if isinstance(text, np.ndarray) else repr(text[:40])
+        reason = "is empty" if all(word == PADDING_ID for word in sequences[k]) else "has no known word"
         raise ValueError(
-            f"text {k}, {content}, {reason} ({unreadable.size} of {len(tokens)} texts are like this): leave them out, "
-            "or set without_known_words='accept' (--accept-unknown)"
+            f"text {k}, {content}, {reason} ({unreadable.size} of {len(sequences)} texts are like this): leave them "
+            "out, or set without_known_words='accept' (--accept-unknown)"
         )
 
 
@@ -228,19 +180,39 @@ def take(texts_or_ids, chosen):
     return texts_or_ids[chosen] if isinstance(texts_or_ids, np.ndarray) else [texts_or_ids[k] for k in chosen]
 
 
-def fingerprint(texts_or_ids, labels):
-    """A digest of training data, str of 64 hexadecimal digits; equal data have equal ones.
+def read(texts_or_ids, vocabulary):
+    """Word ids of each text, of any length: a list of lists of int; an array of ids as it is."""
+    if isinstance(texts_or_ids, np.ndarray):
+        if vocabulary is not None:
+            kind = texts_or_ids.dtype
+            raise TypeError(f"the model was trained on texts; got an array of {kind}: give a list of str")
+        return texts_or_ids
+    if vocabulary is None:
+        raise TypeError("the model was trained on word ids; got texts: give an integer array of shape (n_texts, T)")
+    return [vocabulary.encode(text) for text in texts_or_ids]
 
-    Examples
-    --------
-    >>> a, b = np.array([0, 1]), np.array([1, 0])
-    >>> fingerprint(["good", "bad"], a) == fingerprint(["good", "bad"], b)
-    False
-    """
+
+def split(texts_or_ids, labels, validation_fraction):
+    """Positions of the texts to learn from, and of those that choose the best epoch; depends on the texts only."""
+    if validation_fraction == 0:
+        return np.arange(len(labels)), np.arange(0)
+    rng = np.random.default_rng(0)  # not the user's: networks with different seeds share the split
+    training, validation = split_by_text(texts_or_ids, labels, validation_fraction, rng)
+    if np.setdiff1d(labels, labels[training]).size or not validation.size:
+        raise ValueError(
+            f"{len(labels)} texts are too few to hold out {validation_fraction} for validation, with all copies of a "
+            "text on one side: give more different texts, or validation_fraction=0"
+        )
+    return training, validation
+
+
+def fingerprint(texts_or_ids, labels):
+    """A digest of training data, str of 64 hexadecimal digits; equal data have equal digests."""
     digest = hashlib.sha256(repr(labels.tolist()).encode())
     if isinstance(texts_or_ids, np.ndarray):
         digest.update(repr(texts_or_ids.shape).encode() + texts_or_ids.astype(np.int64).tobytes())
     else:
         for text in texts_or_ids:
+            text = text if isinstance(text, str) else repr(list(text))
             digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()

@@ -1,11 +1,10 @@
 r"""Optimizers whose state follows the connections.
 
 An optimizer keeps numbers per weight: a momentum, a mean square, an age. When a SET step replaces connections, these
-have to move along: unchanged for those that survive, forgotten for those that were pruned, new for those that were
-grown. A grown connection is then treated exactly as if the optimizer had been started with it.
+move along: unchanged for survivors, forgotten for pruned connections, fresh for grown ones. A grown connection is then
+treated exactly as if the optimizer had started with it.
 
 The update rules (:func:`sgd_update`, :func:`adam_update`) are pure functions; the classes hold the state.
-:func:`adam_in_place` is the fast twin that training uses: on a million weights the pure function is memory traffic.
 """
 
 import math
@@ -13,8 +12,6 @@ import math
 import numpy as np
 
 from numpy_setlstm.sparse import SparseMatrix, weights_of
-
-CHUNK = 2**14  # weights that are updated at a time, so that what is computed on the way stays in the cache
 
 
 def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
@@ -39,8 +36,8 @@ def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
 
     Equation :eq:`sgd` in docs/derivations/adam.md.
 
-    Source: B. Polyak (1964), "Some methods of speeding up the convergence of iteration methods". The rate stands
-    outside u, the velocity, as in PyTorch; others put it inside, which differs when the rate changes.
+    Source: B. Polyak (1964), "Some methods of speeding up the convergence of iteration methods". The rate is outside u,
+    the velocity, as in PyTorch; others put it inside, which differs if the rate changes.
 
     Examples
     --------
@@ -61,18 +58,18 @@ def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, a
     m, v : ndarray of the same shape
         Running means of the gradient and of its square.
     age : ndarray of int, of the same shape or of shape ()
-        Updates that each weight has had before this one.
+        Number of earlier updates of each weight.
     learning_rate : float
-        At least 0; about the size of the first steps.
+        At least 0; the approximate size of the first steps.
     beta1, beta2 : float in [0, 1)
     adam_eps : float
-        Keeps the division finite.
+        Above 0; keeps the division finite.
 
     Returns
     -------
     change : ndarray of the same shape
         To be added to the weights.
-    m, v, age : ndarray of the shape that each had
+    m, v, age : ndarray of unchanged shape
         The state after the update.
 
     Notes
@@ -84,8 +81,8 @@ def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, a
 
     Derived in docs/derivations/adam.md: :eq:`adam-m` to :eq:`adam-update`.
 
-    Source: D. Kingma and J. Ba (2015), algorithm 1. The step count t is kept per connection, for the correction by
-    :math:`1 - \beta^t` undoes the start of the means at 0, and a grown connection starts its means later than others.
+    Source: D. Kingma and J. Ba (2015), algorithm 1. The step count t is kept per connection: the correction by
+    :math:`1 - \beta^t` compensates for means that start at 0, and a grown connection starts its means late.
 
     Examples
     --------
@@ -102,78 +99,22 @@ def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, a
     return -learning_rate * m_hat / (np.sqrt(v_hat) + adam_eps), m, v, age
 
 
-def adam_in_place(weights, gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, adam_eps=1e-8):
-    """Add one update of Adam to the weights; a fast twin of :func:`adam_update`, equal to it bit for bit.
-
-    Parameters
-    ----------
-    weights, gradient, m, v : ndarray of one shape
-        All but the gradient are changed **in place**.
-    age : ndarray of int, of the same shape or of shape ()
-        Changed in place.
-    learning_rate, beta1, beta2, adam_eps : float
-        See :func:`adam_update`.
-
-    Notes
-    -----
-    Two things make it fast. The corrections depend on the age only, and there are few ages, so they come from a table.
-    And a few thousand weights are taken through all steps of the rule before the next ones are.
-
-    Examples
-    --------
-    >>> w, m, v, age = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2), np.zeros(2, np.int32)
-    >>> adam_in_place(w, np.array([3.0, -0.2]), m, v, age, learning_rate=0.01)
-    >>> w.round(6), age
-    (array([0.99, 2.01]), array([1, 1], dtype=int32))
-    """
-    if not all(array.flags.c_contiguous for array in (weights, m, v)):  # no flat views of these: the plain way
-        change, m[...], v[...], age[...] = adam_update(
-            gradient, m, v, age, learning_rate=learning_rate, beta1=beta1, beta2=beta2, adam_eps=adam_eps
-        )
-        weights += change
-        return
-    age += 1
-    powers = np.arange(age.max(initial=0) + 1)
-    corrections = [(1 - beta**powers).astype(m.dtype) for beta in (beta1, beta2)]  # 1 - beta^age, by age
-    flat = [array.reshape(-1) for array in (weights, gradient, m, v)]
-    ages = age.reshape(-1) if age.ndim else None
-    for first in range(0, len(flat[0]), CHUNK):
-        w, g, m, v = (array[first : first + CHUNK] for array in flat)
-        m_correction, v_correction = (
-            table[age] if ages is None else table[ages[first : first + CHUNK]] for table in corrections
-        )
-        m *= beta1  # m = beta1 * m + (1 - beta1) * g
-        m += (1 - beta1) * g
-        v *= beta2  # v = beta2 * v + (1 - beta2) * g²
-        v += (1 - beta2) * g**2
-        root = v / v_correction
-        np.sqrt(root, out=root)
-        root += adam_eps
-        change = m / m_correction
-        change *= -learning_rate
-        change /= root
-        w += change
-
-
 class Optimizer:
-    """What :class:`SGD` and :class:`Adam` share: a state per parameter that follows the connections.
+    """The common part of :class:`SGD` and :class:`Adam`: a state per parameter that follows the connections.
 
     Parameters
     ----------
     parameters : dict of str to SparseMatrix or ndarray
-        Their shapes and types are needed here, not their values.
+        Only their shapes and types matter.
     learning_rate : float or dict of str to float
         One rate for all, or one per parameter.
-
-    Attributes
-    ----------
-    state : dict of str to dict of str to ndarray
-        By parameter, then by name of the quantity. Arrays of shape (nnz,) for a SparseMatrix.
+    **constants
+        Of the rule: `momentum` of :func:`sgd_update`, `beta1`, `beta2` and `adam_eps` of :func:`adam_update`.
 
     Raises
     ------
     ValueError
-        If the rates are not those of the parameters, or one is negative, infinite or NaN.
+        If the rates are given for other parameters, or one is negative, infinite or NaN.
 
     Examples
     --------
@@ -202,18 +143,7 @@ class Optimizer:
     def update(self, parameters, gradients, rate_factor=1.0):
         """Change the weights of all parameters **in place** by one step.
 
-        Parameters
-        ----------
-        parameters : dict of str to SparseMatrix or ndarray
-        gradients : dict of str to ndarray
-            Of the shape of each parameter's weights.
-        rate_factor : float, default 1.0
-            Multiplies all learning rates, for a schedule.
-
-        Raises
-        ------
-        ValueError
-            If a gradient has another shape; nothing has been changed then.
+        Gradients have the shape of the weights: (nnz,) for a SparseMatrix. `rate_factor` multiplies all learning rates.
         """
         for name, gradient in gradients.items():
             expected = weights_of(parameters[name]).shape
@@ -224,66 +154,25 @@ class Optimizer:
             self.step(weights_of(parameters[name]), gradient, self.state[name], rate)
 
     def carry(self, name, set_step):
-        """Let the state of one parameter follow a :class:`~numpy_setlstm.topology.SetStep`: :eq:`carry`.
-
-        Parameters
-        ----------
-        name : str
-            Of the parameter.
-        set_step : SetStep
-            What happened to its connections.
-        """
+        """Let the state of the parameter `name` follow a :class:`~numpy_setlstm.topology.SetStep`: :eq:`carry`."""
         self.state[name] = {quantity: set_step.carry(array) for quantity, array in self.state[name].items()}
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum: see :func:`sgd_update`.
+    """Stochastic gradient descent with momentum, :func:`sgd_update`."""
 
-    Parameters
-    ----------
-    parameters : dict of str to SparseMatrix or ndarray
-    learning_rate : float or dict of str to float
-    momentum : float in [0, 1), default 0.9
-
-    Examples
-    --------
-    >>> parameters = {"W": np.array([1.0, 2.0])}
-    >>> SGD(parameters, 0.1).update(parameters, {"W": np.array([10.0, 0.0])})
-    >>> parameters["W"]
-    array([0., 2.])
-    """
+    kind = "sgd"
 
     def __init__(self, parameters, learning_rate, momentum=0.9):
         self.constants = {"momentum": float(momentum)}
         super().__init__(parameters, learning_rate)
 
     def initial_state(self, weights):
-        """State of a parameter whose weights have never been updated.
-
-        Parameters
-        ----------
-        weights : ndarray
-            Of any shape; their values do not matter.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Velocity, all 0, of the weights' shape.
-        """
+        """State of weights that have never been updated: the velocity is 0."""
         return {"velocity": np.zeros_like(weights)}
 
     def step(self, weights, gradient, state, learning_rate):
-        """Change the weights and the state **in place**.
-
-        Parameters
-        ----------
-        weights, gradient : ndarray
-            Of one shape.
-        state : dict of str to ndarray
-            As from :meth:`initial_state`.
-        learning_rate : float
-            At least 0.
-        """
+        """Change weights and state **in place**."""
         change, state["velocity"] = sgd_update(
             gradient, state["velocity"], learning_rate=learning_rate, **self.constants
         )
@@ -291,23 +180,9 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam: see :func:`adam_update`.
+    """Adam, :func:`adam_update`; the state of a SparseMatrix has an age per connection."""
 
-    Parameters
-    ----------
-    parameters : dict of str to SparseMatrix or ndarray
-    learning_rate : float or dict of str to float
-    beta1, beta2 : float in [0, 1)
-    adam_eps : float
-        Above 0; keeps the step finite where the gradient was always 0.
-
-    Examples
-    --------
-    >>> parameters = {"W": np.array([1.0, 2.0])}
-    >>> Adam(parameters, 0.1).update(parameters, {"W": np.array([10.0, -0.5])})
-    >>> parameters["W"].round(6)
-    array([0.9, 2.1])
-    """
+    kind = "adam"
 
     def __init__(self, parameters, learning_rate, beta1=0.9, beta2=0.999, adam_eps=1e-8):
         self.constants = {"beta1": float(beta1), "beta2": float(beta2), "adam_eps": float(adam_eps)}
@@ -317,33 +192,19 @@ class Adam(Optimizer):
                 self.state[name]["age"] = np.zeros((), np.int32)
 
     def initial_state(self, weights):
-        """State of a parameter whose weights have never been updated.
-
-        Parameters
-        ----------
-        weights : ndarray
-            Of any shape; their values do not matter.
-
-        Returns
-        -------
-        dict of str to ndarray
-            `m`, `v` and `age`, all 0, of the weights' shape.
-        """
+        """State of weights that have never been updated: `m`, `v` and `age` are 0."""
         return {"m": np.zeros_like(weights), "v": np.zeros_like(weights), "age": np.zeros(weights.shape, np.int32)}
 
     def step(self, weights, gradient, state, learning_rate):
-        """Change the weights and the state **in place**.
+        """Change weights and state **in place**."""
+        change, state["m"], state["v"], state["age"] = adam_update(
+            gradient, **state, learning_rate=learning_rate, **self.constants
+        )
+        weights += change
 
-        Parameters
-        ----------
-        weights, gradient : ndarray
-            Of one shape.
-        state : dict of str to ndarray
-            As from :meth:`initial_state`.
-        learning_rate : float
-            At least 0.
-        """
-        adam_in_place(weights, gradient, **state, learning_rate=learning_rate, **self.constants)
+
+#: The optimizers by name; an engine may have faster ones.
+OPTIMIZERS = {"adam": Adam, "sgd": SGD}
 
 
 def clip_by_norm(gradients, max_norm):
@@ -352,7 +213,7 @@ def clip_by_norm(gradients, max_norm):
     Parameters
     ----------
     gradients : dict of str to ndarray
-        Not changed.
+        Are not changed.
     max_norm : float
         Positive.
 
@@ -383,7 +244,7 @@ def clip_by_norm(gradients, max_norm):
     if not max_norm > 0:
         raise ValueError(f"max_norm is {max_norm}; expected a positive number")
     sizes = [np.abs(g).ravel() for g in gradients.values()]
-    # Squares of float32 numbers above 1.8e19 would be infinite, so they are added up in double precision.
+    # Squares of float32 numbers above 1.8e19 are infinite in float32, so the sum is taken in double precision.
     norm = math.sqrt(sum(np.einsum("k,k->", size, size, dtype=np.float64) for size in sizes))
     if norm <= max_norm:
         return gradients, norm

@@ -1,7 +1,7 @@
 """From texts to arrays of word ids: a tokenizer, a vocabulary, and padding.
 
-The way of a text through this file: ``tokenize`` cuts it into words, a ``Vocabulary`` turns the words into ids, and
-``pad_sequences`` brings the lists of ids to one length, so that they fit into one array of shape (N, T).
+``tokenize`` splits a text into words, a ``Vocabulary`` turns the words into ids, and ``pad_sequences`` brings the lists
+of ids to one length, so that they fit into one array of shape (N, T).
 """
 
 import html
@@ -25,7 +25,7 @@ _TOKEN = re.compile(
     | </?3(?!\d)                        # a heart, a broken heart
     | [:;=]['^-]?(?:[()\[\]|*/\\]+|[dpo](?!\w))   # :-)  ;)  =(  :/  :d, but not the ":d" of "starring:danny"
     | \d+(?:[.,/:]\d+)+                 # 3.5  1,000  10/10  20:15
-    | [^\W_]+(?:'[^\W_]+)*              # film  don't  80s; underscores and hyphens part words
+    | [^\W_]+(?:'[^\W_]+)*              # film  don't  80s; underscores and hyphens separate words
     | !(?!!) | \?(?!\?)                 # "!!!" counts once
     | [\u2600-\u27bf\U0001f300-\U0001faff]        # a pictogram
     """,
@@ -34,7 +34,7 @@ _TOKEN = re.compile(
 
 
 def tokenize(text):
-    """Cut a text into lower-case words.
+    """Split a text into lower-case words.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ def tokenize(text):
     Returns
     -------
     list of str
-        Words; numbers and marks such as "10/10" in one piece; "!", "?" and emoticons, because they carry
-        sentiment; all other punctuation is dropped.
+        Words; numbers and ratings such as "10/10" in one piece; "!", "?" and emoticons, because they carry
+        sentiment. All other punctuation is dropped.
 
     Notes
     -----
-    HTML tags such as ``<br />`` part words and vanish, entities such as ``&amp;`` are undone. A link becomes
-    "<url>" and a user name "<user>": which link it was does not matter, that there was one may. A hashtag keeps
-    its word. "don't" stays one word, because the two halves "don" and "t" no longer say "not".
+    HTML tags such as ``<br />`` separate words and vanish, entities such as ``&amp;`` are decoded. A link becomes
+    "<url>" and a user name "<user>": only their presence matters. A hashtag keeps its word. "don't" stays one word,
+    because its halves "don" and "t" no longer say "not".
 
     Examples
     --------
@@ -81,12 +81,11 @@ class Vocabulary:
     Attributes
     ----------
     words : tuple of str
-        The word with id k is ``words[k]``.
 
     Raises
     ------
     ValueError
-        If `words` does not begin with "<pad>", "<unk>", or if a word occurs twice.
+        If `words` does not begin with "<pad>", "<unk>", or a word occurs twice.
 
     Examples
     --------
@@ -115,26 +114,10 @@ class Vocabulary:
 
     @classmethod
     def build(cls, texts, max_size=20_000, min_count=1):
-        """Collect the most frequent words of some texts.
+        """Collect the most frequent words of texts, or of lists of tokens.
 
-        Parameters
-        ----------
-        texts : iterable of str or of list of str
-            Texts, which are tokenized first, or lists of tokens.
-        max_size : int
-            At most so many words, "<pad>" and "<unk>" included; at least 2.
-        min_count : int
-            Words that occur less often are left out.
-
-        Returns
-        -------
-        Vocabulary
-            Ordered by frequency, ties by the alphabet, so that the same texts always give the same ids.
-
-        Raises
-        ------
-        ValueError
-            If `texts` is a single str, or `max_size` is less than 2.
+        At most `max_size` words, "<pad>" and "<unk>" included, that occur at least `min_count` times, ordered by
+        frequency and then alphabetically, so that the same texts always give the same ids.
         """
         if isinstance(texts, str):
             raise ValueError("texts must be a list of texts, got a single str")
@@ -150,37 +133,12 @@ class Vocabulary:
         return cls(SPECIAL_WORDS + tuple(frequent[: max_size - len(SPECIAL_WORDS)]))
 
     def encode(self, text):
-        """Return the ids of a text's words; a word that is not in the vocabulary gets UNKNOWN_ID.
-
-        Parameters
-        ----------
-        text : str or list of str
-            A text, or its tokens.
-
-        Returns
-        -------
-        list of int
-        """
+        """Return the ids of the words of a text, or of a list of tokens; UNKNOWN_ID for words not in the vocabulary."""
         ids = self._ids
         return [ids.get(token, UNKNOWN_ID) for token in _as_tokens(text)]
 
     def decode(self, ids):
-        """Return the words of some ids.
-
-        Parameters
-        ----------
-        ids : iterable of int
-            Each in [0, len(self)).
-
-        Returns
-        -------
-        list of str
-
-        Raises
-        ------
-        ValueError
-            If an id is negative or not less than the number of words.
-        """
+        """Return the words of some ids."""
         ids = [int(k) for k in ids]
         for k in ids:
             if not 0 <= k < len(self.words):
@@ -211,10 +169,10 @@ def pad_sequences(sequences, length, padding="pre", truncating="pre"):
     length : int
         T, at least 1.
     padding : {"pre", "post"}
-        Where PADDING_ID fills up a short sequence: before its words or after them.
+        Where a short sequence is padded with 0: before its words or after them.
     truncating : {"pre", "post"}
-        Where a long sequence is cut: "pre" drops its beginning and so keeps the last words, in which reviews
-        tend to come to their verdict.
+        Where a long sequence is cut: "pre" drops its beginning and keeps the last words, in which reviews tend to reach
+        their verdict.
 
     Returns
     -------
@@ -223,8 +181,7 @@ def pad_sequences(sequences, length, padding="pre", truncating="pre"):
     Raises
     ------
     ValueError
-        If `padding` or `truncating` is neither "pre" nor "post", if `length` is less than 1, or if a sequence
-        holds something that is not an integer.
+        If `padding` or `truncating` is neither "pre" nor "post", `length` is less than 1, or an id is no integer.
 
     Notes
     -----

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from numpy_setlstm.converters import from_torch
-from numpy_setlstm.optimizers import SGD, Adam
+from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 
 FOLDER = Path(__file__).parent / "golden"
@@ -83,10 +83,10 @@ def network_after_steps(golden, optimizer):
         yield network_in_our_layout(weights, golden["masks"], golden["weights"]["lstm.bias_hh_l0"])
 
 
-def optimizer_of(golden, label, parameters):
+def optimizer_of(golden, label, parameters, optimizers=OPTIMIZERS):
     """Our optimizer with the hyperparameters that PyTorch's had."""
     settings = json.loads(str(golden["optimizers"]))[label]
-    return {"SGD": SGD, "Adam": Adam}[settings.pop("rule")](parameters, **settings)
+    return optimizers[settings.pop("rule").lower()](parameters, **settings)
 
 
 def assert_parity(name, ours, theirs, limit=LIMIT):

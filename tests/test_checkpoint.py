@@ -5,6 +5,7 @@ import json
 import pickle
 import stat
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ TEXTS, LABELS = reviews()
 
 
 def classifier(**parameters):
-    small = {"embedding_dim": 6, "hidden_size": 5, "density": 0.4, "max_length": 6}
+    small = {"embedding_dim": 6, "hidden_size": 5, "parameter_share": 0.4, "max_length": 6}
     return SetLSTMClassifier(**small | {"n_epochs": 2, "batch_size": 16, "random_state": 0} | parameters)
 
 
@@ -124,7 +125,7 @@ def test_saving_changes_nothing_and_saving_a_loaded_model_gives_the_same_content
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"n_epochs": np.int64(2)}, {"density": np.float32(0.4)}, {"hidden_size": np.int32(5)}],
+    [{"n_epochs": np.int64(2)}, {"parameter_share": np.float32(0.4)}, {"hidden_size": np.int32(5)}],
     ids=lambda parameters: next(iter(parameters)),
 )
 def test_parameters_that_are_numpy_numbers_can_be_saved(parameters, tmp_path):
@@ -166,7 +167,7 @@ def test_the_header_is_readable_json_with_a_format_version(path):
 
 
 def test_nothing_of_the_size_of_the_full_matrix_is_stored(tmp_path):
-    clf = classifier(density=0.1, vocabulary_size=1000, embedding_dim=16, validation_fraction=0)
+    clf = classifier(parameter_share=0.1, vocabulary_size=1000, embedding_dim=16, validation_fraction=0)
     clf.fit(np.random.default_rng(0).integers(2, 1000, size=(40, 5)), LABELS)
     clf.save(tmp_path / "model.npz")
     connections = clf.network_.parameters["E"].nnz
@@ -350,7 +351,7 @@ def test_a_newer_format_asks_for_a_newer_package(version, path):
     header = json.loads(contents["header"].tobytes()) | {"format_version": version}
     contents["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     np.savez(path, **contents)
-    with pytest.raises(CheckpointError, match=f"format version {version}; .* reads version {FORMAT_VERSION}: upgrade"):
+    with pytest.raises(CheckpointError, match=f"version {version}; .* reads versions 1 to {FORMAT_VERSION}: upgrade"):
         SetLSTMClassifier.load(path)
 
 
@@ -404,7 +405,7 @@ def test_a_file_that_is_not_ours_is_refused(what, tmp_path):
 
 def test_a_whole_file_of_ours_that_holds_no_classifier_is_refused(tmp_path):
     save_arrays(tmp_path / "other.npz", {"title": "a topology"}, {"rows": np.arange(3)})
-    with pytest.raises(CheckpointError, match="no model of SetLSTMClassifier"):
+    with pytest.raises(CheckpointError, match="cannot be loaded as a SetLSTMClassifier: it has no"):
         SetLSTMClassifier.load(tmp_path / "other.npz")
 
 
@@ -460,3 +461,24 @@ def test_a_model_with_weights_that_are_not_finite_is_not_loaded(name, wrong, tmp
     clf.save(tmp_path / "model.npz")
     with pytest.raises(CheckpointError, match=rf"{name} has weights that are NaN or infinite.*diverged"):
         SetLSTMClassifier.load(tmp_path / "model.npz")
+
+
+# Files of older formats
+
+SET_OF_FORMAT_1 = [0.5001339, 0.5019313, 0.5501407, 0.5479848]
+PRUNED_OF_FORMAT_1 = [0.492631, 0.4927937, 0.4898684, 0.4884397]
+
+
+@pytest.mark.parametrize("what, expected", [("set", SET_OF_FORMAT_1), ("pruned", PRUNED_OF_FORMAT_1)])
+def test_a_file_of_the_first_format_is_read(what, expected, tmp_path):
+    """Format 1 had `density` for the share of parameters, and a pretraining of its own; it knew no engines."""
+    texts = ["a lovely film", "a dull film", "not dull at all", "not lovely at all"]
+    clf = SetLSTMClassifier.load(Path(__file__).parent / "golden" / "models" / f"format_1_{what}.npz")
+    assert (clf.parameter_share, clf.engine, clf.training_state_.inconsistent) == (0.5, "fast", False)
+    np.testing.assert_allclose(clf.predict_proba(texts)[:, 0], expected, atol=1e-6)
+    assert ("pretraining" in clf.training_state_.notes) == (what == "pruned")
+    clf.set_params(n_epochs=clf.n_epochs + 1).fit(texts * 8, ["pos", "neg", "pos", "neg"] * 8, resume=True)
+    assert len(clf.history_["train_loss"]) == clf.n_epochs
+    clf.save(tmp_path / "model.npz")
+    again = SetLSTMClassifier.load(tmp_path / "model.npz")
+    np.testing.assert_array_equal(again.predict_proba(texts), clf.predict_proba(texts))

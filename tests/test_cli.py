@@ -14,7 +14,18 @@ from numpy_setlstm import SetLSTMClassifier, cli, network, plotting
 from numpy_setlstm.datasets import make_reviews
 from numpy_setlstm.lab import experiment
 
-SMALL = ["--embedding-dim", "8", "--hidden-size", "8", "--density", "0.3", "--epochs", "2", "--max-length", "30"]
+SMALL = [
+    "--embedding-dim",
+    "8",
+    "--hidden-size",
+    "8",
+    "--parameter-share",
+    "0.3",
+    "--epochs",
+    "2",
+    "--max-length",
+    "30",
+]
 
 
 @pytest.fixture
@@ -113,8 +124,8 @@ def test_ctrl_c_saves_the_model_and_resume_goes_on(data_home, tmp_path):
             "zeta is 2.0",
         ),
         (
-            ["train", "--dataset", "sanders", "--data-home", "{home}", "--output", "{tmp}/x", "--density", "0"],
-            "density is 0.0",
+            ["train", "--dataset", "sanders", "--data-home", "{home}", "--output", "{tmp}/x", "--parameter-share", "0"],
+            "parameter_share is 0.0",
         ),
         (
             ["train", "--dataset", "sanders", "--data-home", "{home}", "--output", "{tmp}/x", "--resume"],
@@ -196,7 +207,13 @@ def test_the_demo_writes_its_table_and_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment.demo, "DEMO_TEST", 40)
     lines = []
     results = experiment.run_demo(
-        tmp_path / "demo", seed=1, report=lines.append, embedding_dim=12, hidden_size=12, n_epochs=3, density=0.1
+        tmp_path / "demo",
+        seed=1,
+        report=lines.append,
+        embedding_dim=12,
+        hidden_size=12,
+        n_epochs=3,
+        parameter_share=0.1,
     )
     assert [result["connectivity"] for result in results] == ["dense", "static", "set"]
     saved = json.loads((tmp_path / "demo" / "results.json").read_text())["runs"]

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward, sum_per_word
+from numpy_setlstm.measures import connection_counts
 from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.topology import connection_counts, erdos_renyi, set_step
+from numpy_setlstm.topology import erdos_renyi, set_step
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
 
@@ -251,7 +252,7 @@ def test_a_million_words_without_an_array_of_the_full_size():
 def test_an_id_out_of_range_is_named_with_the_range(tokens, range_, dense):
     """A negative id must not count from the end."""
     E = sparse_embedding().toarray() if dense else sparse_embedding()
-    with pytest.raises(ValueError, match=f"ids run from {range_};.* 7 words .*ids 0 to 6"):
+    with pytest.raises(ValueError, match=f"ids range from {range_};.* 7 words .*ids 0 to 6"):
         embedding_forward(np.array(tokens), E)
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from numpy_setlstm import SetLSTMClassifier, pad_sequences
-from numpy_setlstm.estimator import DENSE_RECIPE, SPARSE_RECIPE
-from numpy_setlstm.network import NetworkSizes
+from numpy_setlstm.initialization import NetworkSizes
+from numpy_setlstm.inputs import split
+from numpy_setlstm.recipe import DENSE_RECIPE, SPARSE_RECIPE
 from numpy_setlstm.topology import erdos_renyi_count
 
 OPINIONS = {"bad": ("bad", "awful"), "good": ("good", "lovely"), "so-so": ("mixed", "passable")}
@@ -27,7 +28,7 @@ TEXTS, OPINION = reviews()
 
 
 def classifier(**parameters):
-    small = {"embedding_dim": 8, "hidden_size": 6, "density": 0.3, "max_length": 8}
+    small = {"embedding_dim": 8, "hidden_size": 6, "parameter_share": 0.3, "max_length": 8}
     return SetLSTMClassifier(**small | {"n_epochs": 2, "batch_size": 16, "random_state": 0} | parameters)
 
 
@@ -171,7 +172,7 @@ def test_evolved_and_static_have_equally_many_parameters():
 @pytest.mark.parametrize("sizes", [(500, 16, 16, 2), (300, 7, 12, 3), (60, 16, 5, 2)], ids=str)
 def test_the_density_is_that_of_everything_counted(density, sizes):
     n_words, embedding_dim, hidden_size, n_classes = sizes
-    clf = classifier(density=density, embedding_dim=embedding_dim, hidden_size=hidden_size)
+    clf = classifier(parameter_share=density, embedding_dim=embedding_dim, hidden_size=hidden_size)
     network = clf._initial_state(n_words, n_classes).network
     wanted = density * NetworkSizes(*sizes).dense_parameters
     assert abs(network.count_parameters() - wanted) <= 3 * 0.5  # each of three matrices has a whole number
@@ -181,7 +182,9 @@ def test_the_density_is_that_of_everything_counted(density, sizes):
 @pytest.mark.parametrize("embedding_dim", [3, 6, 8, 11])
 @pytest.mark.parametrize("connectivity", ["set", "static"])
 def test_density_one_is_a_full_network(connectivity, embedding_dim, hidden_size):
-    clf = classifier(connectivity=connectivity, density=1.0, embedding_dim=embedding_dim, hidden_size=hidden_size)
+    clf = classifier(
+        connectivity=connectivity, parameter_share=1.0, embedding_dim=embedding_dim, hidden_size=hidden_size
+    )
     network = clf._initial_state(30, 2).network
     assert network.count_parameters() == NetworkSizes(30, embedding_dim, hidden_size, 2).dense_parameters
 
@@ -196,7 +199,7 @@ def test_more_density_never_means_fewer_connections():
 
 
 def test_er_epsilon_gives_each_matrix_its_erdos_renyi_count_and_overrides_density():
-    p = classifier(er_epsilon=2.5, density=0.9)._initial_state(100, 2).network.parameters
+    p = classifier(er_epsilon=2.5, parameter_share=0.9)._initial_state(100, 2).network.parameters
     assert {name: p[name].nnz for name in ("E", "W_x", "W_h")} == {"E": 270, "W_x": 80, "W_h": 75}
 
 
@@ -234,7 +237,7 @@ def test_vocabulary_size_of_word_ids_is_one_more_than_the_largest_unless_given()
 def test_no_copy_of_a_training_text_is_held_out():
     texts = [*TEXTS, *(text.upper() for text in TEXTS[:30]), *(f" {text}  " for text in TEXTS[20:50])]
     labels = [*OPINION, *OPINION[:30], *OPINION[20:50]]
-    training, validation = classifier(validation_fraction=0.3)._split(texts, np.array(labels))
+    training, validation = split(texts, np.array(labels), 0.3)
     assert sorted([*training, *validation]) == list(range(120))
     kept, held_out = ({" ".join(texts[k].lower().split()) for k in part} for part in (training, validation))
     assert kept and held_out and not kept & held_out
@@ -242,24 +245,25 @@ def test_no_copy_of_a_training_text_is_held_out():
 
 def test_no_copy_of_a_training_row_of_ids_is_held_out():
     ids = np.random.default_rng(0).integers(2, 5, size=(100, 3))  # 27 different rows
-    training, validation = classifier(validation_fraction=0.3)._split(ids, np.arange(100) % 2)
+    training, validation = split(ids, np.arange(100) % 2, 0.3)
     kept, held_out = ({tuple(ids[k]) for k in part} for part in (training, validation))
     assert kept and held_out and not kept & held_out
 
 
 def test_networks_with_different_seeds_share_the_validation_split():
-    a, b = (classifier(random_state=seed)._split(TEXTS, np.array(OPINION)) for seed in (0, 1))
-    assert np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
+    a, b = (classifier(random_state=seed, n_epochs=1).fit(TEXTS, OPINION) for seed in (0, 1))
+    assert a.vocabulary_ == b.vocabulary_
+    np.testing.assert_array_equal(split(TEXTS, np.array(OPINION), 0.1)[1], split(TEXTS, np.array(OPINION), 0.1)[1])
 
 
 def test_validation_holds_out_the_fraction_of_each_label():
-    _, validation = classifier(validation_fraction=0.2)._split(TEXTS, np.array(OPINION))
+    _, validation = split(TEXTS, np.array(OPINION), 0.2)
     assert sorted(np.array(OPINION)[validation].tolist()) == ["bad"] * 6 + ["good"] * 6
 
 
 def test_the_vocabulary_is_that_of_the_texts_learnt_from():
     clf = classifier().fit(TEXTS, OPINION)
-    training, validation = clf._split(TEXTS, np.array(OPINION))
+    training, validation = split(TEXTS, np.array(OPINION), clf.validation_fraction)
     assert set(clf.vocabulary_.words[2:]) == {word for k in training for word in TEXTS[k].split()}
     extra = [f"{text} only{k}" if k in validation else text for k, text in enumerate(TEXTS)]
     assert not any(word.startswith("only") for word in classifier().fit(extra, OPINION).vocabulary_.words)
@@ -274,7 +278,7 @@ def everything(clf):
 
 FAILING = {
     "an unknown connectivity": ({"connectivity": "sparse"}, TEXTS, OPINION),
-    "a density too small": ({"density": 0.001}, TEXTS, OPINION),
+    "a density too small": ({"parameter_share": 0.001}, TEXTS, OPINION),
     "an empty list": ({}, [], []),
     "one class only": ({}, TEXTS, ["good"] * 60),
     "labels missing": ({}, TEXTS, OPINION[:-1]),

@@ -5,7 +5,7 @@ import pytest
 
 from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
 from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward
-from numpy_setlstm.fast.products import DenseProduct, GatherProduct, ScratchProduct, make_products
+from numpy_setlstm.fast.products import make_products
 from numpy_setlstm.fast.threads import Background
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
@@ -135,19 +135,6 @@ def test_two_backward_passes_give_the_same_gradients_and_leave_their_input_alone
         np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(x, x_before)
     np.testing.assert_array_equal(dh, dh_before)
-
-
-def test_which_product_is_made():
-    rng = np.random.default_rng(5)
-    sparse, dense = matrix(rng, (D, 4 * H), "gather"), matrix(rng, (D, 4 * H), "dense")
-    for W, kernel, kind in [
-        (dense, "gather", DenseProduct),
-        (sparse, "gather", GatherProduct),
-        (sparse, "scratch", ScratchProduct),
-        (sparse, "auto", ScratchProduct),  # a density of 0.3
-    ]:
-        products = make_products(W, kernel, np.float64, [2, 3])
-        assert [type(product) for product in products] == [kind, kind]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from numpy_setlstm import SetLSTMClassifier
+from numpy_setlstm.evolution import evolve
 from numpy_setlstm.inputs import check_parameters, check_X, check_y, fingerprint
-from numpy_setlstm.training import TrainingSettings, evolve
+from numpy_setlstm.training import TrainingSettings
 
 TEXTS = ["a good film", "a bad film", "so good", "so bad"] * 8
 LABELS = np.array([1, 0, 1, 0] * 8)
@@ -15,7 +16,14 @@ IDS = np.tile([[0, 2, 3, 4], [0, 2, 5, 4], [0, 0, 6, 3], [0, 0, 6, 5]], (8, 1))
 
 
 def classifier(**parameters):
-    small = {"embedding_dim": 6, "hidden_size": 5, "density": 0.4, "max_length": 6, "n_epochs": 2, "batch_size": 8}
+    small = {
+        "embedding_dim": 6,
+        "hidden_size": 5,
+        "parameter_share": 0.4,
+        "max_length": 6,
+        "n_epochs": 2,
+        "batch_size": 8,
+    }
     return SetLSTMClassifier(**small | {"random_state": 0, "validation_fraction": 0} | parameters)
 
 
@@ -59,7 +67,7 @@ def test_an_unknown_choice_lists_the_known_ones(name):
 
 OUTSIDE = {
     "zeta": ([-0.1, 1.1, float("nan"), "0.3", True], "[0, 1]"),
-    "density": ([0, -0.1, 1.5, float("nan"), "all"], "(0, 1]"),
+    "parameter_share": ([0, -0.1, 1.5, float("nan"), "all"], "(0, 1]"),
     "er_epsilon": ([0, -1.0, float("inf"), float("nan")], "(0, inf)"),
     "dropout": ([-0.1, 1.0, 2, float("nan")], "[0, 1)"),
     "embedding_dropout": ([-0.1, 1.0, 2, float("nan")], "[0, 1)"),
@@ -78,7 +86,7 @@ def test_a_number_outside_its_range_names_the_range(name, value):
 
 
 AT_THE_ENDS = [
-    ("zeta", 0), ("zeta", 1), ("density", 1), ("dropout", 0), ("validation_fraction", 0), ("learning_rate", 0),
+    ("zeta", 0), ("zeta", 1), ("parameter_share", 1), ("dropout", 0), ("validation_fraction", 0), ("learning_rate", 0),
     ("embedding_scale", 0), ("max_norm", float("inf")), ("zeta", np.float32(0.5)), ("n_epochs", np.int64(3)),
 ]  # fmt: skip
 
@@ -99,7 +107,7 @@ def test_a_size_that_is_no_whole_number_or_too_small_names_the_least(name, value
 
 
 NEEDED = [
-    "zeta", "density", "dropout", "embedding_dropout", "validation_fraction", "max_norm", "embedding_dim",
+    "zeta", "parameter_share", "dropout", "embedding_dropout", "validation_fraction", "max_norm", "embedding_dim",
     "hidden_size", "max_length", "n_epochs", "batch_size",
 ]  # fmt: skip
 
@@ -117,8 +125,8 @@ def test_a_seed_that_is_none_is_refused_by_name(seed):
 
 
 def test_a_density_too_small_for_biases_and_readout_says_how_many_they_are():
-    with raises(ValueError, "density 0.01 allows", "biases and readout alone have 32", "raise density"):
-        classifier(density=0.01).fit(TEXTS, LABELS)  # 4 * 5 biases, 5 * 2 + 2 of the readout
+    with raises(ValueError, "parameter_share 0.01 allows", "biases and readout alone have 32", "raise parameter_share"):
+        classifier(parameter_share=0.01).fit(TEXTS, LABELS)  # 4 * 5 biases, 5 * 2 + 2 of the readout
 
 
 # Texts and word ids
@@ -127,7 +135,7 @@ def test_a_density_too_small_for_biases_and_readout_says_how_many_they_are():
 @pytest.mark.parametrize("method", ["fit", "predict", "predict_proba", "score"])
 def test_a_single_text_is_not_taken_for_a_list_of_letters(method, of_texts):
     arguments = ("a good film", [1]) if method in ("fit", "score") else ("a good film",)
-    with raises(TypeError, "X is one text, 'a good film'", "expected a list of texts"):
+    with raises(TypeError, "X is a single text, 'a good film'", "expected a list of texts"):
         getattr(of_texts, method)(*arguments)
 
 
@@ -194,12 +202,12 @@ def test_negative_ids_are_refused(of_ids):
 
 
 def test_ids_beyond_the_vocabulary_are_refused_by_predict(of_ids):
-    with raises(ValueError, "word ids run from 0 to 7", "a vocabulary of 7 words has ids 0 to 6"):
+    with raises(ValueError, "word ids range from 0 to 7", "a vocabulary of 7 words has ids 0 to 6"):
         of_ids.predict(np.array([[0, 2, 3, 7]]))
 
 
 def test_ids_beyond_a_given_vocabulary_size_are_refused_by_fit():
-    with raises(ValueError, "word ids run from 0 to 6", "a vocabulary of 5 words has ids 0 to 4"):
+    with raises(ValueError, "word ids range from 0 to 6", "a vocabulary of 5 words has ids 0 to 4"):
         classifier(vocabulary_size=5).fit(IDS, LABELS)
 
 
@@ -318,7 +326,7 @@ def test_using_a_model_before_fit_says_what_to_do(method, tmp_path):
 
 def test_resuming_with_other_texts_or_labels_is_refused(of_texts):
     for texts, labels in (([*TEXTS[:-1], "so good"], LABELS), (TEXTS, 1 - LABELS), (TEXTS[:-1], LABELS[:-1])):
-        with raises(ValueError, "differ from those that training began with", "resume needs the same ones"):
+        with raises(ValueError, "differ from those that training began with", "resume needs the same"):
             of_texts.fit(texts, labels, resume=True)
 
 

@@ -1,4 +1,4 @@
-"""The ways to multiply: gather, scratch and dense arrays have to agree.
+"""The ways to multiply: the plain one, gather, scratch and dense arrays have to agree.
 
 Weights and inputs are small whole numbers, so that every order of summation gives the same bits and the
 comparisons need no tolerance.
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from numpy_setlstm.fast import kernels
-from numpy_setlstm.sparse import SparseMatrix, multiplier, weight_gradient
+from numpy_setlstm.fast.products import DenseProduct, GatherProduct, ScratchProduct, lists_of, make_products
+from numpy_setlstm.sparse import SparseMatrix, weight_gradient
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
 
@@ -55,105 +56,95 @@ def sparse_and_dense(mask, dtype, seed=0):
     return W, dense
 
 
+WAYS = ("plain", "gather", "scratch")
+
+
+def multiply(x, W, dy, way):
+    """``x @ W``, ``dy @ W.T`` and the gradient of W for x (N, n_rows) and dy (N, n_cols), in one of the ways."""
+    if way == "plain":
+        return x @ W, dy @ W.T, weight_gradient(x, dy, W)
+    dtype = np.result_type(x, dy, W.dtype)
+    (product,) = make_products(W, way, dtype, [len(x)])
+    y, dx = np.full((W.shape[1], len(x)), 99, dtype), np.full((W.shape[0], len(x)), 99, dtype)
+    x, dy = (np.ascontiguousarray(array.T, dtype) for array in (x, dy))
+    product.forward(x, y)
+    product.begin_backward()
+    product.backward(dy, x, dx)
+    return y.T, dx.T, product.gradient()
+
+
+def assert_right(x, W, dy, dense, way):
+    y, dx, dW = multiply(x, W, dy, way)
+    np.testing.assert_array_equal(y, x @ dense)
+    np.testing.assert_array_equal(dx, dy @ dense.T)
+    np.testing.assert_array_equal(dW, (x.T @ dy)[W.rows, W.cols])
+    assert y.dtype == dx.dtype == dW.dtype == np.result_type(x, dy, dense)
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", TOPOLOGIES)
-def test_gather_and_scratch_equal_the_dense_product(name, dtype):
+def test_every_way_equals_the_dense_product(name, dtype, way):
     W, dense = sparse_and_dense(TOPOLOGIES[name], dtype)
-    x = whole_numbers((6, W.shape[0]), dtype, seed=1)
-    expected = x @ dense
-    for kernel in kernels.KERNELS:
-        y = x @ multiplier(W, kernel)
-        np.testing.assert_array_equal(y, expected, err_msg=f"kernel {kernel}")
-        assert y.dtype == dtype, f"kernel {kernel} turns {np.dtype(dtype)} into {y.dtype}"
-    np.testing.assert_array_equal(x @ W, expected, err_msg="x @ W")
+    x, dy = whole_numbers((6, W.shape[0]), dtype, seed=1), whole_numbers((6, W.shape[1]), dtype, seed=2)
+    assert_right(x, W, dy, dense, way)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", TOPOLOGIES)
-def test_the_transpose_product_equals_the_dense_one(name, dtype):
-    W, dense = sparse_and_dense(TOPOLOGIES[name], dtype)
-    dy = whole_numbers((6, W.shape[1]), dtype, seed=1)
-    for kernel in kernels.KERNELS:
-        np.testing.assert_array_equal(dy @ multiplier(W.T, kernel), dy @ dense.T, err_msg=f"kernel {kernel}")
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", TOPOLOGIES)
-def test_gradient_at_the_connections_is_the_dense_gradient_picked_there(name, dtype):
-    W, dense = sparse_and_dense(TOPOLOGIES[name], dtype)
-    x = whole_numbers((6, W.shape[0]), dtype, seed=1)
-    dy = whole_numbers((6, W.shape[1]), dtype, seed=2)
-    everywhere = weight_gradient(x, dy, dense)
-    np.testing.assert_array_equal(everywhere, x.T @ dy)
-    for kernel in kernels.KERNELS:
-        gradient = weight_gradient(x, dy, W, kernel)
-        assert gradient.shape == (W.nnz,)
-        assert gradient.dtype == dtype
-        np.testing.assert_array_equal(gradient, everywhere[W.rows, W.cols], err_msg=f"kernel {kernel}")
-
-
-@pytest.mark.parametrize("which", ["first", "middle", "last"])
-def test_a_column_without_connections_gives_zero_and_not_its_neighbours_sum(which):
-    """``np.add.reduceat`` returns the next element for an empty run."""
-    empty = {"first": 0, "middle": 2, "last": 4}[which]
-    dense = np.arange(1.0, 21.0).reshape(4, 5)
-    dense[:, empty] = 0
-    y = np.ones((1, 4)) @ SparseMatrix.from_array(dense)
-    assert y[0, empty] == 0
-    np.testing.assert_array_equal(y[0], dense.sum(axis=0))
-
-
-@pytest.mark.parametrize("which", ["first", "middle", "last"])
-def test_a_row_without_connections_gives_zero_in_the_transpose_product(which):
-    empty = {"first": 0, "middle": 2, "last": 3}[which]
-    dense = np.arange(1.0, 21.0).reshape(4, 5)
-    dense[empty] = 0
-    dx = np.ones((1, 5)) @ SparseMatrix.from_array(dense).T
-    assert dx[0, empty] == 0
-    np.testing.assert_array_equal(dx[0], dense.sum(axis=1))
-
-
+@pytest.mark.parametrize("way", WAYS)
 @steady
 @given(data=st.data())
-def test_any_topology_any_kernel_any_number_of_rows(data):
+def test_any_topology_any_number_of_texts(data, way):
     """Also matrices without rows, without columns, without connections; also an empty batch."""
     n_rows, n_cols, n = data.draw(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 4)))
     mask = data.draw(hnp.arrays(bool, (n_rows, n_cols)))
     W, dense = sparse_and_dense(mask, np.float64)
-    x, dy = whole_numbers((n, n_rows), np.float64, 1), whole_numbers((n, n_cols), np.float64, 2)
-    for kernel in ("gather", "scratch"):
-        np.testing.assert_array_equal(x @ multiplier(W, kernel), x @ dense)
-        np.testing.assert_array_equal(dy @ multiplier(W.T, kernel), dy @ dense.T)
-        np.testing.assert_array_equal(weight_gradient(x, dy, W, kernel), (x.T @ dy)[mask])
+    assert_right(whole_numbers((n, n_rows), float, 1), W, whole_numbers((n, n_cols), float, 2), dense, way)
 
 
-@pytest.mark.parametrize("chunk_cells", [1, 2, 5, 6, 7, 11, 12, 13, 23, 24, 25, 1000])
-def test_a_chunk_border_loses_and_repeats_nothing(chunk_cells, monkeypatch):
-    """12 connections, 6 rows of x, 8 rows and 5 columns of W: borders on, before and after each of these.
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 200])
+def test_products_of_many_texts(n, way):
+    W, dense = sparse_and_dense(np.random.default_rng(0).random((8, 5)) < 0.4, np.float64)
+    assert_right(whole_numbers((n, 8), np.float64, seed=1), W, whole_numbers((n, 5), np.float64, seed=2), dense, way)
+
+
+@pytest.mark.parametrize("which", ["first", "middle", "last"])
+@pytest.mark.parametrize("way", WAYS)
+def test_units_without_connections_give_zero_and_not_their_neighbors_sum(which, way):
+    """``np.add.reduceat`` returns the next element for an empty run."""
+    row, column = {"first": (0, 0), "middle": (1, 2), "last": (3, 4)}[which]
+    dense = np.arange(1.0, 21.0).reshape(4, 5)
+    dense[:, column] = dense[row] = 0
+    y, dx, _ = multiply(np.ones((1, 4)), SparseMatrix.from_array(dense), np.ones((1, 5)), way)
+    assert y[0, column] == dx[0, row] == 0
+    np.testing.assert_array_equal(y[0], dense.sum(axis=0))
+    np.testing.assert_array_equal(dx[0], dense.sum(axis=1))
+
+
+@pytest.mark.parametrize("way", ["gather", "scratch"])
+@pytest.mark.parametrize("cells", [1, 2, 5, 6, 7, 11, 12, 13, 23, 24, 25, 1000])
+def test_the_border_of_a_block_or_slice_loses_and_repeats_nothing(cells, way, monkeypatch):
+    """12 connections, 6 texts, 8 rows and 5 columns of W: borders on, before and after each of these.
 
     An entry that is never filled may hold the right number by chance, where a freed array held it before; so
     here ``np.empty`` is full of NaN.
     """
-    monkeypatch.setattr(kernels, "CHUNK_CELLS", chunk_cells)
-    monkeypatch.setattr(kernels, "SLICE_CELLS", chunk_cells)
-    monkeypatch.setattr(kernels, "COLUMNS", min(chunk_cells, 7))
+    monkeypatch.setattr(kernels, "CHUNK_CELLS", cells)
+    monkeypatch.setattr(kernels, "SLICE_CELLS", cells)
     mask = np.zeros((8, 5), bool)
     mask.flat[[1, 2, 5, 9, 15, 16, 17, 18, 19, 30, 33, 34]] = True  # rows 2, 4, 5 and 7 are empty
     W, dense = sparse_and_dense(mask, np.float64)
-    x, dy = whole_numbers((6, 8), np.float64, seed=1), whole_numbers((6, 5), np.float64, seed=2)
-    monkeypatch.setattr(np, "empty", lambda shape, dtype: np.full(shape, np.nan, dtype))
-    np.testing.assert_array_equal(x @ W, x @ dense)
-    np.testing.assert_array_equal(dy @ W.T, dy @ dense.T)
-    np.testing.assert_array_equal(weight_gradient(x, dy, W, "gather"), (x.T @ dy)[mask])
-    np.testing.assert_array_equal(weight_gradient(x, dy, W, "scratch"), (x.T @ dy)[mask])
+    monkeypatch.setattr(
+        np, "empty", lambda shape, dtype=float: np.full(shape, np.nan if np.dtype(dtype).kind == "f" else -1, dtype)
+    )
+    assert_right(whole_numbers((6, 8), np.float64, seed=1), W, whole_numbers((6, 5), np.float64, seed=2), dense, way)
 
 
 @pytest.mark.parametrize("shape", [(4,), (6, 4), (2, 3, 4), (0, 4), (2, 0, 4)])
-@pytest.mark.parametrize("kernel", ["gather", "scratch"])
-def test_x_may_have_one_two_or_three_dimensions(shape, kernel):
+def test_x_may_have_one_two_or_three_dimensions(shape):
     W, dense = sparse_and_dense(np.eye(4, 5) + np.eye(4, 5, k=2), np.float64)
     x = whole_numbers(shape, np.float64, seed=1)
-    y = x @ multiplier(W, kernel)
+    y = x @ W
     assert y.shape == (*shape[:-1], 5)
     np.testing.assert_array_equal(y, x @ dense)
 
@@ -169,44 +160,29 @@ NOT_CONTIGUOUS = {
 
 
 @pytest.mark.parametrize("view", NOT_CONTIGUOUS)
-@pytest.mark.parametrize("kernel", ["gather", "scratch"])
-def test_x_and_dy_need_not_be_contiguous(view, kernel):
+def test_x_and_dy_need_not_be_contiguous(view):
     W, dense = sparse_and_dense(np.eye(4, 5) + np.eye(4, 5, k=2), np.float64)
     x = NOT_CONTIGUOUS[view](whole_numbers((6, 4), np.float64, seed=1))
     dy = NOT_CONTIGUOUS[view](whole_numbers((6, 5), np.float64, seed=2))
-    np.testing.assert_array_equal(x @ multiplier(W, kernel), x @ dense)
-    np.testing.assert_array_equal(weight_gradient(x, dy, W, kernel), (x.T @ dy)[W.rows, W.cols])
-
-
-def test_a_three_dimensional_view_that_is_not_contiguous():
-    """Time-major arrays seen batch-major, as the LSTM hands them over."""
-    W, dense = sparse_and_dense(np.eye(4, 5) + np.eye(4, 5, k=2), np.float64)
-    x = whole_numbers((3, 2, 4), np.float64, seed=1).swapaxes(0, 1)
-    np.testing.assert_array_equal(x @ W, x @ dense)
+    assert_right(x, W, dy, dense, "plain")
+    swapped = whole_numbers((3, 2, 4), np.float64, seed=1).swapaxes(0, 1)
+    np.testing.assert_array_equal(swapped @ W, swapped @ dense)
 
 
 @pytest.mark.parametrize(
     ("x_dtype", "W_dtype"),
-    [
-        (np.float32, np.float64),
-        (np.float64, np.float32),
-        (np.complex128, np.float64),
-        (np.float64, np.complex128),
-    ],
+    [(np.float32, np.float64), (np.float64, np.float32), (np.complex128, np.float64), (np.float64, np.complex128)],
 )
-@pytest.mark.parametrize("kernel", ["gather", "scratch"])
-def test_mixed_types_give_the_wider_one(x_dtype, W_dtype, kernel):
+@pytest.mark.parametrize("way", WAYS)
+def test_mixed_types_give_the_wider_one(x_dtype, W_dtype, way):
     """A complex step goes through an input or through a weight; neither may be cast to real."""
     W, dense = sparse_and_dense(TOPOLOGIES["middle column empty"], W_dtype)
-    x, dy = whole_numbers((6, 3), x_dtype, seed=1), whole_numbers((6, 3), W_dtype, seed=2)
-    y, gradient = x @ multiplier(W, kernel), weight_gradient(x, dy, W, kernel)
-    assert y.dtype == gradient.dtype == np.result_type(x_dtype, W_dtype)
-    np.testing.assert_array_equal(y, x @ dense)
-    np.testing.assert_array_equal(gradient, (x.T @ dy)[W.rows, W.cols])
+    dy = whole_numbers((6, 3), np.result_type(x_dtype, W_dtype), seed=2)
+    assert_right(whole_numbers((6, 3), x_dtype, seed=1), W, dy, dense, way)
 
 
-@pytest.mark.parametrize("kernel", ["gather", "scratch"])
-def test_the_gradients_are_the_complex_step_derivatives(kernel):
+@pytest.mark.parametrize("way", WAYS)
+def test_the_gradients_are_the_complex_step_derivatives(way):
     """L = sum of c · (x @ W)²: every weight and every input, to 1e-12."""
     W, _ = sparse_and_dense(TOPOLOGIES["two neighbouring columns empty"], np.float64, seed=3)
     rng = np.random.default_rng(0)
@@ -214,10 +190,9 @@ def test_the_gradients_are_the_complex_step_derivatives(kernel):
     x, c = rng.normal(size=(5, 3)), rng.normal(size=(5, 4))
 
     def loss(x, values):
-        return (c * (x @ multiplier(W.with_values(values), kernel)) ** 2).sum()
+        return (c * multiply(x, W.with_values(values), c, way)[0] ** 2).sum()
 
-    dy = 2 * c * (x @ W)
-    dW, dx = weight_gradient(x, dy, W, kernel), dy @ multiplier(W.T, kernel)
+    _, dx, dW = multiply(x, W, 2 * c * (x @ W), way)
     step = 1e-30
     by_weight = [loss(x, W.values + 1j * step * unit).imag / step for unit in np.eye(W.nnz)]
     by_input = [loss(x + 1j * step * unit.reshape(x.shape), W.values).imag / step for unit in np.eye(x.size)]
@@ -235,36 +210,22 @@ def peak_bytes(function):
         tracemalloc.stop()
 
 
-def test_gathering_never_makes_an_array_of_the_full_size():
+@pytest.mark.parametrize("way", ["plain", "auto"])
+def test_nothing_has_the_size_of_the_full_matrix(way):
     n = 6000
-    full_size = n * n * 8
     ends = np.array([0, n // 2, n - 1])
     W = SparseMatrix((n, n), ends, ends[::-1], np.ones(3))
     x, dy = np.ones((2, n)), np.ones((2, n))
     assert kernels.choose_kernel(W.shape, W.nnz) == "gather"
-    for name, function in {
-        "x @ W": lambda: x @ multiplier(W),
-        "x @ W.T": lambda: x @ multiplier(W.T),
-        "weight_gradient": lambda: weight_gradient(x, dy, W),
-    }.items():
-        assert peak_bytes(function) < full_size / 100, f"{name} needs memory in the order of the full matrix"
+    assert peak_bytes(lambda: multiply(x, W, dy, way)) < n * n * 8 / 100
 
 
 def test_the_gradient_by_blocks_never_makes_an_array_of_the_full_size():
     n = 6000
     ends = np.array([0, n // 2, n - 1])
-    W = SparseMatrix((n, n), ends, ends[::-1], np.ones(3))
     x, dy = np.ones((2, n)), np.ones((2, n))
     assert kernels.CHUNK_CELLS < n * n / 10
-    assert peak_bytes(lambda: weight_gradient(x, dy, W, "scratch")) < n * n * 8 / 10
-
-
-@pytest.mark.parametrize("kernel", ["gather", "scratch"])
-def test_a_dense_array_is_multiplied_as_it_is_whatever_the_kernel(kernel):
-    A = np.arange(6.0).reshape(2, 3)
-    x, dy = np.array([[1.0, 10.0]]), np.array([[1.0, 2.0, 3.0]])
-    assert multiplier(A, kernel) is A
-    np.testing.assert_array_equal(weight_gradient(x, dy, A, kernel), x.T @ dy)
+    assert peak_bytes(lambda: kernels.gradient_blocks(x, dy, ends, ends[::-1])) < n * n * 8 / 10
 
 
 def test_the_choice_of_a_kernel_follows_density_and_size_and_can_be_forced():
@@ -280,34 +241,31 @@ def test_the_choice_of_a_kernel_follows_density_and_size_and_can_be_forced():
 
 def test_an_unknown_kernel_is_named_together_with_the_known_ones():
     W = SparseMatrix((2, 2), [0], [1], [1.0])
-    expected = r"kernel is 'fast'; expected one of 'auto', 'gather', 'scratch'"
-    with pytest.raises(ValueError, match=expected):
-        multiplier(W, "fast")
-    with pytest.raises(ValueError, match=expected):
-        weight_gradient(np.ones((1, 2)), np.ones((1, 2)), W, "fast")
+    with pytest.raises(ValueError, match=r"kernel is 'fast'; expected one of 'auto', 'gather', 'scratch'"):
+        make_products(W, "fast", np.float64, [1])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", TOPOLOGIES)
-def test_the_gather_kernels_equal_their_plain_twins(name, dtype):
-    W, _ = sparse_and_dense(TOPOLOGIES[name], dtype)
-    x, dy = whole_numbers((W.shape[0], 3), dtype, seed=1), whole_numbers((W.shape[1], 3), dtype, seed=2)
-    incoming, outgoing = W.topology.incoming, W.topology.outgoing
+def test_which_product_is_made():
+    sparse, dense = sparse_and_dense(TOPOLOGIES["middle row empty"], np.float64)
+    for W, kernel, kind in [
+        (dense, "gather", DenseProduct),
+        (sparse, "gather", GatherProduct),
+        (sparse, "scratch", ScratchProduct),
+        (sparse, "auto", ScratchProduct),  # a density of 4 / 9
+    ]:
+        assert [type(product) for product in make_products(W, kernel, np.float64, [2, 3])] == [kind, kind]
 
-    y = np.full((W.shape[1], 3), 99, dtype)
-    buffers = kernels.GatherBuffers(incoming, 3, dtype)
-    kernels.product_gather(incoming.arrange(W.rows, W.values), x, y, buffers)
-    np.testing.assert_array_equal(y, kernels.product_plain(x, W.rows, W.cols, W.values, W.shape[1]))
 
-    dx = np.full((W.shape[0], 3), 99, dtype)
-    gradient = [np.zeros((*s.positions.shape, 1), dtype) for s in outgoing.slices]
-    buffers = kernels.GatherBuffers(outgoing, 3, dtype)
-    for times in (1, 2):
-        kernels.gradient_gather(outgoing.arrange(W.cols, W.values), dy, x, dx, gradient, buffers)
-        np.testing.assert_array_equal(dx, kernels.product_plain(dy, W.cols, W.rows, W.values, W.shape[0]))
-        expected = times * kernels.gradient_plain(x, dy, W.rows, W.cols)
-        np.testing.assert_array_equal(outgoing.collect(gradient, dtype), expected, err_msg="the gradient adds up")
-    assert y.dtype == dx.dtype == dtype
+@pytest.mark.parametrize("way", ["gather", "scratch"])
+def test_the_gradient_adds_up_over_the_steps_and_begins_anew(way):
+    W, _ = sparse_and_dense(TOPOLOGIES["first row empty"], np.float64)
+    (product,) = make_products(W, way, np.float64, [2])
+    x, dy, dx = whole_numbers((3, 2), float, 1), whole_numbers((3, 2), float, 2), np.empty((3, 2))
+    for _ in range(2):
+        product.begin_backward()
+        for times in (1, 2):
+            product.backward(dy, x, dx)
+            np.testing.assert_array_equal(product.gradient(), times * (x @ dy.T)[W.rows, W.cols])
 
 
 @steady
@@ -316,7 +274,7 @@ def test_padded_lists_hold_each_connection_once(data):
     n_rows, n_cols = data.draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
     mask = data.draw(hnp.arrays(bool, (n_rows, n_cols)))
     W, _ = sparse_and_dense(mask, np.float64)
-    lists = W.topology.incoming
+    lists, _ = lists_of(W.topology)
     assert sorted(lists.order) == list(range(n_cols))
     assert [int(lists.order[lists.rank[c]]) for c in range(n_cols)] == list(range(n_cols))
     held = [
@@ -375,13 +333,6 @@ def test_lists_of_lengths_alike_waste_little():
     rng = np.random.default_rng(0)
     rows, cols = np.divmod(np.sort(rng.choice(256 * 1024, 12_266, replace=False)), 1024)
     W = SparseMatrix((256, 1024), rows, cols, np.ones(12_266))
-    for lists in (W.topology.incoming, W.topology.outgoing):
+    for lists in lists_of(W.topology):
         assert sum(s.positions.size for s in lists.slices) < 1.2 * W.nnz
         assert lists.largest <= kernels.SLICE_CELLS
-
-
-@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 200])
-def test_products_of_any_number_of_texts(n):
-    W, dense = sparse_and_dense(np.random.default_rng(0).random((8, 5)) < 0.4, np.float64)
-    x = whole_numbers((n, 8), np.float64, seed=1)
-    np.testing.assert_array_equal(x @ W, x @ dense)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from numpy_setlstm.gradcheck import check_gradients
+from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.layers.readout import cross_entropy_forward
-from numpy_setlstm.network import NetworkSizes, gate_counts, init_network, trim_padding
+from numpy_setlstm.measures import connection_counts
+from numpy_setlstm.network import gate_counts, trim_padding
 from numpy_setlstm.sparse import SparseMatrix, weights_of
-from numpy_setlstm.topology import connection_counts
 
 SIZES = NetworkSizes(n_words=11, embedding_dim=5, hidden_size=4, n_classes=3)
 TOKENS = np.array([[0, 0, 3, 3, 7, 10], [2, 5, 3, 9, 9, 1], [0, 0, 0, 0, 0, 4]])
@@ -92,20 +93,20 @@ def test_the_reference_sizes_stay_under_four_percent_everything_counted():
     assert counted < 0.04 * sizes.dense_parameters
 
 
-@pytest.mark.parametrize("density", [0.2, 0.5, 0.9, 1.0])
-def test_a_small_network_has_the_density_that_was_asked_for(density):
-    er_epsilon = SIZES.er_epsilon_for(density)
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 1.0])
+def test_a_small_network_has_the_parameters_that_were_asked_for(share):
+    er_epsilon = SIZES.er_epsilon_for(share)
     counted = network_of(er_epsilon).count_parameters()
     # a matrix that comes out full is dense and has its padding row too
-    assert abs(counted - density * SIZES.dense_parameters) <= 2
+    assert abs(counted - share * SIZES.dense_parameters) <= 2
 
 
-def test_a_density_too_small_for_biases_and_readout_is_refused():
+def test_a_share_too_small_for_biases_and_readout_is_rejected():
     with pytest.raises(ValueError, match="biases and readout alone have 31"):
         SIZES.er_epsilon_for(0.01)
-    for density in (0, 1.1, -1, float("nan")):
-        with pytest.raises(ValueError, match="above 0, at most 1"):
-            SIZES.er_epsilon_for(density)
+    for share in (0, 1.1, -1, float("nan")):
+        with pytest.raises(ValueError, match="above 0 and at most 1"):
+            SIZES.er_epsilon_for(share)
 
 
 def test_a_layer_whose_count_exceeds_its_cells_is_dense():
@@ -152,8 +153,8 @@ def test_a_copy_is_independent_of_the_original():
 @pytest.mark.parametrize(
     "tokens, error, message",
     [
-        (np.array([[1, 11]]), ValueError, "word ids run from 1 to 11; a vocabulary of 11 words has ids 0 to 10"),
-        (np.array([[-1, 3]]), ValueError, "word ids run from -1 to 3"),
+        (np.array([[1, 11]]), ValueError, "word ids range from 1 to 11; a vocabulary of 11 words has ids 0 to 10"),
+        (np.array([[-1, 3]]), ValueError, "word ids range from -1 to 3"),
         (np.array([1, 2]), ValueError, r"tokens have shape \(2,\); expected \(N, T\)"),
         (np.array([[1.0, 2.0]]), TypeError, "tokens are float64; expected an integer array"),
         ([[1, 2]], TypeError, "tokens are list; expected an integer array"),

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numpy_setlstm import optimizers
-from numpy_setlstm.optimizers import SGD, Adam, adam_in_place, adam_update, clip_by_norm, sgd_update
+from numpy_setlstm.fast import adam
+from numpy_setlstm.fast.adam import FastAdam, adam_in_place
+from numpy_setlstm.optimizers import SGD, Adam, adam_update, clip_by_norm, sgd_update
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import erdos_renyi, set_step
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
 
-OPTIMIZERS = [SGD, Adam]
+OPTIMIZERS = [SGD, Adam, FastAdam]
 
 
 # The plain twins: one weight, Python numbers, the textbook's lines
@@ -376,7 +377,7 @@ def test_a_norm_that_is_not_positive(max_norm):
 @pytest.mark.parametrize("layout", ["flat", "rows", "columns"])
 def test_adam_in_place_equals_the_pure_rule_bit_for_bit(dtype, chunk, layout, monkeypatch):
     """Ages per weight, as after SET steps, or one for all; arrays in either order of memory."""
-    monkeypatch.setattr(optimizers, "CHUNK", chunk)
+    monkeypatch.setattr(adam, "CHUNK", chunk)
     rng = np.random.default_rng(0)
     shape = (20,) if layout == "flat" else (4, 5)
     weights, m = (rng.normal(size=shape).astype(dtype) for _ in range(2))

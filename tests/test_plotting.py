@@ -17,6 +17,7 @@ from PIL import Image
 
 from numpy_setlstm import plotting
 from numpy_setlstm.layers.lstm import GATES
+from numpy_setlstm.measures import null_evolution, replay
 from numpy_setlstm.plotting import (
     animate_evolution,
     animation,
@@ -35,7 +36,7 @@ from numpy_setlstm.plotting import (
     surviving_fraction,
 )
 from numpy_setlstm.sparse import SparseMatrix, Topology
-from numpy_setlstm.topology import SetStep, erdos_renyi, null_evolution, prune, replay
+from numpy_setlstm.topology import SetStep, erdos_renyi, prune
 
 pytestmark = pytest.mark.filterwarnings("error")
 STYLES = ("default", "dark_background", "ggplot", "fivethirtyeight", "grayscale", "seaborn-v0_8-poster")

@@ -12,7 +12,8 @@ from matplotlib.text import Text
 from test_plotting import STYLES, labels_of
 
 from numpy_setlstm import measures, plotting
-from numpy_setlstm.topology import erdos_renyi, null_evolution, replay
+from numpy_setlstm.measures import null_evolution, replay
+from numpy_setlstm.topology import erdos_renyi
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from PIL import Image
 from test_plotting import STYLES
 
 from numpy_setlstm import plotting
+from numpy_setlstm.measures import null_evolution
 from numpy_setlstm.plotting import (
     animate_evolution,
     animation_page,
@@ -30,7 +31,7 @@ from numpy_setlstm.plotting import (
     plot_survival,
 )
 from numpy_setlstm.sparse import SparseMatrix, Topology
-from numpy_setlstm.topology import SetStep, erdos_renyi, null_evolution, set_step
+from numpy_setlstm.topology import SetStep, erdos_renyi, set_step
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -26,7 +26,7 @@ TEXTS, LABELS = reviews()
 
 
 def classifier(**parameters):
-    small = {"embedding_dim": 6, "hidden_size": 5, "density": 0.4, "max_length": 6}
+    small = {"embedding_dim": 6, "hidden_size": 5, "parameter_share": 0.4, "max_length": 6}
     return SetLSTMClassifier(**small | {"n_epochs": 2, "batch_size": 16, "random_state": 0} | parameters)
 
 
@@ -50,7 +50,7 @@ def test_get_params_and_set_params_are_a_round_trip():
 def test_set_params_returns_the_model_and_refuses_unknown_names():
     clf = classifier()
     assert clf.set_params(zeta=0.5) is clf and clf.zeta == 0.5
-    with pytest.raises(ValueError, match="'sparsity' is no parameter; expected one of connectivity, embedding_dim"):
+    with pytest.raises(ValueError, match="'sparsity' is not a parameter; expected one of connectivity, embedding_dim"):
         clf.set_params(sparsity=0.9)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from numpy_setlstm.fast import lstm as fast_lstm
+from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.lab import selfcheck
-from numpy_setlstm.network import NetworkSizes
 from numpy_setlstm.sparse import SparseMatrix
 
 SIZES = NetworkSizes(n_words=9, embedding_dim=3, hidden_size=4, n_classes=3)

@@ -6,9 +6,9 @@ import time
 import numpy as np
 import pytest
 
-from numpy_setlstm import network as network_module
+from numpy_setlstm.fast import engine
 from numpy_setlstm.fast.threads import Background, available_cores, run_parts, split_batch
-from numpy_setlstm.network import NetworkSizes, init_network
+from numpy_setlstm.initialization import NetworkSizes, init_network
 
 
 @pytest.mark.parametrize("n_texts", [0, 1, 63, 64, 65, 100, 256, 1000])
@@ -79,7 +79,7 @@ def test_how_numpy_treats_floating_point_errors_is_the_callers_choice_in_every_t
 @pytest.mark.parametrize("kernel", ["gather", "scratch"])
 def test_logits_and_gradients_are_the_same_bits_with_any_number_of_threads(kernel, monkeypatch):
     """One thread; a second one in the background; three parts at once; three with one in the background each."""
-    monkeypatch.setattr(network_module, "BACKGROUND_CELLS", 0)
+    monkeypatch.setattr(engine, "BACKGROUND_CELLS", 0)
     sizes = NetworkSizes(n_words=500, embedding_dim=32, hidden_size=64, n_classes=2)
     rng = np.random.default_rng(2)
     tokens, labels = rng.integers(0, 500, (150, 9)), rng.integers(0, 2, 150)

@@ -25,13 +25,13 @@ from numpy_setlstm.layers.readout import cross_entropy_backward, cross_entropy_f
 from numpy_setlstm.network import Network
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 
-KERNELS = ("gather", "scratch")
-CELLS = [(name, kernel) for name in golden_names("lstm") for kernel in (KERNELS if "sparse" in name else ("auto",))]
+ENGINES = {"plain": {"engine": "plain"}, "gather": {"kernel": "gather"}, "scratch": {"kernel": "scratch"}}
+CELLS = golden_names("lstm")
 NETWORKS = [
-    (name, kernel) for name in golden_names("network") for kernel in (KERNELS if "sparse" in name else ("auto",))
+    (name, engine) for name in golden_names("network") for engine in ENGINES if "sparse" in name or engine != "scratch"
 ]
 OPTIMIZERS = list(json.loads(str(load_golden("optimizers")["optimizers"])))
-TRAININGS = [(name, kernel, label) for name, kernel in NETWORKS for label in load_golden(name).get("steps", {})]
+TRAININGS = [(name, engine, label) for name, engine in NETWORKS for label in load_golden(name).get("steps", {})]
 
 
 def lstm_inputs(golden):
@@ -42,12 +42,12 @@ def lstm_inputs(golden):
 # Layers
 
 
-@pytest.mark.parametrize("name, kernel", CELLS)
-def test_lstm_and_all_its_gradients(name, kernel):
+@pytest.mark.parametrize("name", CELLS)
+def test_lstm_and_all_its_gradients(name):
     golden = load_golden(name)
     inputs = lstm_inputs(golden)
     assert isinstance(inputs["W_h"], SparseMatrix if "sparse" in name else np.ndarray)
-    h, cache = lstm_forward(**inputs, kernel=kernel)
+    h, cache = lstm_forward(**inputs)
     assert_parity("h", h, golden["h"])
     gradients = lstm_backward(golden["dh"], cache)
     for quantity in ("dx", "dh0", "dc0"):
@@ -91,14 +91,14 @@ def test_cross_entropy_and_softmax():
 # The whole network
 
 
-@pytest.mark.parametrize("name, kernel", NETWORKS)
-def test_network_its_loss_and_all_its_gradients(name, kernel):
+@pytest.mark.parametrize("name, engine", NETWORKS)
+def test_network_its_loss_and_all_its_gradients(name, engine):
     golden = load_golden(name)
-    network = Network(network_parameters(golden), kernel=kernel)
+    network = Network(network_parameters(golden), **ENGINES[engine])
     x, _ = embedding_forward(golden["tokens"], network.parameters["E"])
     np.testing.assert_array_equal(x, golden["x"])
     lstm = [network.parameters[parameter] for parameter in ("W_x", "W_h", "b")]
-    assert_parity("h", lstm_forward(x, *lstm, mask=golden["tokens"] != 0, kernel=kernel)[0], golden["h"])
+    assert_parity("h", lstm_forward(x, *lstm, mask=golden["tokens"] != 0)[0], golden["h"])
     assert_parity("logits", network.forward(golden["tokens"])[0], golden["logits"])
     assert_parity("probabilities", network.predict_proba(golden["tokens"]), golden["probabilities"])
     loss, gradients = network.loss_and_gradients(golden["tokens"], golden["labels"])
@@ -109,11 +109,11 @@ def test_network_its_loss_and_all_its_gradients(name, kernel):
         assert_parity("d" + parameter, gradient, theirs[parameter])
 
 
-@pytest.mark.parametrize("name, kernel, label", TRAININGS)
-def test_five_updates_of_the_whole_network(name, kernel, label):
+@pytest.mark.parametrize("name, engine, label", TRAININGS)
+def test_five_updates_of_the_whole_network(name, engine, label):
     golden = load_golden(name)
-    network = Network(network_parameters(golden), kernel=kernel)
-    optimizer = optimizer_of(golden, label, network.parameters)
+    network = Network(network_parameters(golden), **ENGINES[engine])
+    optimizer = optimizer_of(golden, label, network.parameters, network.engine.optimizers)
     for k, theirs in enumerate(network_after_steps(golden, label)):
         others = np.arange(len(golden["tokens"])) != k
         loss, gradients = network.loss_and_gradients(golden["tokens"][others], golden["labels"][others])
@@ -141,7 +141,7 @@ def test_updates_with_given_gradients(label, connectivity):
 
 
 def test_the_files_are_what_they_should_be():
-    assert len(CELLS) == 14 and len(NETWORKS) == 8 and len(TRAININGS) == 18
+    assert len(CELLS) == 10 and len(NETWORKS) == 13 and len(TRAININGS) == 30
     for path in FOLDER.glob("*.npz"):
         with np.load(path) as arrays:
             assert re.match(r"\d+\.\d+\.\d+", str(arrays["torch_version"])), path.name

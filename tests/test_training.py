@@ -10,23 +10,16 @@ import numpy as np
 import pytest
 
 from numpy_setlstm import SetLSTMClassifier, SparseMatrix, training
+from numpy_setlstm.evolution import GRADIENT_BATCHES, evolve, gradient_sizes, zeta_of
+from numpy_setlstm.initialization import NetworkSizes, init_network
+from numpy_setlstm.inputs import split
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.layers.readout import cross_entropy_forward
-from numpy_setlstm.network import NetworkSizes, init_network
+from numpy_setlstm.measures import replay
 from numpy_setlstm.optimizers import SGD, Adam, clip_by_norm
 from numpy_setlstm.sparse import weights_of
-from numpy_setlstm.topology import prune, replay
-from numpy_setlstm.training import (
-    GRADIENT_BATCHES,
-    TrainingSettings,
-    TrainingState,
-    evaluate,
-    evolve,
-    gradient_sizes,
-    split_streams,
-    train,
-    zeta_of,
-)
+from numpy_setlstm.topology import prune
+from numpy_setlstm.training import TrainingSettings, TrainingState, evaluate, split_streams, train
 
 SPARSE = ("E", "W_x", "W_h")
 EVERY_KIND = [(c, o) for c in ("set", "static", "dense") for o in ("adam", "sgd")]
@@ -48,7 +41,7 @@ TEXTS, LABELS = reviews()  # 6 of the 60 are held out, so an epoch has minibatch
 
 
 def classifier(**parameters):
-    small = {"embedding_dim": 8, "hidden_size": 6, "density": 0.3, "max_length": 8}
+    small = {"embedding_dim": 8, "hidden_size": 6, "parameter_share": 0.3, "max_length": 8}
     return SetLSTMClassifier(**small | {"n_epochs": 3, "batch_size": 16, "random_state": 0} | parameters)
 
 
@@ -296,7 +289,7 @@ def test_no_evolution_takes_place_after_the_last_epoch():
 
 def test_the_score_of_a_fitted_model_is_that_of_its_best_epoch():
     clf = classifier(n_epochs=4).fit(TEXTS, LABELS)
-    _, validation = clf._split(TEXTS, LABELS)
+    _, validation = split(TEXTS, LABELS, clf.validation_fraction)
     score = clf.score([TEXTS[k] for k in validation], LABELS[validation])
     assert score == clf.history_["validation_accuracy"][clf.best_epoch_] == max(clf.history_["validation_accuracy"])
 
@@ -311,13 +304,9 @@ def test_the_last_smaller_minibatch_counts_per_text():
 
 def test_each_text_is_learnt_from_once_per_epoch(monkeypatch):
     sizes = []
-
-    def recording(logits, labels):
-        sizes.append(len(labels))
-        return cross_entropy_forward(logits, labels)
-
-    monkeypatch.setattr(training, "cross_entropy_forward", recording)
     state, tokens, labels = begin(n_texts=10)
+    step = state.network.backpropagate
+    state.network.backpropagate = lambda tokens, *rest: (sizes.append(len(tokens)), step(tokens, *rest))[1]
     orders = []
     begin_epoch = training._begin_epoch
 
@@ -554,7 +543,7 @@ def mean_loss(network, tokens, labels, parameters):
 
 def test_gradient_sizes_are_those_of_the_dense_gradient_by_finite_differences():
     state, tokens, labels = begin(embedding_dropout=0.5, dropout=0.5)
-    sizes = gradient_sizes(state, TrainingSettings(batch_size=4), tokens, labels)  # minibatches of 4, 4 and 2 texts
+    sizes = gradient_sizes(state.network, tokens, labels, 4, state.streams["topology"])  # of 4, 4 and 2 texts
     dense = {name: W.toarray() if name in SPARSE else W for name, W in state.network.parameters.items()}
     assert sizes.keys() == set(SPARSE)
     fd_step = 1e-5
@@ -576,16 +565,21 @@ def test_gradient_sizes_are_those_of_the_dense_gradient_by_finite_differences():
 def test_gradient_sizes_of_words_that_do_not_occur_and_of_the_padding_are_zero():
     state, tokens, labels = begin()
     tokens[tokens == 7] = 8
-    sizes = gradient_sizes(state, TrainingSettings(), tokens, labels)["E"]
+    sizes = gradient_sizes(state.network, tokens, labels, 64, state.streams["topology"])["E"]
     assert not sizes[0].any() and not sizes[7].any() and sizes[8].all()
 
 
 def test_gradient_growth_goes_by_as_many_texts_as_it_says():
     state, tokens, labels = begin(n_texts=40)
     seen = []
-    forward = state.network.forward
-    state.network.forward = lambda tokens, **keywords: (seen.append(len(tokens)), forward(tokens, **keywords))[1]
-    gradient_sizes(state, TrainingSettings(batch_size=3), tokens, labels)
+    step = state.network.backpropagate
+
+    def recording(tokens, *rest, **options):
+        seen.append(len(tokens))
+        return step(tokens, *rest, **options)
+
+    state.network.backpropagate = recording
+    gradient_sizes(state.network, tokens, labels, 3, state.streams["topology"])
     assert seen == [3] * GRADIENT_BATCHES
 
 
@@ -594,8 +588,7 @@ def test_gradient_growth_takes_the_cells_that_sorting_would(prune_rule):
     state, tokens, labels = begin()
     settings = TrainingSettings(growth="gradient", prune_rule=prune_rule)
     topology_stream = copy.deepcopy(state.streams["topology"])
-    twin = TrainingState(state.network.copy(), state.optimizer, {"topology": topology_stream}, {})
-    sizes = gradient_sizes(twin, settings, tokens, labels)
+    sizes = gradient_sizes(state.network.copy(), tokens, labels, settings.batch_size, topology_stream)
     before = {name: state.network.parameters[name] for name in SPARSE}
     steps = evolve(state, settings, tokens, labels)
     for name in SPARSE:
@@ -668,7 +661,7 @@ def make_norm_nan(monkeypatch, minibatch):
 
 def test_divergence_says_where_and_what_to_do(monkeypatch):
     make_norm_nan(monkeypatch, 5)
-    with pytest.raises(FloatingPointError, match=r"norm nan in minibatch 2 of epoch 2: .*lower the learning rates"):
+    with pytest.raises(FloatingPointError, match="gradient nan in minibatch 2 of epoch 2: .*lower the learning rates"):
         classifier().fit(TEXTS, LABELS)
 
 

@@ -1,38 +1,38 @@
-r"""The embedding of :mod:`numpy_setlstm.layers.embedding` once more, in the layout of the fast LSTM.
+"""The embedding of :mod:`numpy_setlstm.layers.embedding` in the layout of the fast LSTM, with its dropout.
 
 A sparse embedding writes the few dimensions that a word owns, and gathers the gradient there: its cost is linear in the
 connections of the words that occur, not in D.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
+from numpy_setlstm.layers.dropout import dropout_backward
 from numpy_setlstm.sparse import SparseMatrix
 
 
-def fast_embedding_forward(tokens, E, steps, dtype=None, *, empty=np.empty):
-    """Look up each word's vector; a fast twin of :func:`numpy_setlstm.layers.embedding.embedding_forward`.
+class SparseCache(NamedTuple):
+    """For K places where a word owns a dimension: its connection (K,), the place in x.ravel() (K,), dropout factor."""
 
-    Parameters
-    ----------
-    tokens : ndarray of shape (N, T), int
-        Word ids from 0 to V - 1.
-    E : SparseMatrix or ndarray of shape (V, D)
-    steps : int
-        S, the number of time steps in a group.
-    dtype : dtype, optional
-        Of the result; by default that of E.
-    empty : callable
-        Makes large arrays, as ``numpy.empty`` does.
+    positions: np.ndarray
+    places: np.ndarray
+    keep: np.ndarray | None
 
-    Returns
-    -------
-    x : ndarray of shape (n_groups, D, S, N)
-        Step t stands at ``x[t // S, :, t % S]``; what is left of the last group is 0.
-    cache : tuple
 
-    Examples
-    --------
+class DenseCache(NamedTuple):
+    """Tokens of shape (N, T), and dropout factors of shape (N, T, D) or None."""
+
+    tokens: np.ndarray
+    keep: np.ndarray | None
+
+
+def fast_embedding_forward(tokens, E, steps, dtype=None, keep=None, *, empty=np.empty):
+    """Look up the vectors of tokens (N, T) in E (V, D), times the dropout factors `keep` of shape (N, T, D) or None.
+
+    Returns x of shape (n_groups, D, S, N) with S = `steps`, and the cache: step t is ``x[t // S, :, t % S]``, and the
+    rest of the last group is 0. `empty` makes large arrays, like ``numpy.empty``.
+
     >>> E = SparseMatrix((3, 2), rows=[1, 2], cols=[0, 1], values=[5.0, 7.0])
     >>> x, cache = fast_embedding_forward(np.array([[2, 1, 2]]), E, steps=2)
     >>> x[..., 0].tolist()
@@ -42,50 +42,41 @@ def fast_embedding_forward(tokens, E, steps, dtype=None, *, empty=np.empty):
     x = empty((-(-T // steps), D, steps, N), E.dtype if dtype is None else dtype)
     x.fill(0)
     if not isinstance(E, SparseMatrix):
-        vectors, cache = embedding_forward(tokens, E)  # (N, T, D)
+        vectors = E[tokens] if keep is None else E[tokens] * keep  # (N, T, D)
         for t in range(T):
             x[t // steps, :, t % steps] = vectors[:, t].T
-        return x, (T, cache)
+        return x, DenseCache(tokens, keep)
     which, positions = E.connections_of_rows(tokens.T.ravel())  # (K,) each: whose connection, and where it is stored
-    t, n = np.divmod(which, N)
+    (t, n), cols = np.divmod(which, N), E.cols[positions]
     group, s = np.divmod(t, steps)
-    places = ((group * D + E.cols[positions]) * steps + s) * N + n  # in x.ravel(): one index is quicker than four
-    x.reshape(-1)[places] = E.values[positions]
-    return x, (positions, places)
+    places = ((group * D + cols) * steps + s) * N + n  # in x.ravel(): one index is faster than four
+    values = E.values[positions]
+    if keep is not None:
+        keep = keep.reshape(-1)[(n * T + t) * D + cols]  # (K,)
+        values = values * keep
+    x.reshape(-1)[places] = values
+    return x, SparseCache(positions, places, keep)
 
 
 def fast_embedding_backward(dx, caches, E):
-    """Gradient with respect to E; undoes :func:`fast_embedding_forward`.
-
-    Parameters
-    ----------
-    dx : list of ndarray of shape (n_groups, D, S, N)
-        One per part of the minibatch.
-    caches : list of tuple
-        From the forward passes of the same parts.
-    E : SparseMatrix or ndarray of shape (V, D)
-
-    Returns
-    -------
-    dE : ndarray
-        Of shape (V, D) where E is an ndarray; of shape (nnz,), aligned with ``E.values``, where it is a SparseMatrix.
-
-    Examples
-    --------
-    >>> E = SparseMatrix((3, 2), rows=[1, 2], cols=[0, 1], values=[5.0, 7.0])
-    >>> x, cache = fast_embedding_forward(np.array([[2, 1, 2]]), E, steps=2)
-    >>> fast_embedding_backward([np.ones((2, 2, 2, 1))], [cache], E)
-    array([1., 2.])
-    """
+    """Gradient with respect to E, (V, D) or (nnz,), from the dx and the caches of all parts of a minibatch."""
     if not isinstance(E, SparseMatrix):
-        return sum(_backward_dense(d, *cache) for d, cache in zip(dx, caches, strict=True))
+        return sum(_backward_dense(d, cache, E.shape) for d, cache in zip(dx, caches, strict=True))
     dE = np.zeros(E.nnz, dx[0].dtype)
-    for d, (positions, places) in zip(dx, caches, strict=True):
-        np.add.at(dE, positions, d.reshape(-1)[places])  # adds up where a word repeats; += would lose all but one
+    for d, (positions, places, keep) in zip(dx, caches, strict=True):
+        # add.at adds up where a word repeats; += would keep only one of the terms
+        np.add.at(dE, positions, dropout_backward(d.reshape(-1)[places], keep))
     return dE
 
 
-def _backward_dense(dx, T, cache):
-    steps = dx.shape[2]
-    by_text = np.stack([dx[t // steps, :, t % steps].T for t in range(T)], axis=1)  # (N, T, D)
-    return embedding_backward(by_text, cache)
+def _backward_dense(dx, cache, shape):
+    """Sum the gradients of each word: like ``np.add.at(dE, tokens, dx)``, by sorting the places by word."""
+    (n_texts, T), D, S = cache.tokens.shape, dx.shape[1], dx.shape[2]
+    by_text = np.stack([dx[t // S, :, t % S].T for t in range(T)], axis=1)  # (N, T, D)
+    by_text = dropout_backward(by_text, cache.keep).reshape(n_texts * T, D)
+    dE = np.zeros(shape, dx.dtype)  # (V, D)
+    words, places = np.unique(cache.tokens.ravel(), return_inverse=True)
+    order = np.argsort(places, kind="stable")  # the places of one word side by side
+    starts = np.searchsorted(places[order], np.arange(len(words)))
+    dE[words] = np.add.reduceat(by_text[order], starts, axis=0) if len(words) else 0
+    return dE

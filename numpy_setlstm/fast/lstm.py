@@ -1,36 +1,47 @@
-r"""The LSTM of :mod:`numpy_setlstm.layers.lstm` once more, made fast; the equations and their order are the same.
+r"""The LSTM of :mod:`numpy_setlstm.layers.lstm`, made fast; the equations and their order are the same.
 
 What is different, and why:
 
-- Units come first, then texts: h is (H, N), the gates (4H, N). So the rows that a sparse product gathers lie in one
-  piece, and so does each gate's block.
-- What the words say to the gates, :math:`W_x^T x + b`, waits for no step, and no step waits for what flows back to
-  them. A second thread computes it for a *group* of steps at once, ahead of the recurrence or behind it. (To compute it
-  once per distinct word, as one would for a dense matrix, does not pay: to hand the result to the places where the word
-  stands takes as long as the sparse product.)
-- The products know their matrix and keep what can be kept between steps: see :mod:`numpy_setlstm.fast.products`.
-- How steeply c and h answer to what enters the gates is known as soon as the gates are, so the second thread computes
-  these slopes in the forward pass. They are what is kept for the backward pass, in place of gates and cell states, and
-  leave it little to do but to multiply by them. When only predicting, nothing is kept.
-- Results are written to arrays that exist already (``out=``): making new ones takes as long as filling them. Large
-  arrays come from `empty`, which may use memory again: see :mod:`numpy_setlstm.fast.memory`.
-- A step without padding takes no notice of padding.
+- Units come first, then texts: h is (H, N), the gates are (4H, N). The rows that a sparse product gathers are
+  contiguous, and so is the block of each gate.
+- The words' part of the gates, :math:`W_x^T x + b`, waits for no step, and no step waits for the gradient that flows
+  back to the words. A second thread computes both for a *group* of steps at once, ahead of the recurrence or behind it.
+  (Computing it once per distinct word, as one would for a dense matrix, does not pay: copying the result to the places
+  where the word occurs takes as long as the sparse product.)
+- The products know their matrix and keep between steps what can be kept: see :mod:`numpy_setlstm.fast.products`.
+- The slopes of c and h with respect to the input of the gates are known as soon as the gates are, so the second thread
+  computes them during the forward pass. They replace gates and cell states in the cache, and leave the backward pass
+  little more than multiplications. Prediction keeps nothing.
+- Results are written to existing arrays (``out=``), because allocating an array takes as long as filling it. Large
+  arrays come from `empty`, which may reuse memory: see :mod:`numpy_setlstm.fast.memory`.
+- A step without padding skips the treatment of padding.
 
-Only the state after the last step is returned, and only its gradient flows back: what a classifier needs.
+Only the state after the last step is returned, and only its gradient flows back: a classifier needs no more.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from numpy_setlstm.layers.lstm import GATES
 
-GROUP, GROUP_COLUMNS = 4, 256  # steps in a group at most; steps times texts, where that leaves more than one step
+GROUP, GROUP_COLUMNS = 4, 256  # the most steps in a group; the most steps times texts, unless that leaves no step
+
+
+class FastLSTMCache(NamedTuple):
+    """x (n_groups, D, S, N), the products, mask (N, T), slopes (T, 6, H, N), h (T + 1, H, N)."""
+
+    x: np.ndarray
+    product_x: object
+    product_h: object
+    mask: np.ndarray
+    slopes: np.ndarray
+    h: np.ndarray
 
 
 def steps_per_group(n_texts):
     """How many time steps make a group.
 
-    Examples
-    --------
     >>> steps_per_group(8), steps_per_group(64), steps_per_group(128), steps_per_group(1000)
     (4, 4, 2, 1)
     """
@@ -38,41 +49,12 @@ def steps_per_group(n_texts):
 
 
 def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True, empty=np.empty):
-    """Run an LSTM over N sequences of T steps; a fast twin of :func:`numpy_setlstm.layers.lstm.lstm_forward`.
+    """Run an LSTM over x of shape (n_groups, D, S, N): step t is ``x[t // S, :, t % S]``; the rest is ignored.
 
-    Parameters
-    ----------
-    x : ndarray of shape (n_groups, D, S, N)
-        Step t stands at ``x[t // S, :, t % S]``; what is left of the last group after T steps changes nothing.
-    product_x, product_h : GatherProduct, ScratchProduct or DenseProduct
-        Products with W_x (D, 4H), for S · N columns, and with W_h (H, 4H), for N columns: see
-        :func:`numpy_setlstm.fast.products.make_products`.
-    b : ndarray of shape (4H,)
-    mask : ndarray of shape (N, T), bool
-        True where there is a word, False where there is padding, which is stepped over.
-    background : Background
-        Where the products with x, and the slopes, are computed.
-    keep : bool, default True
-        Whether to keep what :func:`fast_lstm_backward` needs.
-    empty : callable
-        Makes large arrays, as ``numpy.empty`` does.
-
-    Returns
-    -------
-    h : ndarray of shape (H, N)
-        Hidden state after the last step.
-    cache : tuple
-
-    Examples
-    --------
-    >>> from numpy_setlstm.fast.products import DenseProduct
-    >>> from numpy_setlstm.fast.threads import Background
-    >>> rng = np.random.default_rng(0)
-    >>> W_x, W_h = (DenseProduct(rng.normal(size=shape)) for shape in ((3, 16), (4, 16)))
-    >>> x, mask = rng.normal(size=(3, 3, 2, 2)), np.ones((2, 5), bool)  # 3 groups of 2 steps, 5 of them used
-    >>> h, cache = fast_lstm_forward(x, W_x, W_h, np.zeros(16), mask, Background(active=False))
-    >>> h.shape
-    (4, 2)
+    The products, from :func:`~numpy_setlstm.fast.products.make_products`, are those with W_x for S · N columns and with
+    W_h for N columns; mask is (N, T), True for a word. The products with x, and the slopes, are computed in
+    `background`. With `keep`, the cache holds what :func:`fast_lstm_backward` needs. Returns h of shape (H, N), the
+    hidden state after the last step, and the cache.
     """
     n_groups, D, S, N = x.shape
     T, H = mask.shape[1], len(b) // len(GATES)
@@ -102,7 +84,7 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True
         c_t += ig
         np.tanh(c_t, out=h_t)  # h = o * tanh(c)
         h_t *= o
-        if padded[t]:  # a padded step is stepped over
+        if padded[t]:  # a padded step is skipped
             np.copyto(c_t, c[k], where=~mask[:, t])
             np.copyto(h_t, h[k], where=~mask[:, t])
         if not keep:
@@ -113,40 +95,14 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True
             sloping.append(background.submit(_slopes, *of_group))
     for piece in sloping:
         piece.result()
-    return h[-1], (x, product_x, product_h, mask, slopes, h)
+    return h[-1], FastLSTMCache(x, product_x, product_h, mask, slopes, h)
 
 
 def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
-    """Backpropagation through time; undoes :func:`fast_lstm_forward`, last step first.
+    """Backpropagation through time from dh of shape (H, N); undoes :func:`fast_lstm_forward`, last step first.
 
-    Parameters
-    ----------
-    dh : ndarray of shape (H, N)
-        Gradient of the loss with respect to the hidden state after the last step.
-    cache : tuple
-    background : Background
-        Where dx and the gradient of W_x are computed.
-    empty : callable
-        Makes large arrays, as ``numpy.empty`` does.
-
-    Returns
-    -------
-    dx : ndarray of shape (n_groups, D, S, N)
-        0 in what is left of the last group.
-    db : ndarray of shape (4H,)
-        The gradients of W_x and W_h are in the products: ``product_x.gradient()``.
-
-    Examples
-    --------
-    >>> from numpy_setlstm.fast.products import DenseProduct
-    >>> from numpy_setlstm.fast.threads import Background
-    >>> rng = np.random.default_rng(0)
-    >>> W_x, W_h = (DenseProduct(rng.normal(size=shape)) for shape in ((3, 16), (4, 16)))
-    >>> x, mask, background = rng.normal(size=(3, 3, 2, 2)), np.ones((2, 5), bool), Background(active=False)
-    >>> h, cache = fast_lstm_forward(x, W_x, W_h, np.zeros(16), mask, background)
-    >>> dx, db = fast_lstm_backward(np.ones_like(h), cache, background)
-    >>> dx.shape, db.shape, W_h.gradient().shape
-    ((3, 3, 2, 2), (16,), (4, 16))
+    Returns dx of shape (n_groups, D, S, N), 0 in the rest of the last group, and db of shape (4H,). The gradients of
+    W_x and W_h are in the products: ``product_x.gradient()``.
     """
     x, product_x, product_h, mask, slopes, h = cache
     S, N = x.shape[2:]
@@ -160,7 +116,7 @@ def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
 
     submitted, dz_of_group = [], {}
     for t in reversed(range(T)):
-        if padded[t]:  # what belongs to a padded step passes it by
+        if padded[t]:  # gradients pass a padded step unchanged
             word = mask[:, t]
             dh_past, dc_past = np.where(word, 0, dh), np.where(word, 0, dc)
             dh, dc = np.where(word, dh, 0), np.where(word, dc, 0)
@@ -189,13 +145,13 @@ def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
 
 
 def _read_words(x, product_x, b, z_x):
-    """Write what the words of a group of steps, x of shape (D, S, N), say to the gates, z_x of shape (4H, S, N)."""
+    """Write the words' part of the gates to z_x of shape (4H, S, N), for a group of steps with x of shape (D, S, N)."""
     product_x.forward(_columns(x), _columns(z_x))
     z_x += b[:, None, None]
 
 
 def _flow_back(dz_of_group, x, product_x, dx, db):
-    """Undo :func:`_read_words`; the gradients dz by the place of their step in the group, 0 where there is none."""
+    """Undo :func:`_read_words`; `dz_of_group` has a gradient (4H, N) by the place of its step in the group."""
     dz_x = np.zeros((len(db), *x.shape[1:]), dx.dtype)  # (4H, S, N)
     for s, dz in dz_of_group.items():
         dz_x[:, s] = dz
@@ -204,12 +160,12 @@ def _flow_back(dz_of_group, x, product_x, dx, db):
 
 
 def _columns(array):
-    """(rows, S, N) seen as (rows, S · N)."""
+    """View (rows, S, N) as (rows, S · N)."""
     return array.reshape(len(array), -1)
 
 
 def _activate(z, H):
-    """Turn the gates' inputs into the gates, in place: one tanh for all, as sigmoid(z) = (1 + tanh(z/2)) / 2."""
+    """Turn the input of the gates into the gates, in place: one tanh for all, as sigmoid(z) = (1 + tanh(z/2)) / 2."""
     sigmoids = z[: 3 * H]
     sigmoids *= 0.5
     np.tanh(z, out=z)
@@ -218,16 +174,10 @@ def _activate(z, H):
 
 
 def _slopes(gates, c, out):
-    """Write how steeply c and h answer to a step's inputs to `out`, for a group of steps.
+    """Write the slopes of c and h to `out`, of shape (S, 6, H, N), for a group of steps.
 
-    Parameters
-    ----------
-    gates : ndarray of shape (S, 4H, N)
-    c : ndarray of shape (S + 1, H, N)
-        Before each step, and after the last.
-    out : ndarray of shape (S, 6, H, N)
-        Slope of c with respect to what enters i, the same for f, that of h for o, of c for g; of h with respect to c;
-        of c with respect to c_prev.
+    In this order: c by the input of i, c by that of f, h by that of o, c by that of g; h by c; c by c_prev. `gates` is
+    (S, 4H, N); `c` is (S + 1, H, N), before each step and after the last.
     """
     S, (H, N) = len(gates), c.shape[1:]
     i, f, o, g = gates.reshape(S, 4, H, N).swapaxes(0, 1)  # (S, H, N) each

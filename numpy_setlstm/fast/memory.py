@@ -1,7 +1,7 @@
-"""Large arrays in memory that is used again: to get it from the system takes longer than what is computed in it.
+"""Large arrays in reused memory: getting it from the system takes longer than computing what goes into it.
 
 Memory that a process has just been given is not there yet: the system finds and clears each four KiB of it when they
-are first touched. A training step needs the same large arrays as the step before, so a network keeps their memory.
+are first touched. A training step needs the same large arrays as the step before, so an engine keeps their memory.
 """
 
 import threading
@@ -9,25 +9,23 @@ import weakref
 
 import numpy as np
 
-LEAST_BYTES = 2**14  # for smaller arrays, Python has memory at hand
-ALIGNMENT = 64  # bytes of a cache line: a row of sixteen numbers in float32 lies in one, not in two
+LEAST_BYTES = 2**14  # Python has memory ready for smaller arrays
+ALIGNMENT = 64  # bytes of a cache line: a row of sixteen numbers in float32 fills one line, not parts of two
 
 
 class ArrayPool:
-    """Makes arrays in memory that goes to other arrays when nobody holds them any more.
+    """Makes arrays whose memory goes to other arrays once they are no longer referenced.
 
-    There is nothing to give back: an array that somebody still holds, or looks into through a view, is never written
-    over, such as those in the cache of a backward pass that is still to come.
+    Nothing has to be given back: an array that is still referenced, directly or through a view, is never overwritten,
+    such as those in the cache of a backward pass that is still to come.
 
-    Examples
-    --------
     >>> pool = ArrayPool()
     >>> a = pool.empty((512, 512), np.float32)
     >>> b = pool.empty((512, 512), np.float32)
     >>> address = a.ctypes.data
     >>> row = a[1]
     >>> del a, b
-    >>> c = pool.empty((512, 512), np.float32)  # a is still looked at, b is not
+    >>> c = pool.empty((512, 512), np.float32)  # `row` still refers to a, nothing refers to b
     >>> np.shares_memory(c, row)
     False
     >>> del row
@@ -40,17 +38,7 @@ class ArrayPool:
         self._lock = threading.Lock()
 
     def empty(self, shape, dtype):
-        """Make an array of whatever numbers, as ``numpy.empty`` does.
-
-        Parameters
-        ----------
-        shape : tuple of int
-        dtype : dtype
-
-        Returns
-        -------
-        ndarray
-        """
+        """Make an array with arbitrary contents, like ``numpy.empty``."""
         n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if n_bytes < LEAST_BYTES:
             return np.empty(shape, dtype)
@@ -59,7 +47,7 @@ class ArrayPool:
         return np.asarray(lease)[:n_bytes].view(dtype).reshape(shape)
 
     def _take_block(self, n_bytes):
-        """The smallest free block that is large enough; or a new one, and those that are too small are let go."""
+        """The smallest free block that is large enough; or a new one, while those that are too small are dropped."""
         with self._lock:
             blocks = [self._free.pop() for _ in range(len(self._free))]
             large_enough = sorted((block for block in blocks if len(block) >= n_bytes), key=len)
@@ -70,11 +58,11 @@ class ArrayPool:
         return block[-block.ctypes.data % ALIGNMENT :][:n_bytes]
 
     def __reduce__(self):
-        return ArrayPool, ()  # a copy of a network has memory of its own
+        return ArrayPool, ()  # a pickled or deep-copied pool starts empty
 
 
 class _Lease:
-    """Stands between a block and the arrays in it; gone when the last of them is, for each of them refers to it."""
+    """Between a block and the arrays in it; collected when the last of them is, since each of them refers to it."""
 
     def __init__(self, block):
         self.block, self.__array_interface__ = block, block.__array_interface__

@@ -1,49 +1,43 @@
 r"""One matrix, multiplied again and again: what a loop over time steps needs.
 
 An LSTM multiplies by the same two matrices in every step, forward and backward. A product is made once per minibatch
-and holds what can be prepared once: weights in the order in which the kernel wants them, arrays to write to, the
-gradient that the steps add to. Rows are units here, and columns are texts: ``forward`` is :math:`z = W^T x`,
-``backward`` is :math:`dx = W \, dz`, and ``gradient`` is :math:`dW = \sum_t x_t \, dz_t^T`.
+and holds what can be prepared once: the weights in the layout of its kernel, arrays to write to, the gradient that the
+steps add to. Rows are units here, and columns are texts: ``forward`` is :math:`z = W^T x`, ``backward`` is
+:math:`dx = W \, dz`, and ``gradient`` is :math:`dW = \sum_t x_t \, dz_t^T`.
 """
+
+import weakref
 
 import numpy as np
 
 from numpy_setlstm.fast import kernels
 from numpy_setlstm.sparse import SparseMatrix
 
+_lists = weakref.WeakKeyDictionary()  # the padded lists of each topology in use: it outlives many minibatches
+
+
+def lists_of(topology):
+    """The padded lists of a topology, made once: connections by column (for ``Wᵀ x``), and by row (for ``W dy``)."""
+    if topology not in _lists:
+        n_rows, n_cols = topology.shape
+        _lists[topology] = kernels.PaddedLists(topology.cols, n_cols), kernels.PaddedLists(topology.rows, n_rows)
+    return _lists[topology]
+
 
 def make_products(W, kernel, dtype, widths, empty=np.empty):
-    """Prepare the products with one matrix, for several parts of a minibatch; what they can share is made once.
+    """Prepare the products with one matrix for several parts of a minibatch; what the parts can share is made once.
 
-    Parameters
-    ----------
-    W : SparseMatrix or ndarray of shape (n_rows, n_cols)
-    kernel : {"auto", "gather", "scratch"}
-        See :func:`numpy_setlstm.fast.kernels.choose_kernel`. Without effect on an ndarray.
-    dtype : dtype
-        Of everything that is multiplied.
-    widths : sequence of int
-        Number of texts in each part.
-    empty : callable
-        Makes large arrays, as ``numpy.empty`` does.
+    W is a SparseMatrix or ndarray of shape (n_rows, n_cols), `kernel` one of :data:`kernels.KERNELS` (without effect on
+    an ndarray), `widths` the number of texts in each part. Different parts may be used at the same time.
 
-    Returns
-    -------
-    list of GatherProduct, ScratchProduct or DenseProduct
-        One per part. Different parts may be used at the same time.
-
-    Examples
-    --------
     >>> W = SparseMatrix((2, 3), [0, 1], [2, 0], [5.0, 7.0])
     >>> (product,) = make_products(W, "gather", np.float64, widths=[1])
     >>> x, z, dx = np.array([[1.0], [10.0]]), np.empty((3, 1)), np.empty((2, 1))
     >>> product.forward(x, z)
-    >>> z.ravel().tolist()
-    [70.0, 0.0, 5.0]
     >>> product.begin_backward()
     >>> product.backward(z, x, dx)
-    >>> dx.ravel().tolist(), product.gradient().tolist()
-    ([25.0, 490.0], [5.0, 700.0])
+    >>> z.ravel().tolist(), dx.ravel().tolist(), product.gradient().tolist()
+    ([70.0, 0.0, 5.0], [25.0, 490.0], [5.0, 700.0])
     """
     if not isinstance(W, SparseMatrix):
         return [DenseProduct(W) for _ in widths]
@@ -51,18 +45,13 @@ def make_products(W, kernel, dtype, widths, empty=np.empty):
         scratch = W.toarray()
         return [ScratchProduct(scratch, W.topology) for _ in widths]
     values = W.values.astype(dtype, copy=False)
-    incoming = W.topology.incoming.arrange(W.rows, values)
-    outgoing = W.topology.outgoing.arrange(W.cols, values)
+    by_column, by_row = lists_of(W.topology)
+    incoming, outgoing = by_column.arrange(W.rows, values), by_row.arrange(W.cols, values)
     return [GatherProduct(incoming, outgoing, width, dtype, empty) for width in widths]
 
 
 class DenseProduct:
-    """The products with an ndarray: BLAS, and the gradient of all steps at once in the end.
-
-    Parameters
-    ----------
-    W : ndarray of shape (n_rows, n_cols)
-    """
+    """The products with an ndarray W of shape (n_rows, n_cols): BLAS, and the gradient of all steps at once."""
 
     def __init__(self, W):
         self.W = W
@@ -81,7 +70,7 @@ class DenseProduct:
         np.matmul(self.W, dz, out=out)
 
     def gradient(self):
-        """Return the gradient with respect to W, added up over the steps."""
+        """Return the gradient with respect to W, summed over the steps."""
         x, dz = self._all_steps()
         return x @ dz.T
 
@@ -90,13 +79,7 @@ class DenseProduct:
 
 
 class ScratchProduct(DenseProduct):
-    """The products with a sparse matrix that has been laid out in a dense array; the gradient is at the connections.
-
-    Parameters
-    ----------
-    scratch : ndarray of shape (n_rows, n_cols)
-    topology : Topology
-    """
+    """The products with a sparse matrix that is laid out in a dense array; the gradient is at the connections."""
 
     def __init__(self, scratch, topology):
         super().__init__(scratch)
@@ -109,19 +92,9 @@ class ScratchProduct(DenseProduct):
 
 
 class GatherProduct:
-    """The products with a sparse matrix from its connections alone; nothing has the size of the full matrix.
+    """The products with a sparse matrix, from its connections alone; nothing has the size of the full matrix.
 
-    Parameters
-    ----------
-    incoming : ArrangedLists
-        With the columns as targets.
-    outgoing : ArrangedLists
-        With the rows as targets.
-    n_columns : int
-        M, the number of texts.
-    dtype : dtype
-    empty : callable
-        Makes large arrays, as ``numpy.empty`` does.
+    `incoming` and `outgoing` are ArrangedLists with the columns, and with the rows, as targets; M = `n_columns` texts.
     """
 
     def __init__(self, incoming, outgoing, n_columns, dtype, empty=np.empty):

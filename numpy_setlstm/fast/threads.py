@@ -1,10 +1,10 @@
-"""Two ways to use the cores that there are, whose results are the same bit for bit with any number of threads.
+"""Two ways to use several cores, with bitwise equal results for any number of threads.
 
-NumPy lets go of Python's lock while it computes, so threads do run at the same time; but threads that share the lock
-stand in each other's way at every call, for some microseconds. So there is little to gain from many threads on a small
-minibatch. What pays is a second thread for what need not wait for its turn (:class:`Background`), and further ones for
-further parts of a large minibatch (:func:`run_parts`). How a minibatch is split depends on its size only, and the parts
-are put together in their order, so neither the number of threads nor which of them ends first changes anything.
+NumPy releases Python's lock while it computes, so threads do run at the same time; but threads that share the lock
+delay each other at every call, by some microseconds. So many threads gain little on a small minibatch. What pays is a
+second thread for work that is not urgent (:class:`Background`), and further ones for further parts of a large minibatch
+(:func:`run_parts`). How a minibatch is split depends on its size only, and the parts are joined in their order, so
+neither the number of threads nor which of them ends first changes anything.
 """
 
 import os
@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-# Texts per part of a minibatch. More do not fit into the processor's cache; but where parts have a thread each, as in
-# prediction, fewer and longer calls of NumPy count for more.
+# Texts per part of a minibatch. More do not fit into the processor's cache; but in prediction, where the parts have a
+# thread each, fewer and longer calls of NumPy count for more.
 MOST_TEXTS, MOST_TEXTS_PREDICTING = 64, 128
 
 
@@ -23,21 +23,8 @@ def available_cores():
 
 
 def split_batch(n_texts, most_texts=MOST_TEXTS):
-    """Cut a minibatch into parts of equal size, as nearly as possible.
+    """Cut a minibatch into at least one part, of about equal size, each of at most `most_texts` texts: a list of slice.
 
-    Parameters
-    ----------
-    n_texts : int
-    most_texts : int
-        That a part may have.
-
-    Returns
-    -------
-    list of slice
-        At least one.
-
-    Examples
-    --------
     >>> split_batch(130)
     [slice(0, 43, None), slice(43, 86, None), slice(86, 130, None)]
     """
@@ -47,22 +34,8 @@ def split_batch(n_texts, most_texts=MOST_TEXTS):
 
 
 def run_parts(function, parts, n_threads):
-    """Call a function for each part, at the same time where there are threads.
+    """Call a function for each part, in up to `n_threads` threads at the same time; a list of results, in order.
 
-    Parameters
-    ----------
-    function : callable
-        Takes one element of `parts`.
-    parts : sequence
-    n_threads : int
-
-    Returns
-    -------
-    list
-        The results in the order of the parts.
-
-    Examples
-    --------
     >>> run_parts(lambda k: k * k, [1, 2, 3], n_threads=2)
     [1, 4, 9]
     """
@@ -74,20 +47,10 @@ def run_parts(function, parts, n_threads):
 
 
 class Background:
-    """A thread beside the caller's, which does what it is given in this order.
+    """A thread that does the work it is given in order, beside the caller's; if not `active`, the caller does it.
 
-    Parameters
-    ----------
-    active : bool
-        False: there is no second thread, and everything is done at once.
+    `ahead` is how many pieces of work are worth handing in before they are needed.
 
-    Attributes
-    ----------
-    ahead : int
-        How many pieces of work it makes sense to hand in before they are needed.
-
-    Examples
-    --------
     >>> with Background(active=True) as background:
     ...     pieces = [background.submit(pow, 2, k) for k in range(3)]
     ...     print([piece.result() for piece in pieces])
@@ -106,7 +69,7 @@ class Background:
             self.pool.shutdown(cancel_futures=True)
 
     def submit(self, function, *arguments):
-        """Hand in work; the result of the Future that is returned waits for it, and raises what it raised."""
+        """Hand in work; returns a Future, whose result waits for it and raises what it raised."""
         if self.pool:
             return self.pool.submit(_with_our_errstate(function), *arguments)
         done = Future()
@@ -115,7 +78,7 @@ class Background:
 
 
 def _with_our_errstate(function):
-    """How NumPy treats floating-point errors is each thread's own matter; let it be the caller's."""
+    """NumPy's handling of floating-point errors is set per thread; use the caller's."""
     handling = np.geterr()
 
     def run(*arguments):

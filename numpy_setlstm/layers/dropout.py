@@ -1,35 +1,30 @@
-"""Dropout: during training, numbers are left out at random, so that none is relied on too much."""
+"""Dropout: during training, numbers are dropped at random, so that the network relies on none of them too much."""
 
 import numpy as np
 
 
 def dropout_forward(x, rate, rng=None):
-    r"""Set a random part of `x` to 0 and scale the rest up, so that the expected value stays.
+    r"""Set a random part of `x` to 0 and scale up the rest to preserve the expected value.
 
     Parameters
     ----------
     x : ndarray of any shape
     rate : float in [0, 1)
-        Probability with which a number is left out.
+        Probability that a number is dropped.
     rng : numpy.random.Generator, optional
-        None outside training: then `x` is returned as it is.
+        None outside training: `x` is returned as it is.
 
     Returns
     -------
     y : ndarray of the shape of `x`
     keep : ndarray of the shape of `x`, or None
-        The cache: 0 where a number was left out, 1 / (1 - rate) elsewhere; None if nothing was.
-
-    Raises
-    ------
-    ValueError
-        If `rate` is outside [0, 1).
+        The cache: 0 where a number was dropped, 1 / (1 - rate) elsewhere; None if nothing was.
 
     Notes
     -----
     .. math:: y = x \odot m / (1 - p), \qquad m \sim \mathrm{Bernoulli}(1 - p)
 
-    Source: N. Srivastava et al. (2014), "Dropout", in its inverted form, which needs no scaling when predicting.
+    Source: N. Srivastava et al. (2014), "Dropout", in its inverted form, which needs no scaling for prediction.
 
     Examples
     --------
@@ -42,31 +37,7 @@ def dropout_forward(x, rate, rng=None):
 
 
 def dropout_mask(shape, rate, rng, dtype):
-    """Draw what :func:`dropout_forward` multiplies by.
-
-    Parameters
-    ----------
-    shape : tuple of int
-    rate : float in [0, 1)
-    rng : numpy.random.Generator or None
-    dtype : dtype
-        A real one.
-
-    Returns
-    -------
-    ndarray of shape `shape`, or None
-        0 where a number is left out, 1 / (1 - rate) elsewhere; None if nothing is.
-
-    Raises
-    ------
-    ValueError
-        If `rate` is outside its range.
-
-    Examples
-    --------
-    >>> sorted(set(dropout_mask((8,), 0.5, np.random.default_rng(0), np.float32).tolist()))
-    [0.0, 2.0]
-    """
+    """Draw the factors of :func:`dropout_forward`, of a real `dtype`; None if nothing is dropped."""
     if not 0 <= rate < 1:
         raise ValueError(f"dropout rate is {rate}; expected a probability of at least 0 and below 1")
     if rng is None or rate == 0:
@@ -77,22 +48,5 @@ def dropout_mask(shape, rate, rng, dtype):
 
 
 def dropout_backward(dy, keep):
-    """Gradient with respect to x; undoes :func:`dropout_forward`.
-
-    Parameters
-    ----------
-    dy : ndarray of any shape
-        Gradient of the loss with respect to the output.
-    keep : ndarray of the shape of `dy`, or None
-        The cache of the forward pass.
-
-    Returns
-    -------
-    ndarray of the shape of `dy`
-
-    Examples
-    --------
-    >>> dropout_backward(np.ones(3), np.array([2.0, 0.0, 2.0]))
-    array([2., 0., 2.])
-    """
+    """Gradient with respect to x, of the shape of `dy`; undoes :func:`dropout_forward`, whose cache is `keep`."""
     return dy if keep is None else dy * keep  # y = x * keep

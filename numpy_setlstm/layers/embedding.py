@@ -1,18 +1,27 @@
 r"""Embedding: word w becomes row w of E.
 
-With one-hot rows :math:`u_{nt}` the layer is a product, :math:`x_{nt} = u_{nt} E`, so its gradient is the one of a
-product, :math:`dE = \sum_{nt} u_{nt}^T \, dx_{nt}`: each word's row gets the **sum** of the gradients of all places
-where the word stands. In a sparse E each word owns a few of the D dimensions only and is 0 in the others. Derived in
+With one-hot rows :math:`u_{nt}` the layer is a product, :math:`x_{nt} = u_{nt} E`, and its gradient is that of a
+product, :math:`dE = \sum_{nt} u_{nt}^T \, dx_{nt}`: the row of a word receives the **sum** of the gradients of all
+places where the word occurs. In a sparse E each word owns a few of the D dimensions and is 0 in the others. Derived in
 docs/derivations/embedding.md: :eq:`embedding-gradient`, and :eq:`embedding-gradient-sparse` at the connections.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from numpy_setlstm.sparse import SparseMatrix
 
 
+class EmbeddingCache(NamedTuple):
+    """What :func:`embedding_backward` needs: tokens of shape (N, T), and E of shape (V, D)."""
+
+    tokens: np.ndarray
+    E: SparseMatrix | np.ndarray
+
+
 def embedding_forward(tokens, E):
-    r"""Look up each word's vector.
+    r"""Look up the vector of each word.
 
     Parameters
     ----------
@@ -23,8 +32,7 @@ def embedding_forward(tokens, E):
     Returns
     -------
     x : ndarray of shape (N, T, D)
-    cache : tuple
-        What :func:`embedding_backward` needs.
+    cache : EmbeddingCache
 
     Raises
     ------
@@ -49,10 +57,8 @@ def embedding_forward(tokens, E):
             [0., 7.]]])
     """
     check_tokens(tokens, E.shape[0])
-    words, places = np.unique(tokens, return_inverse=True)  # (U,) distinct words; which of them stands in each place
-    vectors = E.take_rows(words) if isinstance(E, SparseMatrix) else E[words]  # (U, D)
-    x = vectors[places.reshape(tokens.shape)]  # (N, T, D)
-    return x, (words, places, E)
+    x = E.take_rows(tokens) if isinstance(E, SparseMatrix) else E[tokens]  # (N, T, D)
+    return x, EmbeddingCache(tokens, E)
 
 
 def embedding_backward(dx, cache):
@@ -61,13 +67,17 @@ def embedding_backward(dx, cache):
     Parameters
     ----------
     dx : ndarray of shape (N, T, D)
-    cache : tuple
-        From the forward pass.
+    cache : EmbeddingCache
 
     Returns
     -------
     dE : ndarray
-        Of shape (V, D) where E is an ndarray; of shape (nnz,), aligned with ``E.values``, where it is a SparseMatrix.
+        Of shape (V, D) if E is an ndarray; of shape (nnz,), aligned with ``E.values``, if it is a SparseMatrix.
+
+    Raises
+    ------
+    ValueError
+        If `dx` does not have the shape of x.
 
     Examples
     --------
@@ -76,74 +86,29 @@ def embedding_backward(dx, cache):
     >>> embedding_backward(np.ones((1, 3, 2)), cache)
     array([1., 2.])
     """
-    words, places, E = cache
-    dvectors = sum_per_word(
-        dx.reshape(places.size, dx.shape[-1]), places.reshape(-1), len(words)
-    )  # (U, D)  x = vectors[places]
+    tokens, E = cache
+    n_words, D = E.shape
+    if dx.shape != (*tokens.shape, D):
+        raise ValueError(f"dx has shape {dx.shape}; expected that of x, {(*tokens.shape, D)}")
+    places, dx = tokens.ravel(), dx.reshape(tokens.size, D)  # (N·T,), (N·T, D)
     if not isinstance(E, SparseMatrix):
-        dE = np.zeros(E.shape, dx.dtype)  # (V, D)
-        dE[words] = dvectors  # vectors = E[words], each word once
-        return dE
-    dE = np.zeros(E.nnz, dx.dtype)  # (nnz,)
-    which, positions = E.connections_of_rows(words)
-    dE[positions] = dvectors[which, E.cols[positions]]  # vectors = E.take_rows(words), each connection once
-    return dE
+        return sum_per_word(dx, places, n_words)  # x = E[tokens]
+    which, positions = E.connections_of_rows(places)  # x = E.take_rows(tokens)
+    return sum_per_word(dx[which, E.cols[positions]], positions, E.nnz)
 
 
 def sum_per_word(dx, places, n_words):
-    """Add up the rows of `dx` that belong to one word: a fast twin of ``np.add.at(sums, places, dx)``.
+    """Sum the entries of dx (M, ...) that have the same number in places (M,): an ndarray of shape (n_words, ...).
 
-    Parameters
-    ----------
-    dx : ndarray of shape (M, D)
-    places : ndarray of shape (M,), int
-        Word of each row, from 0 to n_words - 1; every word occurs.
-    n_words : int
-        U, the number of sums.
-
-    Returns
-    -------
-    ndarray of shape (n_words, D)
-
-    Notes
-    -----
-    ``sums[places] += dx`` would be wrong: where a word repeats, all but one of its rows would be lost.
-
-    Examples
-    --------
-    >>> sum_per_word(np.array([[1.0], [2.0], [4.0]]), np.array([0, 1, 0]), 2)
-    array([[5.],
-           [2.]])
+    ``sums[places] += dx`` would be wrong: for a repeated word it keeps only one of the terms.
     """
-    order = np.argsort(places, kind="stable")  # the places of one word side by side
-    starts = np.searchsorted(places[order], np.arange(n_words))
-    return np.add.reduceat(dx[order], starts, axis=0)
+    sums = np.zeros((n_words, *dx.shape[1:]), dx.dtype)
+    np.add.at(sums, places, dx)
+    return sums
 
 
 def check_tokens(tokens, n_words):
-    """Refuse what are no word ids.
-
-    Parameters
-    ----------
-    tokens : ndarray of shape (N, T), int
-        Word ids.
-    n_words : int
-        V: ids have to be at least 0 and below it.
-
-    Raises
-    ------
-    TypeError
-        If `tokens` are no integer array.
-    ValueError
-        If they have another number of axes, or an id is out of range.
-
-    Examples
-    --------
-    >>> check_tokens(np.array([[0, 3, 1]]), 4)
-    >>> check_tokens(np.array([0, 3, 1]), 4)
-    Traceback (most recent call last):
-    ValueError: tokens have shape (3,); expected (N, T): N texts of T word ids, see pad_sequences
-    """
+    """Reject tokens that are not an (N, T) integer array of ids from 0 to n_words - 1."""
     if not isinstance(tokens, np.ndarray) or tokens.dtype.kind not in "iu":
         kind = getattr(tokens, "dtype", type(tokens).__name__)
         raise TypeError(f"tokens are {kind}; expected an integer array of word ids: np.asarray(ids, dtype=np.int32)")
@@ -151,6 +116,6 @@ def check_tokens(tokens, n_words):
         raise ValueError(f"tokens have shape {tokens.shape}; expected (N, T): N texts of T word ids, see pad_sequences")
     if tokens.size and (tokens.min() < 0 or tokens.max() >= n_words):
         raise ValueError(
-            f"word ids run from {tokens.min()} to {tokens.max()}; a vocabulary of {n_words} words has ids 0 to "
+            f"word ids range from {tokens.min()} to {tokens.max()}; a vocabulary of {n_words} words has ids 0 to "
             f"{n_words - 1}: use the vocabulary that the network was made for, or raise its size"
         )

@@ -12,12 +12,12 @@ everywhere in this package, and they stand side by side in one matrix, so that o
 
 Derived in docs/derivations/lstm.md: :eq:`lstm-z`, :eq:`lstm-gates`, :eq:`lstm-g`, :eq:`lstm-c`, :eq:`lstm-h`.
 
-The input gate i says how much of the candidate g is written into the memory c, the forget gate f how much of the old
+The input gate i decides how much of the candidate g is written into the memory c, the forget gate f how much of the old
 memory stays, the output gate o how much of it is shown. Gradients flow back along the same lines; along c they are
 multiplied by f only, which is why an LSTM remembers for longer than a plain recurrent network.
 
-A padded position is stepped over: h and c pass through it unchanged, and so do their gradients. So the result does not
-depend on where, or how much, a text was padded.
+A padded position is skipped: h and c pass through it unchanged, and so do their gradients. The result therefore does
+not depend on where, or how much, a text was padded.
 
 Sources: S. Hochreiter and J. Schmidhuber (1997), "Long Short-Term Memory"; F. Gers, J. Schmidhuber and F. Cummins
 (2000), "Learning to Forget", which added f; P. Werbos (1990) for backpropagation through time. No peepholes.
@@ -27,10 +27,32 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_setlstm.sparse import multiplier, weight_gradient
+from numpy_setlstm.sparse import SparseMatrix, weight_gradient
 
 #: The order of the gates in the columns of W_x, W_h and b: input, forget and output gate, candidate.
 GATES = ("i", "f", "o", "g")
+
+
+class LSTMStepCache(NamedTuple):
+    """What :func:`lstm_step_backward` needs: arrays of shape (N, H)."""
+
+    i: np.ndarray
+    f: np.ndarray
+    o: np.ndarray
+    g: np.ndarray
+    c_prev: np.ndarray
+    tanh_c: np.ndarray
+
+
+class LSTMCache(NamedTuple):
+    """What :func:`lstm_backward` needs: x (N, T, D), weights, mask (N, T), h before each step (N, T, H), the steps."""
+
+    x: np.ndarray
+    W_x: SparseMatrix | np.ndarray
+    W_h: SparseMatrix | np.ndarray
+    mask: np.ndarray
+    h_prev: np.ndarray
+    steps: list
 
 
 class LSTMGradients(NamedTuple):
@@ -43,13 +65,6 @@ class LSTMGradients(NamedTuple):
     dW_h : ndarray of shape (H, 4H), or (nnz,) aligned with ``W_h.values``
     db : ndarray of shape (4H,)
     dh0, dc0 : ndarray of shape (N, H)
-
-    Examples
-    --------
-    >>> h, cache = lstm_forward(np.ones((1, 2, 3)), np.ones((3, 8)), np.ones((2, 8)), np.zeros(8))
-    >>> gradients = lstm_backward(np.ones_like(h), cache)
-    >>> gradients.dx.shape, gradients.dW_h.shape
-    ((1, 2, 3), (2, 8))
     """
 
     dx: np.ndarray
@@ -63,29 +78,13 @@ class LSTMGradients(NamedTuple):
 def sigmoid(z):
     r"""Logistic function :math:`1 / (1 + e^{-z})`, in (0, 1), for real and complex z.
 
-    Written as :math:`(1 + \tanh(z/2)) / 2`, which is the same and cannot overflow: :eq:`lstm-sigmoid` in
-    docs/derivations/lstm.md.
-
-    Parameters
-    ----------
-    z : ndarray
-        Of any shape.
-
-    Returns
-    -------
-    ndarray
-        Of the shape of `z`.
-
-    Examples
-    --------
-    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
-    array([0. , 0.5, 1. ])
+    Written as :math:`(1 + \tanh(z/2)) / 2`, which is the same and cannot overflow: :eq:`lstm-sigmoid`.
     """
     return 0.5 * (1 + np.tanh(0.5 * z))
 
 
 def lstm_step_forward(z, c_prev):
-    """One time step, from the gates' inputs on.
+    """One time step, given the input of the gates.
 
     Parameters
     ----------
@@ -97,8 +96,7 @@ def lstm_step_forward(z, c_prev):
     Returns
     -------
     h, c : ndarray of shape (N, H)
-    cache : tuple
-        What :func:`lstm_step_backward` needs.
+    cache : LSTMStepCache
 
     Examples
     --------
@@ -112,7 +110,7 @@ def lstm_step_forward(z, c_prev):
     c = f * c_prev + i * g  # (N, H)
     tanh_c = np.tanh(c)  # (N, H)
     h = o * tanh_c  # (N, H)
-    return h, c, (i, f, o, g, c_prev, tanh_c)
+    return h, c, LSTMStepCache(i, f, o, g, c_prev, tanh_c)
 
 
 def lstm_step_backward(dh, dc, cache):
@@ -122,8 +120,7 @@ def lstm_step_backward(dh, dc, cache):
     ----------
     dh, dc : ndarray of shape (N, H)
         Gradients with respect to h and c of this step, from everything that uses them later.
-    cache : tuple
-        From the forward step.
+    cache : LSTMStepCache
 
     Returns
     -------
@@ -132,9 +129,9 @@ def lstm_step_backward(dh, dc, cache):
 
     Notes
     -----
-    :math:`\sigma' = \sigma (1 - \sigma)` and :math:`\tanh' = 1 - \tanh^2`, in terms of the outputs. Each line is
-    derived in docs/derivations/lstm_step_backward.md: :eq:`step-do`, :eq:`step-dc`, :eq:`step-df` to
-    :eq:`step-dc-prev`, and :eq:`step-dz-gates` with :eq:`step-dz-g` for dz.
+    :math:`\sigma' = \sigma (1 - \sigma)` and :math:`\tanh' = 1 - \tanh^2`, in terms of the outputs. Derived in
+    docs/derivations/lstm_step_backward.md: :eq:`step-do`, :eq:`step-dc`, :eq:`step-df` to :eq:`step-dc-prev`, and
+    :eq:`step-dz-gates` with :eq:`step-dz-g` for dz.
 
     Examples
     --------
@@ -154,8 +151,8 @@ def lstm_step_backward(dh, dc, cache):
     return dz, dc_prev
 
 
-def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None, *, kernel="auto"):
-    r"""Run an LSTM over N sequences of T steps.
+def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None):
+    """Run an LSTM over N sequences of T steps.
 
     Parameters
     ----------
@@ -166,19 +163,15 @@ def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None, *, kernel="auto"):
         From the previous hidden state to the gates.
     b : ndarray of shape (4H,)
     mask : ndarray of shape (N, T), bool, optional
-        True where there is a word, False where there is padding, which is stepped over. All True without it.
+        True for a word, False for padding, which is skipped. All True by default.
     h0, c0 : ndarray of shape (N, H), optional
-        State before the first step; 0 without it.
-    kernel : {"auto", "gather", "scratch"}
-        How to multiply by the sparse matrices: see :mod:`numpy_setlstm.fast.kernels`. Changes the speed only.
+        State before the first step; 0 by default.
 
     Returns
     -------
     h : ndarray of shape (N, T, H)
-        Hidden state after each step, in (-1, 1). ``h[:, -1]`` is the state after the last word, wherever the
-        padding is.
-    cache : tuple
-        What :func:`lstm_backward` needs.
+        Hidden state after each step, in (-1, 1). ``h[:, -1]`` is that after the last word, wherever the padding is.
+    cache : LSTMCache
 
     Raises
     ------
@@ -187,9 +180,8 @@ def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None, *, kernel="auto"):
 
     Notes
     -----
-    The equations are at the top of this module, with their sources; a padded step is :eq:`lstm-mask` in
-    docs/derivations/lstm.md. The four-gate input part ``x @ W_x + b`` does not depend on the recurrence, so it is
-    computed for all steps at once.
+    The equations and their sources are at the top of this module; a padded step is :eq:`lstm-mask` in
+    docs/derivations/lstm.md. The words' part of z does not depend on the recurrence: all steps are computed at once.
 
     Examples
     --------
@@ -200,27 +192,24 @@ def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None, *, kernel="auto"):
     (2, 5, 4)
     """
     _check_shapes(x, W_x, W_h, b, mask, h0, c0)
-    N, T, D = x.shape
-    H = W_h.shape[0]
+    (N, T, _), H = x.shape, W_h.shape[0]
     mask = np.ones((N, T), bool) if mask is None else mask
-    U_x, U_h = multiplier(W_x, kernel), multiplier(W_h, kernel)
-
-    x_by_time = np.ascontiguousarray(x.transpose(1, 0, 2))  # (T, N, D): each step's slice in one piece
-    z_x = (x_by_time.reshape(T * N, D) @ U_x + b).reshape(T, N, 4 * H)
-    h_prev = np.zeros((N, H), z_x.dtype) if h0 is None else h0
-    c_prev = np.zeros((N, H), z_x.dtype) if c0 is None else c0
-    h_before = np.empty((T, N, H), np.result_type(z_x, h_prev, c_prev, U_h))  # h_prev of each step
-    h = np.empty((N, T, H), h_before.dtype)
-    step_caches = []
+    z_x = x @ W_x + b  # (N, T, 4H)
+    dtype = np.result_type(z_x, W_h.dtype, *(state for state in (h0, c0) if state is not None))
+    h_t = np.zeros((N, H), dtype) if h0 is None else h0
+    c_t = np.zeros((N, H), dtype) if c0 is None else c0
+    h = np.empty((N, T, H), dtype)
+    h_prev = np.empty_like(h)  # the state before each step
+    steps = []
     for t in range(T):
-        h_before[t] = h_prev
-        h_t, c_t, step_cache = lstm_step_forward(z_x[t] + h_prev @ U_h, c_prev)
+        h_prev[:, t] = h_t
+        h_new, c_new, step = lstm_step_forward(z_x[:, t] + h_t @ W_h, c_t)
         word = mask[:, t, None]  # (N, 1)
-        h_prev = np.where(word, h_t, h_prev)  # a padded step is stepped over
-        c_prev = np.where(word, c_t, c_prev)
-        h[:, t] = h_prev
-        step_caches.append(step_cache)
-    return h, (x_by_time, W_x, W_h, U_x, U_h, mask, h_before, step_caches, kernel)
+        h_t = np.where(word, h_new, h_t)  # a padded step is skipped
+        c_t = np.where(word, c_new, c_t)
+        h[:, t] = h_t
+        steps.append(step)
+    return h, LSTMCache(x, W_x, W_h, mask, h_prev, steps)
 
 
 def lstm_backward(dh, cache):
@@ -229,21 +218,26 @@ def lstm_backward(dh, cache):
     Parameters
     ----------
     dh : ndarray of shape (N, T, H)
-        Gradient of the loss with respect to the hidden state after each step. A loss on the last state only has zeros
+        Gradient of the loss with respect to the hidden state after each step; for a loss on the last state alone, 0
         everywhere but in ``dh[:, -1]``.
-    cache : tuple
-        From the forward pass; may be used any number of times.
+    cache : LSTMCache
+        May be used any number of times.
 
     Returns
     -------
     LSTMGradients
         ``.dx, .dW_x, .dW_h, .db, .dh0, .dc0``.
 
+    Raises
+    ------
+    ValueError
+        If `dh` does not have the shape of h.
+
     Notes
     -----
     The state of a step is used twice: by the loss, and by the next step. So its gradient is a sum of two parts, the
-    given ``dh[:, t]`` and what the next step hands back. The weights are used in every step, so theirs are sums over
-    all steps, computed at once at the end: :math:`dW_h = \sum_t h_{t-1}^T \, dz_t`. Derived in
+    given ``dh[:, t]`` and what the next step hands back. The weights are used in every step, so their gradients are
+    sums over all steps, computed at once at the end: :math:`dW_h = \sum_t h_{t-1}^T \, dz_t`. Derived in
     docs/derivations/bptt.md: :eq:`bptt-dh`, :eq:`bptt-dW`, and :eq:`bptt-mask-h`, :eq:`bptt-mask-c` for padding.
 
     Examples
@@ -255,25 +249,25 @@ def lstm_backward(dh, cache):
     >>> gradients.dW_h.shape, gradients.dx.shape
     ((4, 16), (2, 5, 3))
     """
-    x_by_time, W_x, W_h, U_x, U_h, mask, h_before, step_caches, kernel = cache
-    T, N, D = x_by_time.shape
-    H = h_before.shape[2]
-    U_h_T = U_h.T
-    dz = np.empty((T, N, 4 * H), np.result_type(dh, h_before))
+    x, W_x, W_h, mask, h_prev, steps = cache
+    (N, T, D), H = x.shape, h_prev.shape[2]
+    if dh.shape != h_prev.shape:
+        raise ValueError(f"dh has shape {dh.shape}; expected that of h, {h_prev.shape}")
+    dz = np.empty((N, T, 4 * H), np.result_type(dh, h_prev))
     dh_next = np.zeros((N, H), dz.dtype)  # what the later steps hand back
     dc_next = np.zeros((N, H), dz.dtype)
     for t in reversed(range(T)):
         word = mask[:, t, None]  # (N, 1)
         dh_t = dh[:, t] + dh_next  # h_t is used by the loss and by the next step
-        # h_prev = where(word, h_t, h_prev): the gradient goes to the one that was chosen
-        dz[t], dc_prev = lstm_step_backward(np.where(word, dh_t, 0), np.where(word, dc_next, 0), step_caches[t])
-        dh_next = np.where(word, 0, dh_t) + dz[t] @ U_h_T  # z = ... + h_prev @ W_h
+        # h_t = where(word, h_new, h_t): the gradient goes to the one that was chosen
+        dz[:, t], dc_prev = lstm_step_backward(np.where(word, dh_t, 0), np.where(word, dc_next, 0), steps[t])
+        dh_next = np.where(word, 0, dh_t) + dz[:, t] @ W_h.T  # z = ... + h_t @ W_h
         dc_next = np.where(word, 0, dc_next) + dc_prev
-    dz_flat = dz.reshape(T * N, 4 * H)
+    dz_flat = dz.reshape(N * T, 4 * H)
     return LSTMGradients(
-        dx=(dz_flat @ U_x.T).reshape(T, N, D).transpose(1, 0, 2),  # z = x @ W_x + ...
-        dW_x=weight_gradient(x_by_time.reshape(T * N, D), dz_flat, W_x, kernel),
-        dW_h=weight_gradient(h_before.reshape(T * N, H), dz_flat, W_h, kernel),
+        dx=dz @ W_x.T,  # z_x = x @ W_x + b
+        dW_x=weight_gradient(x.reshape(N * T, D), dz_flat, W_x),
+        dW_h=weight_gradient(h_prev.reshape(N * T, H), dz_flat, W_h),
         db=dz_flat.sum(axis=0),  # b was added in every step of every sequence
         dh0=dh_next,
         dc0=dc_next,
@@ -283,8 +277,7 @@ def lstm_backward(dh, cache):
 def _check_shapes(x, W_x, W_h, b, mask, h0, c0):
     if x.ndim != 3:
         raise ValueError(f"x has shape {x.shape}; expected (N, T, D): N sequences of T steps of D features")
-    N, T, D = x.shape
-    H = W_h.shape[0]
+    (N, T, D), H = x.shape, W_h.shape[0]
     if W_h.shape != (H, 4 * H):
         raise ValueError(
             f"W_h has shape {W_h.shape}; expected (H, 4H), such as {(H, 4 * H)}: the gates i, f, o, g side by side"

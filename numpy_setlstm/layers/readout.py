@@ -1,85 +1,44 @@
-r"""Readout: from the last hidden state to class probabilities, and the loss that training makes small.
+r"""Readout: from the last hidden state to class probabilities, and the loss that training minimizes.
 
 The layer is small (H × C) and stays dense.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 
+class LinearCache(NamedTuple):
+    """What :func:`linear_backward` needs: h (N, H), W (H, C)."""
+
+    h: np.ndarray
+    W: np.ndarray
+
+
+class CrossEntropyCache(NamedTuple):
+    """What :func:`cross_entropy_backward` needs: logarithms of the probabilities (N, C), labels (N,)."""
+
+    log_p: np.ndarray
+    labels: np.ndarray
+
+
 def linear_forward(h, W, b):
-    r"""Logits of the classes, :math:`y = h W + b`.
-
-    Parameters
-    ----------
-    h : ndarray of shape (N, H)
-    W : ndarray of shape (H, C)
-    b : ndarray of shape (C,)
-
-    Returns
-    -------
-    logits : ndarray of shape (N, C)
-    cache : tuple
-        What :func:`linear_backward` needs.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together.
-
-    Examples
-    --------
-    >>> linear_forward(np.array([[1.0, 2.0]]), np.eye(2), np.array([0.5, 0.0]))[0]
-    array([[1.5, 2. ]])
-    """
+    """Logits of the classes, (N, C), and the cache, for h (N, H), W (H, C) and b (C,): :math:`y = h W + b`."""
     if h.shape[1] != W.shape[0] or b.shape != W.shape[1:]:
         raise ValueError(f"h {h.shape}, W {W.shape} and b {b.shape} do not fit; expected (N, H), (H, C) and (C,)")
-    return h @ W + b, (h, W)
+    return h @ W + b, LinearCache(h, W)
 
 
 def linear_backward(dlogits, cache):
-    """Gradients of :func:`linear_forward`: :eq:`readout-backward` in docs/derivations/softmax_cross_entropy.md.
-
-    Parameters
-    ----------
-    dlogits : ndarray of shape (N, C)
-    cache : tuple
-        From the forward pass.
-
-    Returns
-    -------
-    dh : ndarray of shape (N, H)
-    dW : ndarray of shape (H, C)
-    db : ndarray of shape (C,)
-
-    Examples
-    --------
-    >>> _, cache = linear_forward(np.array([[1.0, 2.0]]), np.eye(2), np.zeros(2))
-    >>> linear_backward(np.array([[1.0, -1.0]]), cache)[1]
-    array([[ 1., -1.],
-           [ 2., -2.]])
-    """
+    """Gradients dh (N, H), dW (H, C) and db (C,) from dlogits (N, C): :eq:`readout-backward`."""
     h, W = cache
+    if dlogits.shape != (len(h), W.shape[1]):
+        raise ValueError(f"dlogits has shape {dlogits.shape}; expected that of the logits, {(len(h), W.shape[1])}")
     return dlogits @ W.T, h.T @ dlogits, dlogits.sum(axis=0)  # logits = h @ W + b
 
 
 def softmax(logits):
-    """Probabilities of the classes.
-
-    Parameters
-    ----------
-    logits : ndarray of shape (N, C)
-        Of any size: the largest of each row is taken away first.
-
-    Returns
-    -------
-    ndarray of shape (N, C)
-        In [0, 1]; rows sum to 1.
-
-    Examples
-    --------
-    >>> softmax(np.array([[1000.0, 1000.0]]))
-    array([[0.5, 0.5]])
-    """
+    """Probabilities (N, C) of the classes, in [0, 1]; rows sum to 1. Logits may have any size."""
     return np.exp(_log_softmax(logits))
 
 
@@ -90,14 +49,13 @@ def cross_entropy_forward(logits, labels):
     ----------
     logits : ndarray of shape (N, C)
     labels : ndarray of shape (N,), int
-        The right class of each row, from 0 to C - 1.
+        The true class of each row, from 0 to C - 1.
 
     Returns
     -------
     loss : scalar
-        In nats; log(C) for a guess without any knowledge.
-    cache : tuple
-        What :func:`cross_entropy_backward` needs.
+        In nats; log(C) for equal probabilities.
+    cache : CrossEntropyCache
 
     Raises
     ------
@@ -108,9 +66,8 @@ def cross_entropy_forward(logits, labels):
     -----
     .. math:: L = -\frac{1}{N} \sum_n \log \frac{e^{y_{n, k_n}}}{\sum_j e^{y_{nj}}}
 
-    Equations :eq:`log-softmax` and :eq:`cross-entropy` in docs/derivations/softmax_cross_entropy.md.
-
-    Source: J. Bridle (1990), "Probabilistic Interpretation of Feedforward Classification Network Outputs".
+    Equations :eq:`log-softmax` and :eq:`cross-entropy` in docs/derivations/softmax_cross_entropy.md. Source: J. Bridle
+    (1990), "Probabilistic Interpretation of Feedforward Classification Network Outputs".
 
     Examples
     --------
@@ -122,35 +79,16 @@ def cross_entropy_forward(logits, labels):
     if labels.shape != (N,):
         raise ValueError(f"labels have shape {labels.shape}; expected ({N},), one per row of the logits {logits.shape}")
     if N and (labels.min() < 0 or labels.max() >= C):
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}; {C} classes take 0 to {C - 1}")
+        raise ValueError(f"labels range from {labels.min()} to {labels.max()}; {C} classes are numbered 0 to {C - 1}")
     log_p = _log_softmax(logits)  # (N, C)
     loss = -log_p[np.arange(N), labels].sum() / N
-    return loss, (log_p, labels)
+    return loss, CrossEntropyCache(log_p, labels)
 
 
 def cross_entropy_backward(cache):
-    r"""Gradient of the loss with respect to the logits; undoes :func:`cross_entropy_forward`.
+    """Gradient of the loss with respect to the logits, ndarray of shape (N, C); undoes :func:`cross_entropy_forward`.
 
-    Parameters
-    ----------
-    cache : tuple
-        From the forward pass.
-
-    Returns
-    -------
-    dlogits : ndarray of shape (N, C)
-
-    Notes
-    -----
-    .. math:: dy_{nj} = (p_{nj} - [j = k_n]) / N
-
-    Derived in docs/derivations/softmax_cross_entropy.md: :eq:`cross-entropy-gradient`.
-
-    Examples
-    --------
-    >>> loss, cache = cross_entropy_forward(np.zeros((1, 2)), np.array([1]))
-    >>> cross_entropy_backward(cache)
-    array([[ 0.5, -0.5]])
+    It is :math:`(p_{nj} - [j = k_n]) / N`: :eq:`cross-entropy-gradient` in docs/derivations/softmax_cross_entropy.md.
     """
     log_p, labels = cache
     N = len(labels)
@@ -160,7 +98,7 @@ def cross_entropy_backward(cache):
 
 
 def _log_softmax(logits):
-    # Subtracting the row's largest logit changes nothing but the range of exp; its real part, so that a complex step
-    # along the logits stays where it is.
+    # Subtracting the largest logit of a row only limits the range of exp. Its real part, so that a complex step along
+    # the logits is not subtracted as well.
     shifted = logits - logits.real.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

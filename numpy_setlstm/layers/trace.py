@@ -1,4 +1,4 @@
-"""What went on inside an LSTM: its gates, its memory and its hidden state, step by step, to look at."""
+"""What happened inside an LSTM: its gates, its memory and its hidden state, step by step, to look at."""
 
 import numpy as np
 
@@ -11,13 +11,13 @@ def trace_states(h, cache):
     Parameters
     ----------
     h : ndarray of shape (N, T, H)
-    cache : tuple
+    cache : LSTMCache
         Both as :func:`~numpy_setlstm.layers.lstm.lstm_forward` returns them.
 
     Returns
     -------
     dict of str to ndarray of shape (N, T, H)
-        "i", "f", "o", "g", "c" and "h". At a padded step, which is stepped over, the gates are NaN, and c and h are
+        "i", "f", "o", "g", "c" and "h". At a padded step, which is skipped, the gates are NaN, and c and h are
         those of the step before.
 
     Examples
@@ -28,13 +28,11 @@ def trace_states(h, cache):
     >>> states["c"][0, :, 0]  # all gates open, g = 1: the memory counts the steps
     array([1., 2.])
     """
-    mask, step_caches = cache[5], cache[7]
     states = {gate: np.full(h.shape, np.nan, h.dtype) for gate in GATES}
     c = np.empty_like(h)  # (N, T, H)
-    for t, (*gates, c_prev, _) in enumerate(step_caches):
-        word = mask[:, t, None]  # (N, 1)
-        for name, gate in zip(GATES, gates, strict=True):
-            states[name][:, t] = np.where(word, gate, np.nan)
-        i, f, _, g = gates
-        c[:, t] = np.where(word, f * c_prev + i * g, c_prev)
+    for t, step in enumerate(cache.steps):
+        word = cache.mask[:, t, None]  # (N, 1)
+        for gate in GATES:
+            states[gate][:, t] = np.where(word, getattr(step, gate), np.nan)
+        c[:, t] = np.where(word, step.f * step.c_prev + step.i * step.g, step.c_prev)
     return {**states, "c": c, "h": h}

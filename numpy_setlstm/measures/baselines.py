@@ -3,8 +3,8 @@
 import numpy as np
 
 from numpy_setlstm.measures.distance import permuted, sparse_parts, topological_distance
-from numpy_setlstm.measures.evolution import RESERVED_ROWS, matched_null
-from numpy_setlstm.topology import erdos_renyi, replay
+from numpy_setlstm.measures.evolution import RESERVED_ROWS, matched_null, replay
+from numpy_setlstm.topology import erdos_renyi
 
 
 def shuffled_copy(network, rng):

@@ -4,7 +4,57 @@ import math
 
 import numpy as np
 
-from numpy_setlstm.topology import connection_counts, dispersion
+
+def connection_counts(W, axis):
+    """Connections of each row (axis=1) or column (axis=0): the degrees of the units on that side.
+
+    Parameters
+    ----------
+    W : SparseMatrix of shape (n_rows, n_cols)
+    axis : {0, 1}
+        The axis that is counted along, as in ``numpy.sum``.
+
+    Returns
+    -------
+    ndarray of shape (n_cols,) for axis 0, (n_rows,) for axis 1; int64
+
+    Raises
+    ------
+    ValueError
+        If `axis` is neither 0 nor 1.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.sparse import SparseMatrix
+    >>> W = SparseMatrix((2, 3), [0, 0], [1, 2], [1.0, 1.0])
+    >>> connection_counts(W, axis=0), connection_counts(W, axis=1)
+    (array([0, 1, 1]), array([2, 0]))
+    """
+    if axis not in (0, 1):
+        raise ValueError(f"axis is {axis!r}; expected 0 to count along the rows, or 1 along the columns")
+    return np.bincount(W.cols if axis == 0 else W.rows, minlength=W.shape[1 - axis])
+
+
+def dispersion(counts):
+    """Variance of the degrees over their mean: about 1 for a random graph, more if some units gather connections.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n,), int
+        Connections of each unit.
+
+    Returns
+    -------
+    numpy.float64
+        At least 0; 0 without connections.
+
+    Examples
+    --------
+    >>> float(dispersion(np.array([2, 2, 2, 2]))), float(dispersion(np.array([0, 0, 0, 8])))
+    (0.0, 6.0)
+    """
+    mean = np.mean(counts)
+    return np.var(counts) / mean if mean else np.float64(0.0)
 
 
 def degree_counts(topology, axis, *, reserved_rows=0):
@@ -107,7 +157,7 @@ def expected_dispersion(shape, nnz, axis=0, *, reserved_rows=0):
 
     Source: mean and variance of the hypergeometric distribution, in any textbook of probability.
 
-    It is the expectation of :func:`~numpy_setlstm.topology.dispersion` too, and not only its limit: the mean degree is
+    It is the expectation of :func:`dispersion` too, and not only its limit: the mean degree is
     the same in every graph with that many connections.
 
     Examples
@@ -164,7 +214,7 @@ def degree_dispersion(topology, axis, *, reserved_rows=0):
     Returns
     -------
     float
-        See :func:`~numpy_setlstm.topology.dispersion`.
+        See :func:`dispersion`.
 
     Examples
     --------

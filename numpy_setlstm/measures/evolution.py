@@ -12,6 +12,70 @@ WORD_BANDS = (102, 1002)  #: First ids after the 100 commonest words, and after 
 WORD_BAND_NAMES = ("words 1 to 100", "words 101 to 1000", "words beyond 1000")
 
 
+def replay(topology, steps):
+    """The connections after each of several SET steps.
+
+    Parameters
+    ----------
+    topology : Topology
+        The connections before the first step.
+    steps : sequence of SetStep
+
+    Returns
+    -------
+    list of Topology
+        One more than there are steps; the first is `topology`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> W = erdos_renyi((5, 6), rng, density=0.2)
+    >>> new, step = set_step(W, 0.5, rng)
+    >>> [len(topology.rows) for topology in replay(W.topology, [step])]
+    [6, 6]
+    """
+    topologies = [topology]
+    for step in steps:
+        topologies.append(step.apply(topologies[-1]))
+    return topologies
+
+
+def null_evolution(W, n_steps, zeta, rng, *, prune_rule="sign", reserved_rows=0):
+    """Evolve without any training: what SET steps alone do to a matrix.
+
+    New weights are drawn at random with the standard deviation of the old ones, in lieu of training; if they stayed at
+    0, each step would prune just what the previous one had grown. Any picture that claims that evolution found
+    something has to differ from this one.
+
+    Parameters
+    ----------
+    W : SparseMatrix
+        Is not changed.
+    n_steps : int
+        How many SET steps.
+    zeta, rng, prune_rule, reserved_rows
+        See :func:`set_step`.
+
+    Returns
+    -------
+    list of SetStep
+
+    Examples
+    --------
+    >>> W = erdos_renyi((50, 60), np.random.default_rng(0), density=0.1)
+    >>> steps = null_evolution(W, 10, 0.3, np.random.default_rng(1))
+    >>> survived = np.isin(W.topology.keys, replay(W.topology, steps)[-1].keys)
+    >>> bool(0.1 < survived.mean() < 0.5)
+    True
+    """
+    scale = float(np.std(W.values)) if W.nnz else 0.0
+    steps = []
+    for _ in range(n_steps):
+        W, step = set_step(W, zeta, rng, prune_rule=prune_rule, scale=scale, reserved_rows=reserved_rows)
+        steps.append(step)
+    return steps
+
+
 def matched_null(initial, steps, rng, *, reserved_rows=0):
     """Evolve without training, as often and by as many connections as an evolution that has happened.
 
@@ -32,13 +96,13 @@ def matched_null(initial, steps, rng, *, reserved_rows=0):
 
     Notes
     -----
-    The model of :func:`~numpy_setlstm.topology.null_evolution`, for a fraction that may change from step to step: old
+    The model of :func:`null_evolution`, for a fraction that may change from step to step: old
     and new connections have normally distributed weights, of which the smallest are pruned. (Sign by sign or over all,
     that is the same but for chance where the signs are balanced.)
 
     Examples
     --------
-    >>> from numpy_setlstm.topology import erdos_renyi, null_evolution
+    >>> from numpy_setlstm.topology import erdos_renyi
     >>> W = erdos_renyi((20, 30), np.random.default_rng(0), density=0.1)
     >>> steps = null_evolution(W, 3, 0.2, np.random.default_rng(1))
     >>> null_steps = matched_null(W.topology, steps, np.random.default_rng(2))
@@ -98,7 +162,7 @@ def surviving_fraction(topology, steps):
 
     Examples
     --------
-    >>> from numpy_setlstm.topology import erdos_renyi, null_evolution
+    >>> from numpy_setlstm.topology import erdos_renyi
     >>> W = erdos_renyi((10, 20), np.random.default_rng(0), density=0.5)
     >>> surviving_fraction(W.topology, null_evolution(W, 2, 0.5, np.random.default_rng(1), prune_rule="magnitude"))
     array([1.  , 0.5 , 0.37])
@@ -177,7 +241,7 @@ def expected_ever_tried(initial, steps, *, reserved_rows=0):
 
     Examples
     --------
-    >>> from numpy_setlstm.topology import erdos_renyi, null_evolution
+    >>> from numpy_setlstm.topology import erdos_renyi
     >>> W = erdos_renyi((100, 200), np.random.default_rng(0), density=0.04)
     >>> steps = null_evolution(W, 10, 0.3, np.random.default_rng(1))
     >>> expected_ever_tried(W.topology, steps)[-1].round(3), ever_tried(W.topology, steps)[-1].round(3)
@@ -252,7 +316,7 @@ def turnover(initial, steps, group_of, n_groups):
 
     Examples
     --------
-    >>> from numpy_setlstm.topology import erdos_renyi, null_evolution
+    >>> from numpy_setlstm.topology import erdos_renyi
     >>> W = erdos_renyi((30, 40), np.random.default_rng(0), density=0.5)
     >>> steps = null_evolution(W, 2, 0.3, np.random.default_rng(1))
     >>> pruned, grown = turnover(W.topology, steps, gates_of(W.shape), 4)

@@ -187,7 +187,8 @@ def rewired(topology, rng, *, n_rounds=10):
 
     Examples
     --------
-    >>> from numpy_setlstm.topology import connection_counts, erdos_renyi
+    >>> from numpy_setlstm.measures import connection_counts
+    >>> from numpy_setlstm.topology import erdos_renyi
     >>> W = erdos_renyi((30, 40), np.random.default_rng(0), density=0.1)
     >>> other = rewired(W, np.random.default_rng(1))
     >>> bool((connection_counts(W, 0) == connection_counts(other, 0)).all())

@@ -12,12 +12,13 @@ from numpy_setlstm.measures.evolution import (
     expected_ever_tried,
     gates_of,
     matched_null,
+    replay,
     surviving_fraction,
     turnover,
     word_bands,
 )
 from numpy_setlstm.measures.expansion import expansion, gate_of, rewired
-from numpy_setlstm.topology import erdos_renyi, replay
+from numpy_setlstm.topology import erdos_renyi
 
 EDGES = (2.5, 97.5)  # percentiles between which a null model's range lies
 
@@ -68,7 +69,7 @@ def describe(initial, steps, *, seed=0, n_nulls=20):
 
     Examples
     --------
-    >>> from numpy_setlstm.topology import null_evolution
+    >>> from numpy_setlstm.measures import null_evolution
     >>> W = erdos_renyi((16, 64), np.random.default_rng(0), density=0.1)
     >>> steps = null_evolution(W, 3, 0.3, np.random.default_rng(1))
     >>> described = describe({"W_h": W}, [{"W_h": step} for step in steps])["W_h"]

@@ -30,6 +30,9 @@ NULL_DASHES = ("--", ":", "-.")  # of successive null models
 def plot_survival(topology, set_steps_by_label, ax=None):
     """Draw the fraction of the initial connections that survive after each SET step.
 
+    Survival alone does not prove that training protects connections: without training, too, a weight that starts
+    large is not pruned. Only the difference to the null model is an effect of training.
+
     Parameters
     ----------
     topology : Topology
@@ -44,15 +47,11 @@ def plot_survival(topology, set_steps_by_label, ax=None):
     -------
     matplotlib.axes.Axes
 
-    Notes
-    -----
-    Survival alone does not prove that training protects connections: without training, too, a weight that starts
-    large is not pruned. Only the difference to the null model is an effect of training.
-
     Examples
     --------
     >>> import numpy as np
-    >>> from numpy_setlstm.topology import erdos_renyi, null_evolution
+    >>> from numpy_setlstm.measures import null_evolution
+    >>> from numpy_setlstm.topology import erdos_renyi
     >>> W = erdos_renyi((32, 128), np.random.default_rng(0), density=0.05)
     >>> steps = null_evolution(W, 5, 0.3, np.random.default_rng(1))
     >>> plot_survival(W.topology, {"null model: without training": steps}).get_lines()[0].get_ydata()[0]
@@ -144,6 +143,9 @@ def _ring_outliers(ax, pruned, null):
 def plot_ever_tried(ever_tried, ax=None):
     """Draw the fraction of the possible connections that have ever existed, after each SET step.
 
+    SET grows at random, so its line must lie on the expectation; growth by gradient returns to the same cells and
+    falls below. See :func:`~numpy_setlstm.measures.expected_ever_tried`.
+
     Parameters
     ----------
     ever_tried : dict of str to dict of str to sequence of float
@@ -155,11 +157,6 @@ def plot_ever_tried(ever_tried, ax=None):
     -------
     matplotlib.axes.Axes
         The expectation is a dashed gray line.
-
-    Notes
-    -----
-    SET grows at random, so its line must lie on the expectation; growth by gradient returns to the same cells and
-    falls below. See :func:`~numpy_setlstm.measures.expected_ever_tried`.
 
     Examples
     --------

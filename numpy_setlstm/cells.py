@@ -1,0 +1,64 @@
+"""Choosing cells of a matrix, numbered row by row: at random, or by their scores. Time is linear in what is chosen."""
+
+import numpy as np
+
+
+def distinct_integers(high, count, rng):
+    """`count` distinct integers below `high`, (count,) int64 in no particular order, every set equally likely.
+
+    Drawing one at a time and ignoring repetitions is uniform over all sets; drawing as many at once as are still
+    missing is the same, since it never overshoots. (``Generator.choice`` would make an array of `high` numbers.)
+    """
+    if count > high:
+        raise ValueError(f"cannot draw {count} distinct integers below {high}")
+    if count > high // 2:  # draw the ones to leave out
+        return np.delete(np.arange(high), distinct_integers(high, high - count, rng))
+    drawn = np.empty(0, np.int64)
+    while len(drawn) < count:
+        drawn = np.sort(np.concatenate([drawn, rng.integers(high, size=count - len(drawn))]))
+        drawn = drawn[np.diff(drawn, prepend=-1) > 0]  # like np.unique, several times as fast
+    return drawn
+
+
+def draw_free_cells(occupied, n_cells, count, rng):
+    """`count` distinct cells below `n_cells` that are not in the sorted array `occupied`, sorted.
+
+    Draws ranks among the free cells, then turns ranks into cells: occupied[k] - k free cells come before the k-th
+    occupied one, so the number of occupied cells before the free cell of rank r is the number of k with occupied[k] - k
+    <= r. No draw is ever rejected, however few cells are free. (:eq:`regrow-rank` in docs/derivations/set.md.)
+    """
+    ranks = np.sort(distinct_integers(n_cells - len(occupied), count, rng))
+    return ranks + np.searchsorted(occupied - np.arange(len(occupied)), ranks, side="right")
+
+
+def check_scores(growth_scores, shape):
+    """Reject scores of another shape, below 0 or not finite."""
+    scores = np.asarray(growth_scores)
+    if scores.shape != tuple(shape):
+        raise ValueError(f"growth_scores have shape {scores.shape}; expected {tuple(shape)}, one number per cell")
+    bad = np.argwhere(~(np.isfinite(scores) & (scores >= 0)))
+    if len(bad):
+        row, col = bad[0].tolist()
+        raise ValueError(
+            f"{len(bad)} growth_scores are negative, NaN or infinite, the first is {scores[row, col]} at "
+            f"({row}, {col}); expected magnitudes of gradients, np.abs(gradient): if training has diverged, lower the "
+            "learning rate"
+        )
+    return scores
+
+
+def best_free_cells(occupied, scores, count):
+    """The up to `count` cells not `occupied` with the largest scores above 0, sorted."""
+    free_scores = scores.copy()
+    free_scores[occupied] = 0
+    candidates = np.flatnonzero(free_scores)
+    return np.sort(candidates[smallest(-free_scores[candidates], min(count, len(candidates)))])
+
+
+def smallest(sizes, count):
+    """Positions of the `count` smallest numbers, of equal ones the first; in linear time, unlike sorting."""
+    if count == 0:
+        return np.arange(0)
+    limit = np.partition(sizes, count - 1)[count - 1]  # the largest of them
+    below, equal = np.flatnonzero(sizes < limit), np.flatnonzero(sizes == limit)
+    return np.concatenate([below, equal[: count - len(below)]])

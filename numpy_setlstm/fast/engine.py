@@ -1,0 +1,115 @@
+"""The fast engine: the same interface, and the same results, as :class:`numpy_setlstm.network.PlainEngine`.
+
+A minibatch is cut into parts that fit into the processor's cache. Each part goes through the fast embedding and the
+fast LSTM; the readout, which is small, is the plain one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numpy_setlstm.fast.adam import FastAdam
+from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
+from numpy_setlstm.fast.kernels import KERNELS, choose_kernel
+from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
+from numpy_setlstm.fast.memory import ArrayPool
+from numpy_setlstm.fast.products import GatherProduct, make_products
+from numpy_setlstm.fast.threads import (
+    MOST_TEXTS,
+    MOST_TEXTS_PREDICTING,
+    Background,
+    available_cores,
+    run_parts,
+    split_batch,
+)
+from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward, dropout_mask
+from numpy_setlstm.layers.readout import LinearCache, linear_backward, linear_forward
+from numpy_setlstm.optimizers import OPTIMIZERS
+from numpy_setlstm.sparse import SparseMatrix, weights_of
+from numpy_setlstm.text import PADDING_ID
+
+BACKGROUND_CELLS = 2**19  # connections times texts of a product; with fewer, a second thread costs more than it gains
+
+
+class FastCache(NamedTuple):
+    """What :meth:`FastEngine.backward` needs; lists have an entry per part of the minibatch."""
+
+    E: SparseMatrix | np.ndarray
+    parts: list
+    products: list
+    embedding: tuple
+    lstm: tuple
+    h_keep: np.ndarray | None
+    readout: LinearCache
+
+
+class FastEngine:
+    """Runs the network fast.
+
+    `kernel`, one of "auto", "gather" and "scratch", chooses how to multiply by sparse matrices; `n_threads` threads
+    share a minibatch, by default as many as there are cores. Both change the speed only.
+    """
+
+    name = "fast"
+    kernels = KERNELS
+    optimizers = OPTIMIZERS | {"adam": FastAdam}
+
+    def __init__(self, kernel="auto", n_threads=None):
+        self.kernel, self.n_threads = kernel, n_threads
+        self._pool = ArrayPool()  # for the large arrays of a minibatch, which the next one needs again
+
+    def forward(self, parameters, tokens, embedding_dropout=0.0, dropout=0.0, rng=None, *, keep=True):
+        """Logits (N, C) of tokens (N, T), and the cache, which is None without `keep`: that saves memory and time."""
+        p = parameters
+        N, T = tokens.shape
+        dtype = np.result_type(*(weights_of(W) for W in p.values()))
+        parts = self._parts(N, p["W_h"], MOST_TEXTS if keep else MOST_TEXTS_PREDICTING)
+        widths = [part.stop - part.start for part in parts]
+        steps, empty = steps_per_group(max(widths)), self._pool.empty
+        products_x = make_products(p["W_x"], self.kernel, dtype, [steps * width for width in widths], empty)
+        products_h = make_products(p["W_h"], self.kernel, dtype, widths, empty)
+        products = list(zip(products_x, products_h, strict=True))
+        x_keep = dropout_mask((N, T, p["E"].shape[1]), embedding_dropout, rng, np.finfo(dtype).dtype)
+
+        def forward_part(k):
+            n = parts[k]
+            part_keep = None if x_keep is None else x_keep[n]
+            x, embedding_cache = fast_embedding_forward(tokens[n], p["E"], steps, dtype, part_keep, empty=empty)
+            mask = tokens[n] != PADDING_ID
+            with self._background(products) as background:
+                h, lstm_cache = fast_lstm_forward(x, *products[k], p["b"], mask, background, keep=keep, empty=empty)
+            return h, embedding_cache, lstm_cache  # h (H, part of N)
+
+        h, embedding, lstm = zip(*run_parts(forward_part, range(len(parts)), self._threads), strict=True)
+        h_last, h_keep = dropout_forward(np.concatenate(h, axis=1).T, dropout, rng)  # (N, H)
+        logits, readout = linear_forward(h_last, p["W_out"], p["b_out"])  # (N, C)
+        return logits, FastCache(p["E"], parts, products, embedding, lstm, h_keep, readout) if keep else None
+
+    def backward(self, dlogits, cache):
+        """Gradients of all parameters, by name; undoes :meth:`forward`."""
+        E, parts, products, embedding, lstm, h_keep, readout = cache
+        dh_last, dW_out, db_out = linear_backward(dlogits, readout)
+        dh_last = dropout_backward(dh_last, h_keep).T  # (H, N)
+
+        def backward_part(k):
+            with self._background(products) as background:
+                dx, db = fast_lstm_backward(dh_last[:, parts[k]], lstm[k], background, empty=self._pool.empty)
+            return dx, db, *(product.gradient() for product in products[k])
+
+        dx, db, dW_x, dW_h = zip(*run_parts(backward_part, range(len(parts)), self._threads), strict=True)
+        dE = fast_embedding_backward(dx, embedding, E)
+        return {"E": dE, "W_x": sum(dW_x), "W_h": sum(dW_h), "b": sum(db), "W_out": dW_out, "b_out": db_out}
+
+    @property
+    def _threads(self):
+        return self.n_threads or available_cores()
+
+    def _parts(self, N, W_h, most_texts):
+        """The parts of a minibatch; with BLAS, which splits the work itself, only one."""
+        gathers = isinstance(W_h, SparseMatrix) and choose_kernel(W_h.shape, W_h.nnz, self.kernel) == "gather"
+        return split_batch(N, most_texts) if gathers else [slice(0, N)]
+
+    def _background(self, products):
+        """A second thread for each part, unless all cores are busy, BLAS uses them, or there is too little to do."""
+        gathers = all(isinstance(product, GatherProduct) for product in products[0])
+        return Background(gathers and self._threads > len(products) and products[0][1].n_cells >= BACKGROUND_CELLS)

@@ -1,0 +1,53 @@
+"""What scikit-learn's tools ask of an estimator, without needing scikit-learn."""
+
+import inspect
+
+
+class NotFittedError(ValueError, AttributeError):
+    """A model is used before it was fitted."""
+
+
+class Estimator:
+    """Parameters by name, and the tags of a classifier of texts."""
+
+    _estimator_type = "classifier"  # read by scikit-learn before 1.6
+
+    @classmethod
+    def _parameter_names(cls):
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def get_params(self, deep=True):
+        """Return the constructor's parameters, a dict; `deep` has no effect."""
+        return {name: getattr(self, name) for name in self._parameter_names()}
+
+    def set_params(self, **parameters):
+        """Set parameters of the constructor, which are checked when `fit` is called; returns the estimator."""
+        for name, value in parameters.items():
+            if name not in self._parameter_names():
+                raise ValueError(f"{name!r} is not a parameter; expected one of {', '.join(self._parameter_names())}")
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(string=True, two_d_array=True),
+        )
+
+    def __repr__(self):
+        defaults = inspect.signature(type(self).__init__).parameters
+        changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name].default]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _check_fitted(self):
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(
+                f"this {type(self).__name__} is not fitted yet: call fit(texts, labels), or load a saved model"
+            )
