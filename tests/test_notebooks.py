@@ -24,12 +24,14 @@ import refresh  # noqa: E402
 import thumbnails  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-HANGS = 900  # seconds, after which a notebook is stopped
-PROCESSOR_TIME = """\
-import resource
-used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(sum(one.ru_utime + one.ru_stime for one in used))"""
+HANGS = 900  # seconds per cell, after which a notebook is stopped
+TRAINS_LONG = ("07", "08", "09")  # half a minute to a minute each
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_notebook_run = pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.slow if path.stem[:2] in TRAINS_LONG else ()) for path in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 runs_a_kernel = pytest.mark.filterwarnings("default")  # for the kernel's libraries; those in cells are still errors
 
 
@@ -44,15 +46,11 @@ def outputs_of(path):
 # The notebooks that there are
 
 
-@each_notebook
+@each_notebook_run
 @runs_a_kernel
-def test_a_fresh_copy_runs_without_errors_or_warnings_and_within_its_time(path):
-    """The time is the processor's, on all cores, so that other work on the machine does not count."""
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell(PROCESSOR_TIME))
-    refresh.run(notebook, HANGS)
-    seconds = float(notebook.cells[-1].outputs[0].text)
-    assert seconds < refresh.TIME_LIMIT, f"{path.stem} took {seconds:.0f} seconds; a notebook has {refresh.TIME_LIMIT}"
+def test_a_fresh_copy_runs_without_errors_or_warnings(path):
+    """How long it takes is for the machine to say: `refresh.py` prints it."""
+    refresh.run(nbformat.read(path, as_version=4), HANGS)
 
 
 @each_notebook
@@ -167,13 +165,13 @@ def test_refresh_writes_what_was_run_and_a_second_time_changes_nothing(folder, c
     [
         ("a / 0", "raised ZeroDivisionError: division by zero"),
         ("import warnings\nwarnings.warn('old')", "wrote to stderr: .*UserWarning: old"),
-        ("while True:\n    pass", "was still running after 10 seconds"),
+        pytest.param("while True:\n    pass", "was still running after 10 seconds", marks=pytest.mark.slow),
     ],
 )
 def test_refresh_leaves_a_notebook_with_a_mistake_as_it_was_and_names_the_cell(folder, second_cell, message, capsys):
     path = folder(second_cell)
     before = path.read_bytes()
-    assert refresh.main(["00", "--time-limit", "10" if "while" in second_cell else "90"], path.parent) == 1
+    assert refresh.main(["00", "--time-limit", "10" if "while" in second_cell else "600"], path.parent) == 1
     first_line = re.escape(repr(second_cell.splitlines()[0]))
     assert re.search(rf"left as it was: cell 5 of 6 \({first_line}\) {message}", capsys.readouterr().out, re.DOTALL)
     assert path.read_bytes() == before
