@@ -46,7 +46,7 @@ def main(arguments=None):
     Returns
     -------
     int
-        0 if all went well, 1 if `gradcheck` found a wrong gradient, 2 for an error, which is told in one line, 130 if
+        0 if all went well, 1 if `gradcheck` found a wrong gradient, 2 for an error, which is reported in one line, 130 if
         interrupted.
     """
     options = build_parser().parse_args(arguments)
@@ -80,13 +80,13 @@ def train(options):
         clf = SetLSTMClassifier.load(model_path).set_params(progress=True, **given)
     else:
         if model_path.exists():
-            raise FileExistsError(f"{model_path} exists: go on with --resume, or choose another --output")
+            raise FileExistsError(f"{model_path} exists: continue with --resume, or choose another --output")
         clf = SetLSTMClassifier(random_state=options.seed or 0, progress=True, without_known_words="accept", **given)
     reviews = load_dataset(options.dataset, options.data_home, download=options.download)
     print(f"{reviews}\nlabels: {reviews.rule}")
     result = run_training(clf, reviews, options.output, seed=options.seed or 0, resume=options.resume)
     if result["interrupted"]:
-        print("interrupted; the same command with --resume goes on", file=sys.stderr)
+        print("interrupted; the same command with --resume continues", file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
 
@@ -122,7 +122,7 @@ def run_comparison(options):
         progress=True,
     )
     if interrupted:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print("interrupted; the same command continues", file=sys.stderr)
     return EXIT_INTERRUPTED if interrupted else 0
 
 
@@ -171,7 +171,7 @@ def gradcheck(options):
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Tells an error in one line, as the rest of the program does."""
+    """Reports an error in one line, like the rest of the program."""
 
     def error(self, message):
         """Print one line and exit."""
@@ -244,115 +244,100 @@ def build_parser():
     )
     parser.add_argument("--version", action="version", version=f"numpy-setlstm {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (function, add_options) in COMMANDS.items():
+        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        add_options(command)
+        command.set_defaults(command=function)
+    return parser
 
-    demo_parser = commands.add_parser("demo", help=demo.__doc__, description=demo.__doc__)
-    demo_parser.add_argument("--output", default="demo", metavar="DIR", help="for results and pictures (default: demo)")
-    demo_parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
-    demo_parser.set_defaults(command=demo)
 
-    train_parser = commands.add_parser("train", help=train.__doc__, description=train.__doc__)
-    train_parser.add_argument("--dataset", required=True, choices=DATASETS)
-    train_parser.add_argument(
-        "--data-home", metavar="DIR", help=f"folder with the data sets (default: the variable {DATA_HOME_VARIABLE})"
-    )
-    train_parser.add_argument("--download", action="store_true", help="fetch the data set if it is not there")
-    train_parser.add_argument("--seed", type=int, help="(default: 0)")
-    train_parser.add_argument("--output", required=True, metavar="DIR", help="for the model, results and pictures")
-    train_parser.add_argument("--resume", action="store_true", help="go on with the model in DIR")
+def add_demo_options(parser):
+    """Add the options of `demo`."""
+    parser.add_argument("--output", default="demo", metavar="DIR", help="for results and pictures (default: demo)")
+    parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
+
+
+def add_train_options(parser):
+    """Add the options of `train`; those of the classifier are called like its parameters."""
+    add = parser.add_argument
+    add("--dataset", required=True, choices=DATASETS)
+    add("--data-home", metavar="DIR", help=f"folder of the data sets (default: the variable {DATA_HOME_VARIABLE})")
+    add("--download", action="store_true", help="download the data set if it is missing")
+    add("--seed", type=int, help="(default: 0)")
+    add("--output", required=True, metavar="DIR", help="for the model, results and pictures")
+    add("--resume", action="store_true", help="continue training the model in DIR")
     defaults = SetLSTMClassifier().get_params()
     for name, settings in TRAIN_PARAMETERS.items():
         default = "" if defaults[name] is None else f" (default: {defaults[name]})"
         option = "--" + name.removeprefix("n_").replace("_", "-")
-        train_parser.add_argument(option, dest=name, **settings | {"help": settings["help"] + default})
-    train_parser.set_defaults(command=train)
+        add(option, dest=name, **settings | {"help": settings["help"] + default})
 
-    compare_parser = commands.add_parser("compare", help=run_comparison.__doc__, description=run_comparison.__doc__)
-    compare_parser.add_argument("--output", required=True, metavar="DIR", help="for results and tables; goes on there")
-    compare_parser.add_argument("--grid", metavar="FILE", help="what to run, in TOML or JSON: see docs/comparing.md")
-    compare_parser.add_argument("--quick", action="store_true", help="a grid that takes less than ten minutes")
-    compare_parser.add_argument("--report-only", action="store_true", help="only make the tables of what is in DIR")
-    compare_parser.add_argument(
-        "--page",
-        action="append",
-        dest="pages",
-        metavar="FILE",
-        help="Markdown page into which the results are written; may be given again for another",
-    )
-    compare_parser.add_argument("--datasets", type=names, metavar="NAMES", help=f"some of {','.join(GRID_DATASETS)}")
-    compare_parser.add_argument(
-        "--connectivities", type=names, metavar="NAMES", help=f"some of {','.join(GRID_CONNECTIVITIES)}"
-    )
-    compare_parser.add_argument(
-        "--seeds", metavar="SEEDS", help="how many, as in 5, or which, as in 0,1,2 (default: 0)"
-    )
-    compare_parser.add_argument(
-        "--set",
-        action="append",
-        dest="settings",
-        metavar="NAME=VALUE[,VALUE...]",
-        help="parameter of SetLSTMClassifier; each value is run; may be given again for another",
-    )
-    compare_parser.add_argument("--data-home", metavar="DIR", help=f"folder of the data sets ({DATA_HOME_VARIABLE})")
-    compare_parser.add_argument("--workers", type=int, metavar="N", help="processes (default: as many as cores)")
-    compare_parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that computes the runs")
-    compare_parser.add_argument("--save-models", action="store_true", help="keep the models beside the results")
-    compare_parser.add_argument("--retry-failed", action="store_true", help="run again what failed")
-    compare_parser.set_defaults(command=run_comparison)
 
-    benchmark_parser = commands.add_parser("benchmark", help=benchmark.__doc__, description=benchmark.__doc__)
-    benchmark_parser.add_argument("--output", required=True, metavar="DIR", help="for results and pictures")
+def add_compare_options(parser):
+    """Add the options of `compare`."""
+    add = parser.add_argument
+    add("--output", required=True, metavar="DIR", help="for results and tables; continues there")
+    add("--grid", metavar="FILE", help="what to run, in TOML or JSON: see docs/comparing.md")
+    add("--quick", action="store_true", help="a grid that takes less than ten minutes")
+    add("--report-only", action="store_true", help="only make the tables of the results in DIR")
+    page = "Markdown page to write the results into; may be repeated"
+    add("--page", action="append", dest="pages", metavar="FILE", help=page)
+    add("--datasets", type=names, metavar="NAMES", help=f"some of {','.join(GRID_DATASETS)}")
+    add("--connectivities", type=names, metavar="NAMES", help=f"some of {','.join(GRID_CONNECTIVITIES)}")
+    add("--seeds", metavar="SEEDS", help="how many, as in 5, or which, as in 0,1,2 (default: 0)")
+    setting = "parameter of SetLSTMClassifier; every value is run; may be repeated for other parameters"
+    add("--set", action="append", dest="settings", metavar="NAME=VALUE[,VALUE...]", help=setting)
+    add("--data-home", metavar="DIR", help=f"folder of the data sets ({DATA_HOME_VARIABLE})")
+    add("--workers", type=int, metavar="N", help="processes (default: one per core)")
+    add("--scheduler", metavar="ADDRESS", help="of a Dask cluster that computes the runs")
+    add("--save-models", action="store_true", help="keep the models beside the results")
+    add("--retry-failed", action="store_true", help="repeat the runs that failed")
+
+
+def add_benchmark_options(parser):
+    """Add the options of `benchmark`."""
+    add = parser.add_argument
+    add("--output", required=True, metavar="DIR", help="for results and pictures")
     peers = [name for name in PEERS if name != OURS]
-    benchmark_parser.add_argument(
-        "--peers", type=names, default=peers, metavar="NAMES", help=f"some of {','.join(peers)} (default: all)"
-    )
-    benchmark_parser.add_argument(
-        "--rows",
-        type=names,
-        metavar="NUMBERS",
-        help="named works: " + "; ".join(f"{k}: {w}" for k, w in ROWS.items()).replace("%", "%%"),
-    )
+    add("--peers", type=names, default=peers, metavar="NAMES", help=f"some of {','.join(peers)} (default: all)")
+    rows = "named works: " + "; ".join(f"{k}: {w}" for k, w in ROWS.items()).replace("%", "%%")
+    add("--rows", type=names, metavar="NUMBERS", help=rows)
     for field, (option, settings) in WORK_OPTIONS.items():
-        benchmark_parser.add_argument(option, dest=field, **settings)
-    benchmark_parser.add_argument(
-        "--threads", type=int, metavar="N", help="of each peer (default: the cores there are)"
-    )
-    benchmark_parser.add_argument(
-        "--repeats", type=int, default=REPEATS, metavar="N", help=f"rounds at most (default: {REPEATS})"
-    )
-    benchmark_parser.add_argument(
-        "--time-limit",
-        type=float,
-        default=QUICK_SECONDS,
-        metavar="SECONDS",
-        help=f"roughly; what does not fit is left out (default: {QUICK_SECONDS})",
-    )
-    benchmark_parser.add_argument(
-        "--full", action="store_true", help="no time limit: all densities and sizes, at the work's own size"
-    )
-    benchmark_parser.add_argument(
-        "--max-hidden", type=int, metavar="H", help="of the sizes that are swept (default: 4096, with --full 65536)"
-    )
-    benchmark_parser.set_defaults(command=benchmark)
+        add(option, dest=field, **settings)
+    add("--threads", type=int, metavar="N", help="of each peer (default: one per core)")
+    add("--repeats", type=int, default=REPEATS, metavar="N", help=f"rounds at most (default: {REPEATS})")
+    limit = f"roughly; what does not fit is left out (default: {QUICK_SECONDS})"
+    add("--time-limit", type=float, default=QUICK_SECONDS, metavar="SECONDS", help=limit)
+    add("--full", action="store_true", help="no time limit: all densities and sizes, at the work's own size")
+    largest = "largest size of the sweep (default: 4096, with --full 65536)"
+    add("--max-hidden", type=int, metavar="H", help=largest)
 
-    predict_parser = commands.add_parser("predict", help=predict.__doc__, description=predict.__doc__)
-    predict_parser.add_argument("model", metavar="MODEL", help=f"a {MODEL_FILE} that train saved")
-    predict_parser.add_argument("texts", nargs="*", metavar="TEXT", help="without one, each line of standard input")
-    predict_parser.add_argument(
-        "--accept-unknown", action="store_true", help="answer texts without a known word too, instead of refusing them"
-    )
-    predict_parser.set_defaults(command=predict)
 
-    gradcheck_parser = commands.add_parser("gradcheck", help=gradcheck.__doc__, description=gradcheck.__doc__)
-    gradcheck_parser.add_argument("--seed", type=int, default=0, help="of everything (default: 0)")
-    gradcheck_parser.add_argument(
-        "--method", choices=(*METHODS, "both"), default="both", help="complex step, central differences (default: both)"
-    )
+def add_predict_options(parser):
+    """Add the options of `predict`."""
+    parser.add_argument("model", metavar="MODEL", help=f"a {MODEL_FILE} that train saved")
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="without any, each line of standard input")
+    unknown = "classify texts without a known word too, instead of rejecting them"
+    parser.add_argument("--accept-unknown", action="store_true", help=unknown)
+
+
+def add_gradcheck_options(parser):
+    """Add the options of `gradcheck`."""
+    add = parser.add_argument
+    add("--seed", type=int, default=0, help="of everything (default: 0)")
+    both = "complex step, central differences (default: both)"
+    add("--method", choices=(*METHODS, "both"), default="both", help=both)
     for name, (option, default, text) in GRADCHECK_SIZES.items():
-        gradcheck_parser.add_argument(
-            option, dest=name, type=type(default), default=default, metavar="X", help=f"{text} (default: {default})"
-        )
-    gradcheck_parser.add_argument(
-        "--output", metavar="DIR", help="folder for a picture: the error against the step size"
-    )
-    gradcheck_parser.set_defaults(command=gradcheck)
-    return parser
+        help_text = f"{text} (default: {default})"
+        add(option, dest=name, type=type(default), default=default, metavar="X", help=help_text)
+    add("--output", metavar="DIR", help="folder for a picture: the error against the step size")
+
+
+COMMANDS = {
+    "demo": (demo, add_demo_options),
+    "train": (train, add_train_options),
+    "compare": (run_comparison, add_compare_options),
+    "benchmark": (benchmark, add_benchmark_options),
+    "predict": (predict, add_predict_options),
+    "gradcheck": (gradcheck, add_gradcheck_options),
+}
