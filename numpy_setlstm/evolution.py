@@ -12,6 +12,8 @@ from numpy_setlstm.network import SPARSE_PARAMETERS, reserved_rows_of
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import set_step
 
+__all__ = ["evolve"]
+
 GROWTHS = ("zero", "random", "gradient")
 ZETA_SCHEDULES = ("constant", "cosine")
 GRADIENT_BATCHES = 8  #: Minibatches whose texts give the gradient that growth="gradient" uses

@@ -28,6 +28,8 @@ from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
 
+__all__ = ["Network"]
+
 SPARSE_PARAMETERS = ("E", "W_x", "W_h")
 ENGINES = ("fast", "plain")
 KERNELS = FastEngine.kernels  # ways to compute sparse products in the fast engine
@@ -117,6 +119,7 @@ class Network:
 
     Examples
     --------
+    >>> from numpy_setlstm.initialization import NetworkSizes, init_network
     >>> sizes = NetworkSizes(n_words=50, embedding_dim=8, hidden_size=8, n_classes=2)
     >>> network = init_network(sizes, np.random.default_rng(0), np.random.default_rng(1), er_epsilon=2)
     >>> logits, cache = network.forward(np.array([[0, 3, 7], [4, 4, 9]]))

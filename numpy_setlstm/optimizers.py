@@ -108,8 +108,6 @@ class Optimizer:
         Only their shapes and types matter.
     learning_rate : float or dict of str to float
         One rate for all, or one per parameter.
-    **constants
-        Of the rule: `momentum` of :func:`sgd_update`, `beta1`, `beta2` and `adam_eps` of :func:`adam_update`.
 
     Raises
     ------
@@ -159,7 +157,21 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum, :func:`sgd_update`."""
+    """Stochastic gradient descent with momentum, :func:`sgd_update`.
+
+    Parameters
+    ----------
+    parameters, learning_rate
+        As in :class:`Optimizer`.
+    momentum : float in [0, 1), default 0.9
+
+    Examples
+    --------
+    >>> weights = {"w": np.zeros(1)}
+    >>> SGD(weights, learning_rate=0.1).update(weights, {"w": np.array([3.0])})
+    >>> weights["w"]
+    array([-0.3])
+    """
 
     kind = "sgd"
 
@@ -180,7 +192,22 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam, :func:`adam_update`; the state of a SparseMatrix has an age per connection."""
+    """Adam, :func:`adam_update`; the state of a SparseMatrix has an age per connection.
+
+    Parameters
+    ----------
+    parameters, learning_rate
+        As in :class:`Optimizer`.
+    beta1, beta2, adam_eps
+        As in :func:`adam_update`.
+
+    Examples
+    --------
+    >>> weights = {"w": np.zeros(1)}
+    >>> Adam(weights, learning_rate=0.1).update(weights, {"w": np.array([3.0])})
+    >>> weights["w"]
+    array([-0.1])
+    """
 
     kind = "adam"
 

@@ -2,10 +2,25 @@
 
 from dataclasses import dataclass
 
+__all__ = ["DENSE_RECIPE", "SPARSE_RECIPE", "Recipe"]
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """Standard deviation of the initial word vectors' entries; learning rates of the embedding and of the rest."""
+    """Settings whose best values depend on whether the network is sparse.
+
+    Attributes
+    ----------
+    embedding_scale : float
+        Standard deviation of the initial word vectors' entries.
+    learning_rate, embedding_learning_rate : float
+        Of everything but the embedding, and of the embedding.
+
+    Examples
+    --------
+    >>> SPARSE_RECIPE.embedding_learning_rate
+    0.01
+    """
 
     embedding_scale: float
     learning_rate: float

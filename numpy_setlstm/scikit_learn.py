@@ -2,6 +2,8 @@
 
 import inspect
 
+__all__ = ["NotFittedError"]
+
 
 class NotFittedError(ValueError, AttributeError):
     """A model is used before it was fitted."""

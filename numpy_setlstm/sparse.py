@@ -12,6 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
+__all__ = ["SparseMatrix", "Topology", "weight_gradient"]
+
 
 class Topology:
     """Which connections exist: sorted index arrays. Matrices that differ in their values only share one.

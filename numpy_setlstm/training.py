@@ -19,6 +19,8 @@ from numpy_setlstm.optimizers import Optimizer, clip_by_norm
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.text import PADDING_ID
 
+__all__ = ["HISTORY_KEYS", "STREAMS", "TrainingSettings", "TrainingState", "evaluate", "train"]
+
 POOL_BATCHES = 32  # minibatches that are sorted by length together: see batch_order
 #: The names of the random streams of a training, one for each purpose.
 STREAMS = ("topology", "values", "batches", "dropout")

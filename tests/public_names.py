@@ -1,4 +1,4 @@
-"""The names that are public: what the packages list, and what the modules to be called define."""
+"""The names that are public: those that the packages list, and those that modules list or define."""
 
 import importlib
 import inspect
@@ -6,46 +6,50 @@ import re
 from pathlib import Path
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "api"
-PACKAGES = ("", "gradcheck", "datasets", "measures", "plotting", "experiment")
+PACKAGES = ("", "gradcheck", "datasets", "measures", "plotting", "lab.experiment")
 MODULES = (
     "sparse",
     "topology",
     "text",
     "converters",
     "estimator",
+    "recipe",
+    "scikit_learn",
     "layers.lstm",
     "layers.trace",
     "layers.embedding",
     "layers.readout",
     "layers.dropout",
     "network",
+    "initialization",
     "optimizers",
     "training",
+    "evolution",
     "checkpoint",
-    "rivals",
+    "lab.rivals",
 )
 
 
 def is_described(thing):
-    """Whether a thing has a docstring of its own: a function or a class, and no constant."""
+    """Whether a thing has its own docstring: a function or a class, not a constant."""
     return inspect.isfunction(thing) or inspect.isclass(thing)
 
 
 def public_names():
-    """Where each public function, class and constant is public first: a dict of full names and things."""
+    """The full name under which each function, class and constant is public first: a dict of names and things."""
     names, seen = {}, set()
     for room in (*PACKAGES, *MODULES):
         module = importlib.import_module(f"numpy_setlstm.{room}".rstrip("."))
         for name in getattr(module, "__all__", None) or functions_and_classes_of(module):
             thing = getattr(module, name)
-            if not is_described(thing) or id(thing) not in seen:
+            if (name, id(thing)) not in seen:
                 names[f"{module.__name__}.{name}"] = thing
-                seen.add(id(thing))
+                seen.add((name, id(thing)))
     return names
 
 
 def functions_and_classes_of(module):
-    """The names without underscore of what a module defines itself."""
+    """The names without underscore that a module without ``__all__`` defines itself."""
     return [
         name
         for name, thing in vars(module).items()

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+__all__ = ["dropout_forward"]
+
 
 def dropout_forward(x, rate, rng=None):
     r"""Set a random part of `x` to 0 and scale up the rest to preserve the expected value.

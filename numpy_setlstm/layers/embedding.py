@@ -12,6 +12,8 @@ import numpy as np
 
 from numpy_setlstm.sparse import SparseMatrix
 
+__all__ = ["embedding_backward", "embedding_forward"]
+
 
 class EmbeddingCache(NamedTuple):
     """What :func:`embedding_backward` needs: tokens of shape (N, T), and E of shape (V, D)."""

@@ -29,6 +29,8 @@ import numpy as np
 
 from numpy_setlstm.sparse import SparseMatrix, weight_gradient
 
+__all__ = ["GATES", "LSTMGradients", "lstm_backward", "lstm_forward", "lstm_step_backward", "lstm_step_forward"]
+
 #: The order of the gates in the columns of W_x, W_h and b: input, forget and output gate, candidate.
 GATES = ("i", "f", "o", "g")
 

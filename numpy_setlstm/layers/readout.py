@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+__all__ = ["cross_entropy_forward"]
+
 
 class LinearCache(NamedTuple):
     """What :func:`linear_backward` needs: h (N, H), W (H, C)."""
