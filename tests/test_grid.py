@@ -92,7 +92,9 @@ def test_a_name_identifies_a_run():
     assert a.name != b.name and a.name.startswith("imdb_set_seed0_")
     assert digest_of({"zeta": 0.1, "n_epochs": 3}) == digest_of({"n_epochs": 3.0, "zeta": 0.1}) == "f4dc8df5"
     assert RunSpec(**json.loads(json.dumps(a.to_json()))) == a
-    names = [run.name for run in Grid(("demo", "imdb"), ("dense", "set"), (0, 1), {"density": [0.02, 0.04]}).runs()]
+    names = [
+        run.name for run in Grid(("demo", "imdb"), ("dense", "set"), (0, 1), {"parameter_share": [0.02, 0.04]}).runs()
+    ]
     assert len(set(names)) == len(names) == 2 * 2 * 3
 
 

@@ -15,7 +15,7 @@ from numpy_setlstm.lab.experiment.pictures import write_pictures
 from numpy_setlstm.lab.experiment.store import Store
 from numpy_setlstm.lab.experiment.tables import make_rows
 
-TINY = {"train_texts": 60, "test_texts": 20, "n_epochs": 3, "hidden_size": 8, "embedding_dim": 8, "density": 0.3}
+TINY = {"train_texts": 60, "test_texts": 20, "n_epochs": 3, "hidden_size": 8, "embedding_dim": 8, "er_epsilon": 2}
 GRID = Grid(("demo",), ("dense", "set", "tfidf"), (0, 1), TINY | {"max_length": 20})
 
 

@@ -1,4 +1,4 @@
-"""The rivals: what each of them is, how large, and that stopping and going on changes no bit."""
+"""The rivals: how they differ, how large they are, and that resuming changes no bit."""
 
 import os
 import signal
@@ -10,16 +10,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from numpy_setlstm import SetLSTMClassifier, SparseMatrix, training
-from numpy_setlstm.estimator import DENSE_RECIPE, SPARSE_RECIPE
-from numpy_setlstm.lab.rivals import RIVALS, fit_rival, prune_to_counts, small_dense_sizes
-from numpy_setlstm.network import Network, NetworkSizes, init_network
+from numpy_setlstm.initialization import NetworkSizes, init_network
+from numpy_setlstm.lab.rivals import RIVALS, fit_rival, pretraining_of, prune_to_counts, small_dense_sizes
+from numpy_setlstm.network import Network
+from numpy_setlstm.recipe import DENSE_RECIPE, SPARSE_RECIPE
 from numpy_setlstm.sparse import weights_of
 
 SPARSE = ("E", "W_x", "W_h")
 OF_THE_PAPERS_SIZE = NetworkSizes(n_words=20_000, embedding_dim=256, hidden_size=256, n_classes=2)
-SMALL = {"embedding_dim": 8, "hidden_size": 6, "density": 0.4, "max_length": 8, "batch_size": 16, "random_state": 0}
+SIZES = {"embedding_dim": 8, "hidden_size": 6, "parameter_share": 0.4}
+SMALL = SIZES | {"max_length": 8, "batch_size": 16, "random_state": 0}
 N_EPOCHS = 3
-steady = settings(derandomize=True, deadline=None, max_examples=50)
+repeatable = settings(derandomize=True, deadline=None, max_examples=50)
 
 
 def reviews(n=60, seed=0):
@@ -54,12 +56,12 @@ def bits(array):
 
 
 def everything(clf):
-    """Everything that training has led to but the seconds, in a form that can be compared."""
+    """Every result of training except times, in a form that can be compared."""
     state = clf.training_state_
     networks = [network for network in (state.network, state.best_network, clf.network_) if network is not None]
     optimizer = {name: {q: bits(a) for q, a in state.optimizer.state[name].items()} for name in state.optimizer.state}
     steps = [{name: bits(step.grown_cells) for name, step in steps.items()} for steps in clf.history_["set_steps"]]
-    histories = [clf.history_, (clf.pretraining_ or {}).get("history", {})]
+    histories = [clf.history_, (pretraining_of(clf) or {}).get("history", {})]
     return {
         "parameters": clf.get_params(),
         "weights": [{name: bits(weights_of(W)) for name, W in network.parameters.items()} for network in networks],
@@ -69,15 +71,15 @@ def everything(clf):
         "streams": {name: rng.bit_generator.state for name, rng in state.streams.items()},
         "steps": steps,
         "histories": [{k: v for k, v in h.items() if k not in ("seconds", "set_steps")} for h in histories],
-        "pretraining": {k: v for k, v in (clf.pretraining_ or {}).items() if k != "history"},
+        "pretraining": {k: v for k, v in (pretraining_of(clf) or {}).items() if k != "history"},
         "best_epoch": clf.best_epoch_,
     }
 
 
-# What each is
+# How they differ
 
 
-def test_all_rivals_are_there_in_order_and_known_by_their_names():
+def test_the_rivals_are_listed_in_order_under_their_names():
     assert list(RIVALS) == [
         "dense",
         "static",
@@ -108,7 +110,7 @@ def test_a_rival_of_one_stage_is_the_estimator_with_its_parameters(name):
     assert everything(fit(name)) == everything(by_hand)
 
 
-def test_the_variants_of_set_begin_alike_and_end_differently():
+def test_the_variants_of_set_start_equal_and_end_different():
     fitted = {name: fit(name) for name in RIVALS if name.startswith("set")}
     first_epochs = [clf.history_["train_loss"][0] for clf in fitted.values()]
     assert len(set(first_epochs)) == 1
@@ -129,7 +131,7 @@ def test_every_rival_learns(name):
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_sparse_rivals_have_as_many_connections_in_each_matrix_and_small_ones_not_more_parameters(name):
+def test_rivals_have_as_many_connections_or_parameters_as_the_static_network(name):
     clf, sparse = fit(name), static_network()
     if name == "dense":
         assert clf.n_parameters_ == clf.n_dense_parameters_
@@ -140,8 +142,8 @@ def test_sparse_rivals_have_as_many_connections_in_each_matrix_and_small_ones_no
         assert clf.n_parameters_ == sparse.count_parameters()
 
 
-def test_at_the_papers_size_sparse_rivals_have_less_than_4_percent_and_the_small_one_as_many_but_1_percent():
-    er_epsilon = OF_THE_PAPERS_SIZE.er_epsilon_for(SetLSTMClassifier().density)
+def test_at_the_papers_size_rivals_have_less_than_4_percent_and_the_small_one_at_most_1_percent_less():
+    er_epsilon = OF_THE_PAPERS_SIZE.er_epsilon_for(SetLSTMClassifier().parameter_share)
     rngs = np.random.default_rng(0), np.random.default_rng(1)
     sparse = init_network(OF_THE_PAPERS_SIZE, *rngs, er_epsilon=er_epsilon)
     dense = init_network(OF_THE_PAPERS_SIZE, *rngs)
@@ -154,7 +156,7 @@ def test_at_the_papers_size_sparse_rivals_have_less_than_4_percent_and_the_small
     assert small.dense_parameters == init_network(small, *rngs).count_parameters()
 
 
-@steady
+@repeatable
 @given(
     n_words=st.integers(3, 3000),
     n_parameters=st.integers(100, 300_000),
@@ -163,7 +165,7 @@ def test_at_the_papers_size_sparse_rivals_have_less_than_4_percent_and_the_small
 )
 def test_the_small_network_fits_and_one_more_unit_would_not(n_words, n_parameters, n_classes, share):
     if NetworkSizes(n_words, 1, 1, n_classes).dense_parameters > n_parameters:
-        with pytest.raises(ValueError, match=f"only {n_parameters} are allowed: raise density"):
+        with pytest.raises(ValueError, match=f"only {n_parameters} are allowed: raise parameter_share"):
             small_dense_sizes(n_words, n_parameters, n_classes, embedding_share=share)
         return
     D, H = small_dense_sizes(n_words, n_parameters, n_classes, embedding_share=share)
@@ -178,7 +180,7 @@ def test_the_embeddings_share_decides_its_size():
 
 
 def test_the_small_network_makes_room_for_one_unit():
-    # Two columns of 1,000 words would be nearest to the share, and leave no room for a unit of 4 (2 + 1 + 1) + 4.
+    # Two columns of 1,000 words are nearest to the share, but leave no room for a unit of 4 (2 + 1 + 1) + 4.
     assert small_dense_sizes(1000, 2005, 2, embedding_share=0.99)[0] == 1
 
 
@@ -198,13 +200,13 @@ def test_pruning_keeps_the_largest_weights_of_each_matrix_as_by_hand():
         assert np.array_equal(pruned.parameters[name], network.parameters[name])
 
 
-@steady
+@repeatable
 @given(
     W=hnp.arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(1, 6)), elements=st.integers(-3, 3).map(float)),
     data=st.data(),
     name=st.sampled_from(["E", "W_h"]),
 )
-def test_what_is_kept_is_never_smaller_than_what_goes_and_never_in_the_padding_row(W, data, name):
+def test_kept_weights_are_never_smaller_than_pruned_ones_and_never_in_the_padding_row(W, data, name):
     padding = 1 if name == "E" else 0
     count = data.draw(st.integers(0, W[padding:].size))
     before = W.copy()
@@ -231,7 +233,7 @@ def test_a_sparse_matrix_is_pruned_among_its_connections():
     assert (pruned.rows.tolist(), pruned.cols.tolist(), pruned.values.tolist()) == ([0, 2], [1, 1], [0.5, -2.0])
 
 
-def test_the_original_network_can_change_without_the_pruned_one():
+def test_changing_the_original_network_does_not_change_the_pruned_one():
     network = Network({"W_h": np.ones((2, 2)), "b": np.ones(2)})
     pruned = prune_to_counts(network, {"W_h": 4})
     network.parameters["W_h"][:] = network.parameters["b"][:] = 5
@@ -241,13 +243,13 @@ def test_the_original_network_can_change_without_the_pruned_one():
 @pytest.mark.parametrize(
     ("W", "counts", "message"),
     [
-        (np.ones((2, 2)), {"W_h": 5}, "5 weights of W_h are to be kept; expected a number from 0 to 4"),
-        (np.ones((2, 2)), {"W_h": -1}, "-1 weights of W_h are to be kept"),
-        (np.ones((2, 2)), {"W": 1}, "counts name 'W'; expected some of W_h"),
+        (np.ones((2, 2)), {"W_h": 5}, r"counts\['W_h'\] is 5; expected a number from 0 to 4"),
+        (np.ones((2, 2)), {"W_h": -1}, r"counts\['W_h'\] is -1; expected"),
+        (np.ones((2, 2)), {"W": 1}, "counts has 'W'; expected some of W_h"),
         (np.array([[np.nan, 1.0]]), {"W_h": 1}, "W_h has weights that are NaN or infinite: training has diverged"),
     ],
 )
-def test_what_cannot_be_pruned_is_named(W, counts, message):
+def test_impossible_counts_are_rejected(W, counts, message):
     with pytest.raises(ValueError, match=message):
         prune_to_counts(Network({"W_h": W}), counts)
 
@@ -257,9 +259,9 @@ def test_what_cannot_be_pruned_is_named(W, counts, message):
 
 def test_the_pruned_network_comes_from_the_dense_one():
     dense, pruned = fit("dense"), fit("dense-pruned")
-    history = {key: column for key, column in pruned.pretraining_["history"].items() if key != "seconds"}
+    history = {key: column for key, column in pretraining_of(pruned)["history"].items() if key != "seconds"}
     assert history == {key: dense.history_[key] for key in history}
-    assert pruned.pretraining_["best_epoch"] == dense.best_epoch_
+    assert pretraining_of(pruned)["best_epoch"] == dense.best_epoch_
     expected = prune_to_counts(dense.network_, connections(static_network()))
     for name in SPARSE:
         before = expected.parameters[name].topology.keys
@@ -282,10 +284,10 @@ def test_the_pruned_network_is_fine_tuned_with_its_connections_and_the_rate_of_a
 def test_how_long_it_is_fine_tuned(n_epochs, finetune_epochs, expected):
     clf = fit("dense-pruned", n_epochs=n_epochs, finetune_epochs=finetune_epochs)
     assert len(clf.history_["train_loss"]) == clf.n_epochs == expected
-    assert len(clf.pretraining_["history"]["train_loss"]) == n_epochs
+    assert len(pretraining_of(clf)["history"]["train_loss"]) == n_epochs
 
 
-def test_the_optimizer_starts_anew_after_pruning():
+def test_the_optimizer_is_fresh_after_pruning():
     clf = fit("dense-pruned")
     n_minibatches = 4 * clf.n_epochs
     assert clf.training_state_.optimizer.state["b"]["age"] == n_minibatches
@@ -309,7 +311,7 @@ def test_the_network_right_after_pruning_is_the_result_unless_an_epoch_is_better
     scores = iter([(0.5, 0.8), *epochs])  # loss and accuracy, first those of the network right after pruning
     monkeypatch.setattr(training, "evaluate", lambda network, *validation: next(scores))
     clf.fit(TEXTS, LABELS, resume=True)
-    assert (clf.pretraining_["validation_loss"], clf.pretraining_["validation_accuracy"]) == (0.5, 0.8)
+    assert clf.training_state_.first_weights == {"loss": 0.5, "accuracy": 0.8}
     assert clf.best_epoch_ == best
     unchanged = all(
         bits(weights_of(clf.network_.parameters[k])) == bits(weights_of(W)) for k, W in pruned.parameters.items()
@@ -326,25 +328,25 @@ def test_fine_tuning_that_helps_is_kept():
     clf = fit_rival("dense-pruned", texts, labels, **SMALL | rates | {"n_epochs": 6})
     assert clf.best_epoch_ >= 0
     best = clf.history_["validation_accuracy"][clf.best_epoch_], -clf.history_["validation_loss"][clf.best_epoch_]
-    assert best > (clf.pretraining_["validation_accuracy"], -clf.pretraining_["validation_loss"])
+    assert best > (pretraining_of(clf)["validation_accuracy"], -pretraining_of(clf)["validation_loss"])
 
 
 def test_without_validation_the_last_epoch_of_fine_tuning_is_the_result():
     clf = fit("dense-pruned", validation_fraction=0)
     assert clf.best_epoch_ == clf.n_epochs - 1
-    assert clf.pretraining_["validation_loss"] is clf.pretraining_["validation_accuracy"] is None
+    assert pretraining_of(clf)["validation_loss"] is pretraining_of(clf)["validation_accuracy"] is None
 
 
 def test_the_pruned_network_is_saved_with_the_history_of_the_dense_one(tmp_path):
     clf = fit("dense-pruned")
     clf.save(tmp_path / "model.npz")
     loaded = SetLSTMClassifier.load(tmp_path / "model.npz")
-    assert loaded.pretraining_ == clf.pretraining_
+    assert pretraining_of(loaded) == pretraining_of(clf)
     assert np.array_equal(loaded.predict_proba(TEXTS), clf.predict_proba(TEXTS))
     assert connections(loaded.network_) == connections(clf.network_)
 
 
-def test_a_matrix_that_the_sparse_network_has_in_full_stays_dense():
+def test_a_matrix_that_is_full_in_the_sparse_network_stays_dense():
     parameters = {"er_epsilon": 4.5}  # W_x has 8 x 24 cells, and 4.5 (8 + 24) = 144; W_h 6 x 24, and 4.5 (6 + 24) = 135
     assert connections(fit("dense-pruned", **parameters).network_) == connections(static_network(**parameters))
     parameters = {"er_epsilon": 5}  # 150 of 144
@@ -352,14 +354,14 @@ def test_a_matrix_that_the_sparse_network_has_in_full_stays_dense():
     assert connections(clf.network_) == connections(sparse) and "W_h" not in connections(sparse)
 
 
-def test_with_network_leaves_the_original_alone():
+def test_with_network_does_not_change_the_original():
     dense = fit("dense")
     before = everything(dense)
     dense.with_network(dense.network_, n_epochs=2).fit(TEXTS, LABELS, resume=True)
     assert everything(dense) == before
 
 
-# Interrupted and resumed, or in one go: the same bits
+# Interrupted and resumed, or uninterrupted: the same bits
 
 
 def press_ctrl_c(monkeypatch, call):
@@ -381,8 +383,8 @@ PLACES += [("dense-pruned", minibatch) for minibatch in (0, 3, 11, 12, 13, 15, 1
 
 
 @pytest.mark.parametrize(("name", "minibatch"), PLACES)
-def test_interrupted_and_resumed_is_bit_for_bit_training_in_one_go(name, minibatch, monkeypatch, tmp_path):
-    in_one_go = fit(name)
+def test_interrupted_and_resumed_training_equals_uninterrupted_training(name, minibatch, monkeypatch, tmp_path):
+    uninterrupted = fit(name)
     path = tmp_path / "model.npz"
     with monkeypatch.context() as patch:
         press_ctrl_c(patch, minibatch)
@@ -390,12 +392,12 @@ def test_interrupted_and_resumed_is_bit_for_bit_training_in_one_go(name, minibat
             stopped = fit(name, checkpoint_path=path)
     assert stopped.training_state_.interrupted
     stopped.predict(TEXTS)
-    assert everything(fit(name, checkpoint_path=path, resume=True)) == everything(in_one_go)
+    assert everything(fit(name, checkpoint_path=path, resume=True)) == everything(uninterrupted)
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_the_process_ended_after_any_epoch_and_resumed_is_bit_for_bit_the_same(name, monkeypatch, tmp_path):
-    in_one_go = everything(fit(name))
+def test_resuming_from_any_epoch_equals_uninterrupted_training(name, monkeypatch, tmp_path):
+    uninterrupted = everything(fit(name))
     path, saved = tmp_path / "model.npz", []
     save = SetLSTMClassifier.save
 
@@ -409,7 +411,7 @@ def test_the_process_ended_after_any_epoch_and_resumed_is_bit_for_bit_the_same(n
     assert len(saved) == (5 if name == "dense-pruned" else 3)
     for content in saved:
         path.write_bytes(content)
-        assert everything(fit(name, checkpoint_path=path, resume=True)) == in_one_go
+        assert everything(fit(name, checkpoint_path=path, resume=True)) == uninterrupted
 
 
 @pytest.mark.parametrize("name", ["set-gradient", "dense-pruned", "dense-small"])
@@ -419,18 +421,18 @@ def test_the_same_seed_gives_the_same_bits_and_saving_changes_nothing(name, tmp_
     assert everything(fit(name, random_state=1)) != first
 
 
-def test_resume_begins_where_nothing_was_saved(tmp_path):
+def test_resume_starts_if_nothing_was_saved(tmp_path):
     assert everything(fit("set", checkpoint_path=tmp_path / "model.npz", resume=True)) == everything(fit("set"))
 
 
-def test_more_fine_tuning_asked_for_later_is_the_same_as_all_at_once(tmp_path):
+def test_fine_tuning_extended_later_equals_fine_tuning_at_once(tmp_path):
     path = tmp_path / "model.npz"
     fit("dense-pruned", finetune_epochs=1, checkpoint_path=path)
     more = fit("dense-pruned", finetune_epochs=3, checkpoint_path=path, resume=True)
     assert everything(more) == everything(fit("dense-pruned", finetune_epochs=3))
 
 
-# What is refused
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -439,28 +441,28 @@ def test_more_fine_tuning_asked_for_later_is_the_same_as_all_at_once(tmp_path):
         ("sparse", {}, "there is no rival 'sparse'; expected one of dense, static, set, set-magnitude"),
         ("set", {"growth": "random"}, "growth is given, but 'set' always has growth='zero': leave it out"),
         ("dense", {"connectivity": "set"}, "connectivity is given, but 'dense' always has connectivity='dense'"),
-        ("set", {"epochs": 3}, "'epochs' is no parameter of SetLSTMClassifier; expected some of connectivity"),
+        ("set", {"epochs": 3}, "'epochs' is not a parameter of SetLSTMClassifier; expected some of connectivity"),
         ("set", {"zeta": 2}, "zeta is 2; expected a number in"),
         ("set", {"finetune_epochs": 2}, "finetune_epochs is given for 'set', which is not fine-tuned"),
         ("dense-pruned", {"finetune_epochs": 0}, "finetune_epochs is 0; expected a whole number of at least 1"),
         ("dense-pruned", {"finetune_epochs": 1.5}, "finetune_epochs is 1.5; expected a whole number"),
         ("dense-pruned", {"resume": True}, "resume needs the checkpoint_path"),
         ("dense-small", {"er_epsilon": 0.01}, "a dense network for .* words and 2 classes has at least"),
-        ("dense-small", {"density": 0.05}, "density 0.05 allows"),
+        ("dense-small", {"parameter_share": 0.05}, "parameter_share 0.05 allows"),
     ],
 )
-def test_bad_input_is_named_with_what_to_do(name, keywords, message):
+def test_invalid_arguments_are_rejected(name, keywords, message):
     with pytest.raises(ValueError, match=message):
         fit(name, **keywords)
 
 
 @pytest.mark.parametrize("share", [-0.5, 1.5, np.nan])
-def test_an_embedding_share_out_of_range_is_named(share):
+def test_an_embedding_share_out_of_range_is_rejected(share):
     with pytest.raises(ValueError, match="embedding_share is .*; expected a fraction from 0 to 1"):
         small_dense_sizes(100, 10_000, 2, embedding_share=share)
 
 
-def test_a_saved_model_of_another_rival_is_refused(tmp_path):
+def test_a_saved_model_of_another_rival_is_rejected(tmp_path):
     path = tmp_path / "model.npz"
     fit("set", checkpoint_path=path)
     for name in ("static", "set-cosine", "dense-small", "dense-pruned"):
@@ -471,5 +473,5 @@ def test_a_saved_model_of_another_rival_is_refused(tmp_path):
 def test_after_pruning_the_dense_stage_cannot_be_made_longer(tmp_path):
     path = tmp_path / "model.npz"
     fit("dense-pruned", checkpoint_path=path)
-    with pytest.raises(ValueError, match="trained for 3 epochs and has been pruned; n_epochs is 5 now: set it back"):
+    with pytest.raises(ValueError, match="trained for 3 epochs and has been pruned; n_epochs is 5 now: change it back"):
         fit("dense-pruned", n_epochs=5, checkpoint_path=path, resume=True)

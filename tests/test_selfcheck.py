@@ -1,4 +1,4 @@
-"""The check of the package's own gradients: right as it is, and not blind when a line of it is spoilt."""
+"""The check of the package's own gradients: it passes, and fails when a line is wrong."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def minibatch(seed=0, length=6):
 
 
 @pytest.mark.parametrize("length", [4, 6, 9])
-def test_the_minibatch_holds_every_difficulty(length):
+def test_the_minibatch_has_every_difficulty(length):
     tokens, _ = minibatch(length=length)
     words = tokens != 0
     assert words[0].all() and tokens[0, 0] == tokens[0, -1]
@@ -27,7 +27,7 @@ def test_the_minibatch_holds_every_difficulty(length):
 
 @pytest.mark.parametrize("density, kernel", [(None, "auto"), (0.6, "gather"), (0.6, "scratch")])
 @pytest.mark.parametrize("method", selfcheck.METHODS)
-def test_every_gradient_is_checked_and_right(density, kernel, method):
+def test_every_gradient_is_checked_and_correct(density, kernel, method):
     for seed in range(5):
         network = selfcheck.make_network(seed, SIZES, density, kernel)
         report = selfcheck.check_network(network, *minibatch(seed), method, seed)
@@ -36,10 +36,10 @@ def test_every_gradient_is_checked_and_right(density, kernel, method):
         assert {array.status for array in report.arrays} == {"ok"}
 
 
-def test_the_networks_are_what_their_names_say():
+def test_the_networks_are_sparse_and_dense():
     sparse = selfcheck.make_network(0, SIZES, 0.6, "gather")
     assert all(isinstance(sparse.parameters[name], SparseMatrix) for name in ("E", "W_x", "W_h"))
-    assert sparse.kernel == "gather"
+    assert sparse.engine.kernel == "gather"
     assert sparse.count_parameters() == pytest.approx(0.6 * SIZES.dense_parameters, abs=2)
     dense = selfcheck.make_network(0, SIZES)
     assert not any(isinstance(W, SparseMatrix) for W in dense.parameters.values())
@@ -49,7 +49,7 @@ def test_the_networks_are_what_their_names_say():
 
 
 @pytest.mark.parametrize("method", selfcheck.METHODS)
-def test_a_wrong_gradient_is_told(monkeypatch, method):
+def test_a_wrong_gradient_is_reported(monkeypatch, method):
     def no_slopes(gates, c, out):
         out[...] = 1
 
@@ -78,8 +78,8 @@ def test_the_report_names_each_network_and_method():
         ({"n_classes": 1}, "classes is 1; expected at least 2"),
         ({"hidden_size": 0}, "hidden_size is 0; expected at least 1"),
         ({"embedding_dim": -1}, "embedding_dim is -1; expected at least 1"),
-        ({"density": 0.05}, "density 0.05 allows"),
-        ({"density": 1.5}, "density is 1.5"),
+        ({"density": 0.05}, "parameter_share 0.05 allows"),
+        ({"density": 1.5}, "parameter_share is 1.5"),
     ],
 )
 def test_bad_sizes(settings, message):
@@ -100,7 +100,7 @@ def test_errors_against_the_step_size_follow_theory():
     assert 1e-12 < curves["central difference"][1].min() < 1e-8
 
 
-def test_the_picture_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_the_picture_is_written_completely_or_not_at_all(tmp_path, monkeypatch):
     network, (tokens, labels) = selfcheck.make_network(0, SIZES), minibatch()
     path = selfcheck.save_picture(network, tokens, labels, tmp_path / "new" / "folder")
     before = path.read_bytes()

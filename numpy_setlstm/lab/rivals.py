@@ -76,7 +76,7 @@ def small_dense_sizes(n_words, n_parameters, n_classes, *, embedding_share):
     least = NetworkSizes(n_words, 1, 1, n_classes).dense_parameters
     raise ValueError(
         f"a dense network for {n_words} words and {n_classes} classes has at least {least} parameters, and only "
-        f"{n_parameters} are allowed: raise density (or er_epsilon), or make the sparse network larger"
+        f"{n_parameters} are allowed: raise parameter_share (or er_epsilon), or make the sparse network larger"
     )
 
 
@@ -135,7 +135,7 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
     -------
     SetLSTMClassifier
         Fitted. After Ctrl-C there is a warning, and ``training_state_.interrupted`` is True; "dense-pruned" may then
-        still be the dense network, with `pretraining_` None.
+        still be the dense network.
 
     Raises
     ------
@@ -151,16 +151,16 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
     *dense-pruned* is trained as "dense"; then each matrix keeps as many of the best epoch's largest weights as the
     sparse network has connections (S. Han et al. (2015)), and these are trained on with a fresh optimizer and the dense
     recipe's learning rates, except that the embedding has the sparse recipe's. The result has
-    ``connectivity="static"``; `history_` is that of fine-tuning, and `pretraining_` has the dense network's history and
-    the scores right after pruning. If no epoch of fine-tuning improves on those, the pruned network is the result, and
-    `best_epoch_` is -1; without validation the last epoch is the result.
+    ``connectivity="static"``; `history_` is that of fine-tuning, and ``training_state_.notes["pretraining"]`` has the
+    dense network's. If no epoch of fine-tuning improves on the pruned network, that is the result, and `best_epoch_` is
+    -1; without validation the last epoch is the result.
 
     Examples
     --------
     >>> texts, labels = ["what a lovely film", "a dull and awful film"] * 20, ["pos", "neg"] * 20
     >>> settings = {"embedding_dim": 16, "hidden_size": 16, "er_epsilon": 4, "learning_rate": 0.01, "random_state": 0}
     >>> clf = fit_rival("dense-pruned", texts, labels, n_epochs=20, validation_fraction=0, **settings)
-    >>> len(clf.pretraining_["history"]["train_loss"]), len(clf.history_["train_loss"])
+    >>> len(clf.training_state_.notes["pretraining"]["history"]["train_loss"]), len(clf.history_["train_loss"])
     (20, 10)
     >>> clf.predict(texts[:2])
     array(['pos', 'neg'], dtype='<U3')
@@ -179,6 +179,15 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
     if name == "dense-small":
         parameters = parameters | _small_dense_parameters(texts, labels, parameters)
     return _continue(saved, SetLSTMClassifier(**parameters | rival.parameters), texts, labels, checkpoint_path)
+
+
+def pretraining_of(clf):
+    """The dense network's ``history`` and ``best_epoch``, and the validation scores after pruning; None before it."""
+    state = clf.training_state_
+    if "pretraining" not in state.notes:
+        return None
+    scores = {f"validation_{key}": value for key, value in (state.first_weights or {}).items()}
+    return state.notes["pretraining"] | scores
 
 
 def _check_rival(name, parameters):
@@ -216,7 +225,8 @@ def _continue(saved, clf, texts, labels, checkpoint_path):
 
 def _sparse_counts(sizes, clf):
     """Connections per matrix of the sparse network that a classifier's parameters describe."""
-    return sizes.connection_counts(sizes.er_epsilon_for(clf.density) if clf.er_epsilon is None else clf.er_epsilon)
+    er_epsilon = sizes.er_epsilon_for(clf.parameter_share) if clf.er_epsilon is None else clf.er_epsilon
+    return sizes.connection_counts(er_epsilon)
 
 
 def _small_dense_parameters(texts, labels, parameters):
@@ -238,8 +248,8 @@ def _fit_dense_pruned(saved, texts, labels, checkpoint_path, finetune_epochs, pa
     if dense.embedding_learning_rate is None:
         rates = rates | {"embedding_learning_rate": SPARSE_RECIPE.embedding_learning_rate}
     finetuning = {"connectivity": "static", "n_epochs": epochs, **rates}
-    if saved is not None and saved.pretraining_ is not None:
-        n_epochs = len(saved.pretraining_["history"]["train_loss"])
+    if saved is not None and pretraining_of(saved) is not None:
+        n_epochs = len(pretraining_of(saved)["history"]["train_loss"])
         if n_epochs != dense.n_epochs:
             raise ValueError(
                 f"the dense network was trained for {n_epochs} epochs and has been pruned; n_epochs is "
@@ -258,4 +268,6 @@ def _fit_dense_pruned(saved, texts, labels, checkpoint_path, finetune_epochs, pa
     shapes = {parameter: W.shape for parameter, W in clf.network_.parameters.items()}
     sizes = NetworkSizes(*shapes["E"], *shapes["W_out"])
     pruned = clf.with_network(prune_to_counts(clf.network_, _sparse_counts(sizes, clf)), **finetuning)
+    history = {key: list(column) for key, column in clf.history_.items() if key != "set_steps"}
+    pruned.training_state_.notes["pretraining"] = {"history": history, "best_epoch": clf.best_epoch_}
     return pruned.fit(texts, labels, resume=True, checkpoint_path=checkpoint_path)

@@ -1,14 +1,14 @@
-"""The package and its peers at the same work: time, memory, and where the time goes.
+"""The package compared with its peers on the same work: time, memory, and which parts take the time.
 
 ===================  ==================================================================================
 :mod:`.work`         the work that all do: sizes, word ids, labels, first weights
-:mod:`.peers`        who does it: one file each
-:mod:`.worker`       a process of its own for each peer, told by its standard input what to do
+:mod:`.peers`        the implementations that do it, one file each
+:mod:`.worker`       a separate process for each peer, controlled through its standard input
 :mod:`.harness`      the peers in turn; medians, quartiles, paired ratios
-:mod:`.timing`       where a step's time goes: named functions under the clock
-:mod:`.costs`        what a step's parts have to do at least, and what the machine can do at most
+:mod:`.timing`       times of named functions within a step
+:mod:`.costs`        the least work that each part of a step needs, and the limits of the machine
 :mod:`.sweeps`       time against density, time and memory against size
-:mod:`.report`       tables, results as JSON, facts about the machine
+:mod:`.report`       the results as text and Markdown
 :mod:`.run`          all of it, within a time limit
 ===================  ==================================================================================
 """

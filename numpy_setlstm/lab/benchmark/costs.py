@@ -1,35 +1,18 @@
-"""What the parts of a step have to do at least, what this machine can do at most, and what is held in memory."""
+"""The least work that the parts of a step need, the limits of this machine, and the memory that objects hold."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-BANDWIDTH_BYTES = 2**27  # of each array: far more than any cache holds
+BANDWIDTH_BYTES = 2**27  # per array: far more than any cache holds
 GEMM_SIZE = 2048
 SPARSE_STORAGE = ("sparse", "scipy")
-DENSE_COPIES = 6  # weights, gradients, two means, a mask, one temporary array: what a dense peer needs, roughly
+DENSE_COPIES = 6  # weights, gradients, two means, a mask, one temporary: a rough count for a dense peer
 
 
 def nbytes_within(thing):
-    """Bytes of all arrays that can be reached from something, each counted once.
-
-    Parameters
-    ----------
-    thing : object
-        Arrays, containers of them, objects with attributes.
-
-    Returns
-    -------
-    int
-        A view counts as the array that it is a view of.
-
-    Examples
-    --------
-    >>> a = np.zeros(10)
-    >>> nbytes_within({"a": a, "half of a": a[:5], "others": [np.zeros(2), "text"]})
-    96
-    """
+    """Bytes of all arrays reachable through containers and attributes, each counted once; a view counts as its base."""
     seen, total, waiting = set(), 0, [thing]
     while waiting:
         item = waiting.pop()
@@ -50,24 +33,10 @@ def nbytes_within(thing):
 
 
 def bytes_by_formula(work, *, sparse):
-    """Bytes of parameters and Adam's state, by the formula and without any array.
+    """Bytes of parameters and Adam's state, computed without arrays.
 
-    Parameters
-    ----------
-    work : Work
-    sparse : bool
-        Sparse storage: per connection its value, its row and column (4 bytes each), two means and an age. Dense: per
-        parameter its value and two means. (The padding word's row of a dense embedding counts.)
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> from numpy_setlstm.lab.benchmark.work import Work
-    >>> bytes_by_formula(Work(), sparse=False) / bytes_by_formula(Work(), sparse=True)  # doctest: +ELLIPSIS
-    12.8...
+    Sparse storage has, per connection, its value, its row and column (4 bytes each), two means and an age; dense
+    storage has, per parameter, its value and two means.
     """
     item = np.dtype(work.dtype).itemsize
     if not sparse:
@@ -77,48 +46,16 @@ def bytes_by_formula(work, *, sparse):
 
 
 def fits(name, work, memory):
-    """Whether a peer is likely to fit into memory; one that would not might take others down with it.
-
-    Parameters
-    ----------
-    name : str
-        Of the peer.
-    work : Work
-    memory : int
-        Bytes.
-
-    Returns
-    -------
-    bool
-        Always true for peers with sparse storage.
-
-    Examples
-    --------
-    >>> from numpy_setlstm.lab.benchmark.work import Work
-    >>> fits("torch", Work(), 2**30), fits("torch", Work(hidden_size=65_536), 2**35), fits("scipy", Work(), 0)
-    (True, False, True)
-    """
+    """Whether a peer is likely to fit into `memory` bytes; one that does not might take others down with it."""
     return name in SPARSE_STORAGE or bytes_by_formula(work, sparse=False) / 3 * DENSE_COPIES < memory
 
 
 def part_costs(work):
-    """What each part of a sparse training step has to do at least.
+    """Floating-point operations and bytes that each part of a sparse step needs at least: dict of str to (int, int).
 
-    Parameters
-    ----------
-    work : Work
-
-    Returns
-    -------
-    dict of str to (float, float)
-        By part: floating-point operations (a multiplication and an addition per connection and text; elementwise
-        functions are left out) and bytes that go through memory if nothing but the connections' own arrays stays in
-        the caches: each result once, each operand once.
-
-    Notes
-    -----
-    "recurrence backward" has the products with W_h and the gradient at its connections, "gradients" the same for W_x,
-    and the gradient of the embedding.
+    A multiplication and an addition per connection and text; elementwise functions are left out. Bytes are those of
+    results and operands, once each, if only the connections' own arrays stay in the caches. The recurrence includes the
+    gradient of W_h, "gradients" those of W_x and the embedding.
     """
     item, (T, N, H) = np.dtype(work.dtype).itemsize, (work.length, work.batch_size, work.hidden_size)
     nnz, D = work.connections, work.embedding_dim
@@ -134,23 +71,9 @@ def part_costs(work):
 
 
 def machine_limits(threads, *, n_bytes=BANDWIDTH_BYTES, size=GEMM_SIZE, repeats=5):
-    """Measure what the machine can do at most: the best of several repeats.
+    """Measure copying, a = b + c (bytes read and written) and float32 products by BLAS; the best of several repeats.
 
-    Parameters
-    ----------
-    threads : int
-        For copying; BLAS takes its number from the environment.
-    n_bytes : int
-        Of each array that is copied.
-    size : int
-        Rows and columns of the matrices that BLAS multiplies, in float32.
-    repeats : int
-
-    Returns
-    -------
-    dict of str to float
-        ``copy_bytes_per_second`` and ``triad_bytes_per_second`` (a = b + c; bytes read and written),
-        ``gemm_flops_per_second``.
+    `threads` share the copying; BLAS reads its number of threads from the environment.
     """
     n = n_bytes // 4 // threads
     arrays = [tuple(np.ones(n, np.float32) for _ in range(3)) for _ in range(threads)]
@@ -168,28 +91,9 @@ def machine_limits(threads, *, n_bytes=BANDWIDTH_BYTES, size=GEMM_SIZE, repeats=
 
 
 def distances_from_limits(work, parts, limits):
-    """How far parts of a step are from what the machine could do.
+    """Rates of the parts of a step, given their seconds, and their shares of the limits: dict of dict by part.
 
-    Parameters
-    ----------
-    work : Work
-    parts : dict of str to float
-        Seconds of each.
-    limits : dict of str to float
-        From :func:`machine_limits`.
-
-    Returns
-    -------
-    dict of str to dict of str to float
-        By part: ``seconds``, ``flops_per_second``, ``bytes_per_second``, their shares of the limits ``of_gemm`` and
-        ``of_bandwidth``, and ``times_the_limit``: seconds over what the tighter of the two limits would allow.
-
-    Examples
-    --------
-    >>> from numpy_setlstm.lab.benchmark.work import Work
-    >>> limits = {"gemm_flops_per_second": 1e11, "triad_bytes_per_second": 1e10}
-    >>> distances_from_limits(Work(), {"optimizer": 0.01}, limits)["optimizer"]["times_the_limit"]  # doctest: +ELLIPSIS
-    16.2...
+    ``times_the_limit`` is the time relative to what the tighter of the two limits would allow.
     """
     costs, result = part_costs(work), {}
     for part, seconds in parts.items():

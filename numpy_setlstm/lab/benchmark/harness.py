@@ -1,8 +1,7 @@
-"""The peers in turn, and what their times say.
+"""The peers in turn, and statistics of their times.
 
-A machine does other things too, now and then, and its clock rate changes. So the peers work alternately, A B C A B C,
-and not one after the other has finished: what disturbs one round disturbs all peers alike, and ratios are taken within
-a round.
+Other work on the machine, and its varying clock rate, disturb measurements. The peers therefore alternate, A B C A B C:
+a disturbance affects all of them alike, and ratios are taken within a round.
 """
 
 import json
@@ -14,8 +13,9 @@ from contextlib import ExitStack, suppress
 
 import numpy as np
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-PAUSE = 0.1  # seconds for the last peer's threads to fall asleep: they look for work for a while before they do
+from numpy_setlstm.lab.machine import THREAD_VARIABLES
+
+PAUSE = 0.1  # seconds until idle threads of the last peer stop spinning
 LEAST_ROUNDS = 3
 
 
@@ -24,20 +24,7 @@ class PeerError(RuntimeError):
 
 
 class Worker:
-    """A process in which one peer works; its methods are those of :class:`~numpy_setlstm.lab.benchmark.worker.Tasks`.
-
-    Parameters
-    ----------
-    name : str or None
-        Of the peer; None for what needs none.
-    threads : int
-        That BLAS may use, and the peer.
-
-    Raises
-    ------
-    PeerError
-        By every call, if the task failed or the process died.
-    """
+    """A process in which one peer works with some threads; without a peer's name, one for other measurements."""
 
     def __init__(self, name, threads):
         self.name, self.threads = name, threads
@@ -59,7 +46,7 @@ class Worker:
                 raise
 
     def call(self, task, *arguments):
-        """Have a task done, and wait for the answer."""
+        """The answer of a task in :class:`~numpy_setlstm.lab.benchmark.worker.Tasks`; PeerError if it fails."""
         try:
             self._process.stdin.write(json.dumps([task, *arguments]) + "\n")
             self._process.stdin.flush()
@@ -68,7 +55,7 @@ class Worker:
             line = ""
         if not line:
             code = self._process.wait()
-            raise PeerError(f"{self.name or 'worker'} died in {task!r} with code {code}; perhaps it ran out of memory")
+            raise PeerError(f"{self.name or 'worker'} died in {task!r} with code {code}; it may have run out of memory")
         result = json.loads(line)
         if "error" in result:
             raise PeerError(f"{self.name or 'worker'} failed in {task!r}: {result['error']}")
@@ -89,15 +76,13 @@ class Worker:
         self.close()
 
 
-class Budget:
-    """A time limit.
+def peak_above_idle(memory):
+    """Bytes that the work of a worker took at its peak, from its report of memory; None if that has no peak."""
+    return None if memory["peak"] is None else memory["peak"] - memory["idle"]
 
-    Parameters
-    ----------
-    seconds : float
-        Infinite for none.
-    clock : callable, optional
-    """
+
+class Budget:
+    """A time limit in seconds, which may be infinite."""
 
     def __init__(self, seconds, clock=time.monotonic):
         self._clock, self._start = clock, clock()
@@ -105,7 +90,7 @@ class Budget:
 
     @property
     def spent(self):
-        """Seconds since the beginning."""
+        """Seconds since the start."""
         return self._clock() - self._start
 
     @property
@@ -119,32 +104,10 @@ class Budget:
 
 
 def take_turns(jobs, repeats, budget, *, least=LEAST_ROUNDS, pause=PAUSE, after_round=None):
-    """Let several jobs work alternately, round by round.
+    """Alternate between jobs for up to `repeats` rounds; return the times of their turns, dict of str to list.
 
-    Parameters
-    ----------
-    jobs : dict of str to callable
-        Each does some work and returns the seconds that it took, a list of float; the median is the turn's time.
-    repeats : int
-        Rounds, at most.
-    budget : Budget
-        No new round begins when it is used up, except for the first ones.
-    least : int
-        So many rounds take place in any case, unless `repeats` is less.
-    pause : float
-        Seconds before each turn.
-    after_round : callable, optional
-        Called with the turns so far after each round.
-
-    Returns
-    -------
-    dict of str to list of float
-        By job: the time of each turn.
-
-    Examples
-    --------
-    >>> take_turns({"a": lambda: [1.0, 3.0, 2.0], "b": lambda: [4.0]}, 2, Budget(60), pause=0)
-    {'a': [2.0, 2.0], 'b': [4.0, 4.0]}
+    A job returns a list of seconds, whose median is the time of its turn. The budget can end it after `least` rounds.
+    There is a pause before each turn; `after_round` is called with the turns so far.
     """
     turns = {name: [] for name in jobs}
     for done in range(repeats):
@@ -162,45 +125,13 @@ def take_turns(jobs, repeats, budget, *, least=LEAST_ROUNDS, pause=PAUSE, after_
 
 
 def spread(numbers):
-    """Median and quartiles.
-
-    Parameters
-    ----------
-    numbers : sequence of float
-
-    Returns
-    -------
-    dict
-        ``median``, ``low`` and ``high`` (the quartiles), ``least`` and ``n``.
-
-    Examples
-    --------
-    >>> spread([4.0, 1.0, 2.0, 3.0, 5.0])
-    {'median': 3.0, 'low': 2.0, 'high': 4.0, 'least': 1.0, 'n': 5}
-    """
+    """Median, quartiles (``low``, ``high``), minimum (``least``) and number (``n``)."""
     low, median, high = np.percentile(numbers, (25, 50, 75)).tolist()
     return {"median": median, "low": low, "high": high, "least": min(numbers), "n": len(numbers)}
 
 
 def paired_ratios(turns, ours):
-    """How many times as long as ours each peer took, round by round.
-
-    Parameters
-    ----------
-    turns : dict of str to list of float
-        From :func:`take_turns`.
-    ours : str
-
-    Returns
-    -------
-    dict of str to dict
-        By peer, ours left out: the :func:`spread` of its ratios.
-
-    Examples
-    --------
-    >>> paired_ratios({"ours": [1.0, 2.0], "peer": [3.0, 6.0]}, "ours")["peer"]["median"]  # in step
-    3.0
-    """
+    """The :func:`spread` of the time of each peer relative to ours, round by round, dict by peer."""
     return {
         name: spread(np.divide(seconds, turns[ours]).tolist())
         for name, seconds in turns.items()
@@ -209,23 +140,9 @@ def paired_ratios(turns, ours):
 
 
 def fastest_form(worker, work, steps=3, passes=1):
-    """Find the fastest of the forms that a peer has, one setting after the other.
+    """The fastest choice of each setting of a peer, found one after another, and the best step of each form tried.
 
-    Parameters
-    ----------
-    worker : Worker
-    work : Work
-    steps : int
-        Timed steps per form; the best one counts.
-    passes : int
-        How often to go through the choices of a setting, in turn.
-
-    Returns
-    -------
-    form : dict of str to str
-        The fastest choice of each setting.
-    seconds : dict of str to float
-        The best step of each form that was tried, by its choices.
+    The choices of a setting take turns, `passes` times, with `steps` timed steps each.
     """
     form, best = {name: choices[0] for name, choices in worker.forms.items()}, {}
     for name, choices in worker.forms.items():
@@ -241,19 +158,7 @@ def fastest_form(worker, work, steps=3, passes=1):
 
 
 def start_workers(names, threads):
-    """Start one worker per peer.
-
-    Parameters
-    ----------
-    names : list of str
-    threads : int
-
-    Returns
-    -------
-    stack : contextlib.ExitStack
-        Ends them when it is left.
-    workers : dict of str to Worker
-    """
+    """Start one worker per peer; return an ExitStack that ends them, and a dict of them by name."""
     stack, workers = ExitStack(), {}
     try:
         for name in names:

@@ -1,6 +1,5 @@
 """The whole benchmark, within a time limit; results are saved as they come."""
 
-import json
 import math
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,7 +7,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from numpy_setlstm.checkpoint import replacing
 from numpy_setlstm.lab.benchmark.costs import bytes_by_formula, distances_from_limits, fits
 from numpy_setlstm.lab.benchmark.harness import (
     Budget,
@@ -16,27 +14,23 @@ from numpy_setlstm.lab.benchmark.harness import (
     Worker,
     fastest_form,
     paired_ratios,
+    peak_above_idle,
     spread,
     start_workers,
     take_turns,
 )
 from numpy_setlstm.lab.benchmark.peers import OURS, PEERS, check_peers
-from numpy_setlstm.lab.benchmark.report import (
-    as_markdown,
-    as_text,
-    available_cores,
-    format_bytes,
-    machine_facts,
-    total_memory,
-)
+from numpy_setlstm.lab.benchmark.report import as_markdown, as_text, format_bytes, skipped_line
 from numpy_setlstm.lab.benchmark.sweeps import DENSITIES, SMALLEST_HIDDEN, density_sweep, hidden_sizes, size_sweep
 from numpy_setlstm.lab.benchmark.work import N_BATCHES, Work
+from numpy_setlstm.lab.files import write_json, write_picture
+from numpy_setlstm.lab.machine import available_cores, machine_facts, total_memory
 
 QUICK_SECONDS = 180
 REPEATS = 11
 STEPS_PER_TURN = 2
 SET_STEPS = 3
-ROWS = {  # by the name that the command line has for them
+ROWS = {  # by their names on the command line
     "1": Work(),
     "2": Work(n_words=100_000),
     "3": Work(hidden_size=1024, batch_size=32, share=None, recurrent_density=0.01),
@@ -47,79 +41,41 @@ ROWS = {  # by the name that the command line has for them
 
 
 def run_benchmark(
-    output,
-    peers=(),
-    works=None,
+    output,  # a folder, made if missing
+    peers=(),  # names of PEERS; those not installed are skipped
+    works=None,  # dict of name to Work; by default one of the paper's size
     *,
-    threads=None,
-    repeats=REPEATS,
-    time_limit=QUICK_SECONDS,
+    threads=None,  # of each peer; by default as many as cores
+    repeats=REPEATS,  # rounds at most
+    time_limit=QUICK_SECONDS,  # in seconds, roughly; None for no limit
     sweeps=True,
     max_hidden=4096,
     pause=0.1,
     progress=False,
     report=print,
 ):
-    """Measure this package against peers; write ``results.json``, ``report.md`` and pictures.
+    """Measure this package and peers; write and return ``results.json``, and write ``report.md`` and pictures.
 
-    Parameters
-    ----------
-    output : str or Path
-        Folder; made if it does not exist.
-    peers : iterable of str
-        Names from :data:`~numpy_setlstm.lab.benchmark.peers.PEERS`. One that is not installed is left out, with a word.
-    works : dict of str to Work, optional
-        By name; that of the paper's size without it.
-    threads : int, optional
-        For each peer; as many as there are cores without it.
-    repeats : int
-        Rounds, at most.
-    time_limit : float or None
-        Seconds, roughly; what does not fit is left out or done less often. None: no limit.
-    sweeps : bool
-        Whether to measure time against density and against size, on the first work.
-    max_hidden : int
-        Up to which hidden size.
-    pause : float
-        Seconds before each turn.
-    progress : bool, default False
-        Show bars, if standard error is a terminal.
-    report : callable
-        Takes text to show.
-
-    Returns
-    -------
-    dict
-        What ``results.json`` holds; ``interrupted`` if Ctrl-C ended it early.
-
-    Raises
-    ------
-    ValueError
-        If there is no peer of a name, or a number is out of range.
+    Sweeps over densities and sizes use the first work. What exceeds the time limit is left out or repeated less often.
     """
     present, skipped = check_peers(peers)
     works = {"work": Work()} if works is None else works
     threads = available_cores() if threads is None else threads
-    least = {"threads": (threads, 1), "repeats": (repeats, 1), "max_hidden": (max_hidden, SMALLEST_HIDDEN)}
-    for name, (number, smallest) in (
-        least | {"time_limit": (math.inf if time_limit is None else time_limit, 0)}
-    ).items():
-        if not number >= smallest:
-            raise ValueError(f"{name} is {number}; expected at least {smallest}")
+    limit = math.inf if time_limit is None else time_limit
+    for name, number, least in (
+        ("threads", threads, 1),
+        ("repeats", repeats, 1),
+        ("max_hidden", max_hidden, SMALLEST_HIDDEN),
+        ("time_limit", limit, 0),
+    ):
+        if not number >= least:
+            raise ValueError(f"{name} is {number}; expected at least {least}")
     run = Run(output, present, threads, repeats, pause, progress)
     run.results |= {"skipped": skipped, "time_limit": time_limit}
     for name, library in skipped.items():
-        report(f"skipped {name}: {library} is not installed")
-    budget = Budget(math.inf if time_limit is None else time_limit)
+        report(skipped_line(name, library))
     try:
-        run.measure_limits()
-        share = 0.4 if sweeps else 1.0
-        for k, (name, work) in enumerate(works.items()):
-            run.measure_row(name, work, budget.part(share / (len(works) - k)))
-        if sweeps:
-            first = next(iter(works.values()))
-            run.sweep_densities(first, budget.part(0.55), full=time_limit is None)
-            run.sweep_sizes(first, max_hidden, budget)
+        run.measure(works, Budget(limit), sweeps, max_hidden)
         run.results["finished"] = True
     except KeyboardInterrupt:
         run.results["interrupted"] = True
@@ -131,30 +87,31 @@ def run_benchmark(
 
 
 class Run:
-    """One benchmark: its settings, and its results so far.
-
-    Parameters
-    ----------
-    output : str or Path
-    peers : list of str
-    threads, repeats : int
-    pause : float
-    progress : bool
-    """
+    """One benchmark: its settings, and its results so far."""
 
     def __init__(self, output, peers, threads, repeats, pause, progress):
         self.output, self.peers, self.threads = Path(output), peers, threads
         self.repeats, self.pause, self.progress = repeats, pause, progress
         self.forms = {}
-        self.memory = (total_memory() or 2**32) // 4  # for one peer: they are there at the same time
+        self.memory = (total_memory() or 2**32) // 4  # for one peer, as several run at the same time
         self.results = {"machine": machine_facts(threads), "peers": peers, "rows": [], "interrupted": False}
         self.results["finished"] = False
         self.output.mkdir(parents=True, exist_ok=True)
 
     def save(self):
-        """Write what there is."""
-        with replacing(self.output / "results.json") as file:
-            file.write(json.dumps(self.results, indent=1).encode())
+        """Write the results so far."""
+        write_json(self.output / "results.json", self.results)
+
+    def measure(self, works, budget, sweeps, max_hidden):
+        """Measure the machine's limits, each work, and the sweeps."""
+        self.measure_limits()
+        share = 0.4 if sweeps else 1.0
+        for k, (name, work) in enumerate(works.items()):
+            self.measure_row(name, work, budget.part(share / (len(works) - k)))
+        if sweeps:
+            first = next(iter(works.values()))
+            self.sweep_densities(first, budget.part(0.55), full=budget.left == math.inf)
+            self.sweep_sizes(first, max_hidden, budget)
 
     def measure_limits(self):
         """Memory bandwidth and BLAS peak."""
@@ -179,7 +136,7 @@ class Run:
         for peer in self.peers:
             if not fits(peer, work, self.memory):
                 size = format_bytes(row["dense_bytes"])
-                row["peers"][peer]["error"] = f"{peer} has no room: weights and Adam's state take {size}"
+                row["peers"][peer]["error"] = f"{peer} does not fit: weights and Adam's state take {size}"
         stack, workers = start_workers([p for p, numbers in row["peers"].items() if not numbers], self.threads)
         with stack:
             self._build(row, work, workers, passes=2 if budget.left == math.inf else 1)
@@ -190,14 +147,13 @@ class Run:
             row["last_losses"] = workers[OURS].call("train", N_BATCHES, 0)["losses"]
             for peer, worker in workers.items():
                 row["peers"][peer]["parts"] = worker.call("parts", 2)
-        ours = row["peers"][OURS]
-        if "limits" in self.results and "parts" in ours:
-            row["distances"] = distances_from_limits(work, ours["parts"], self.results["limits"])
+        if "limits" in self.results:
+            row["distances"] = distances_from_limits(work, row["peers"][OURS]["parts"], self.results["limits"])
         self.save()
         self._measure_memory(row, work)
 
     def _build(self, row, work, workers, passes):
-        """Find each peer's fastest form, make its network, take the first steps; a peer that cannot is left out."""
+        """Find each peer's fastest form, make its network and take the first steps; drop a peer that fails."""
         for peer, worker in list(workers.items()):
             try:
                 if worker.forms:
@@ -233,15 +189,15 @@ class Run:
             row[key] = spread([seconds for a in answers for seconds in a[answer]])
 
     def _measure_memory(self, row, work):
-        """Each peer in a fresh process that trains and does nothing else."""
+        """Train each peer in a fresh process, and only train it."""
         for peer, numbers in row["peers"].items():
             if "error" not in numbers:
                 with Worker(peer, self.threads) as worker:
                     worker.call("build", work.to_json(), self.threads, self.forms.get(peer))
-                    worker.call("train", 2, 0)  # the second one has Adam's state beside it
+                    worker.call("train", 2, 0)  # Adam's state exists in the second step
                     memory = worker.call("memory")
-                above = None if memory["peak"] is None else memory["peak"] - memory["idle"]
-                numbers |= {"peak_bytes": above, "idle_bytes": memory["idle"], "held_bytes": memory["held"]}
+                numbers["peak_bytes"] = peak_above_idle(memory)
+                numbers |= {"idle_bytes": memory["idle"], "held_bytes": memory["held"]}
                 self.save()
 
     def sweep_densities(self, work, budget, *, full):
@@ -249,23 +205,27 @@ class Run:
         if not full:
             smaller = {"n_words": work.n_words // 10, "length": work.length // 4, "batch_size": work.batch_size // 2}
             work = replace(work, **{name: max(3, number) for name, number in smaller.items()})
-        peers = [peer for peer in self.peers if peer != "textbook"]  # its line is flat, and takes longest
         section = self.results["density"] = {"description": str(work).rpartition(", ")[0], "rows": []}
         with self._saving(section, "time against density", len(DENSITIES)) as after:
             repeats = self.repeats if full else 3
-            density_sweep(peers, work, self.forms, self.threads, repeats, budget, pause=self.pause, after=after)
+            settings = {"pause": self.pause, "after": after}
+            density_sweep(self._swept, work, self.forms, self.threads, repeats, budget, **settings)
 
     def sweep_sizes(self, work, max_hidden, budget):
         """Time and memory against size."""
         sizes = hidden_sizes(max_hidden)
-        peers = [peer for peer in self.peers if peer != "textbook"]
         section = self.results["sizes"] = {
             "description": f"V = 16 H, D {work.embedding_dim}, T 20, N 8, 8 connections per unit and gate",
             "rows": [],
         }
         with self._saving(section, "time and memory against size", len(sizes)) as after:
             settings = {"pause": self.pause, "after": after}
-            size_sweep(peers, work, sizes, self.forms, self.threads, 3, budget, self.memory, **settings)
+            size_sweep(self._swept, work, sizes, self.forms, self.threads, 3, budget, self.memory, **settings)
+
+    @property
+    def _swept(self):
+        """The peers of the sweeps: without the textbook, which is slowest, and whose time is independent of density."""
+        return [peer for peer in self.peers if peer != "textbook"]
 
     @contextmanager
     def _saving(self, section, description, total):
@@ -282,35 +242,20 @@ class Run:
         return tqdm(total=total, desc=description, leave=False, disable=None if self.progress else True)
 
     def write_report(self):
-        """Write ``report.md`` and the pictures; return their paths."""
-        from numpy_setlstm import plotting  # importing matplotlib takes a second, and measuring needs none of it
+        """Write ``report.md`` and the pictures; return all files."""
+        from numpy_setlstm import plotting  # importing matplotlib takes a second, and measuring does not need it
 
-        paths = []
-        for name, ax in plotting.plot_benchmark(self.results).items():
-            paths.append(self.output / f"{name}.png")
-            ax.figure.savefig(paths[-1], dpi=150)
+        paths = [
+            write_picture(self.output / f"{name}.png", ax.figure)
+            for name, ax in plotting.plot_benchmark(self.results).items()
+        ]
         report = self.output / "report.md"
         report.write_text(as_markdown(self.results, [path.name for path in paths]), encoding="utf-8")
         return [self.output / "results.json", report, *paths]
 
 
 def largest_difference(losses):
-    """The largest relative difference between the losses of peers that compute the same numbers.
-
-    Parameters
-    ----------
-    losses : dict of str to list of float
-        By peer, of the first steps.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> round(largest_difference({"sparse": [2.0, 1.0], "torch": [2.0, 1.01], "dense": [2.0, 7.0]}), 3)
-    0.01
-    """
+    """Largest relative difference between the losses, list by peer, of peers that compute the same numbers."""
     largest = 0.0
     for group in {PEERS[name].group for name in losses}:
         first, *others = [column for name, column in losses.items() if PEERS[name].group == group]

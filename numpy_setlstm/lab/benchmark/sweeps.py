@@ -1,4 +1,4 @@
-"""Time against density, with the crossovers; time and memory against size, with the exponents."""
+"""Time against density, with the crossings; time and memory against size, with the exponents."""
 
 import time
 from dataclasses import replace
@@ -9,12 +9,20 @@ import numpy as np
 
 from numpy_setlstm.fast.products import make_products
 from numpy_setlstm.lab.benchmark.costs import bytes_by_formula, fits
-from numpy_setlstm.lab.benchmark.harness import Budget, PeerError, Worker, spread, start_workers, take_turns
+from numpy_setlstm.lab.benchmark.harness import (
+    Budget,
+    PeerError,
+    Worker,
+    peak_above_idle,
+    spread,
+    start_workers,
+    take_turns,
+)
 from numpy_setlstm.lab.benchmark.peers import OURS, PEERS
 from numpy_setlstm.lab.benchmark.work import draw_network
 from numpy_setlstm.measures.curves import crossing, exponent
 
-# Ends first, then between: so that a sweep that is cut short covers the whole range, coarsely.
+# Ends first, then between: a sweep that is cut short covers the whole range coarsely.
 DENSITIES = (0.001, 1.0, 0.03, 0.3, 0.01, 0.1, 0.003, 0.5, 0.05, 0.2, 0.02, 0.002, 0.005)
 SMALLEST_HIDDEN = 256
 WORDS_PER_UNIT = 16  # the vocabulary grows with the hidden size: a million words at H = 65,536
@@ -24,21 +32,9 @@ KERNEL_SECONDS = 2.0  # a kernel that has taken this long is not timed again
 
 
 def product_kernels(W, n_texts, rng):
-    """The ways to multiply by the recurrent matrix in a time step, by name: functions without arguments.
+    """Ways to multiply by W_h (H, 4H) in a time step: dict of name to function without arguments.
 
-    Parameters
-    ----------
-    W : SparseMatrix of shape (H, 4H)
-    n_texts : int
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    dict of str to callable
-
-    Notes
-    -----
-    What is made once per minibatch, such as the scratch array, is made beforehand.
+    What is made once per minibatch, such as the scratch array, is made here.
     """
     h = _random((W.shape[0], n_texts), W, rng)
 
@@ -46,10 +42,9 @@ def product_kernels(W, n_texts, rng):
         product.forward(h, z)
         return z
 
-    products = {kernel: make_products(W, kernel, W.dtype, [n_texts])[0] for kernel in ("gather", "scratch")}
     kernels = {
         kernel: partial(forward, product, np.empty((W.shape[1], n_texts), W.dtype))
-        for kernel, product in products.items()
+        for kernel, product in _products(W, n_texts).items()
     }
     if find_spec("scipy"):
         from scipy import sparse
@@ -60,10 +55,7 @@ def product_kernels(W, n_texts, rng):
 
 
 def gradient_kernels(W, n_texts, n_steps, rng):
-    """The ways back through the recurrent matrix in all steps of a minibatch, and to the gradient at the connections.
-
-    Parameters and result are like those of :func:`product_kernels`.
-    """
+    """Backward passes of W_h (H, 4H) over all steps of a minibatch, with its gradient: dict as above."""
     h, dz = (_random((n_steps, size, n_texts), W, rng) for size in W.shape)
     dh = np.empty_like(h[0])
 
@@ -73,8 +65,11 @@ def gradient_kernels(W, n_texts, n_steps, rng):
             product.backward(dz_t, h_t, dh)
         return product.gradient()
 
-    products = {kernel: make_products(W, kernel, W.dtype, [n_texts])[0] for kernel in ("gather", "scratch")}
-    return {kernel: partial(all_steps, product) for kernel, product in products.items()}
+    return {kernel: partial(all_steps, product) for kernel, product in _products(W, n_texts).items()}
+
+
+def _products(W, n_texts):
+    return {kernel: make_products(W, kernel, W.dtype, [n_texts])[0] for kernel in ("gather", "scratch")}
 
 
 def _random(shape, W, rng):
@@ -82,18 +77,9 @@ def _random(shape, W, rng):
 
 
 def time_kernels(work, repeats):
-    """Time each kernel on the recurrent matrix of some work, alternately.
+    """Seconds of the fastest call of each kernel, in turn: dict of "product" and "gradient" to dict by name.
 
-    Parameters
-    ----------
-    work : Work
-    repeats : int
-
-    Returns
-    -------
-    dict of str to dict of str to float
-        ``product`` and ``gradient``: by kernel the seconds of its fastest call. They are so short that whatever else
-        the machine does shows in any average, and never makes them shorter.
+    The calls are so short that other work on the machine would distort a mean.
     """
     W, rng = draw_network(work).parameters["W_h"], np.random.default_rng(0)
     result = {}
@@ -113,33 +99,11 @@ def time_kernels(work, repeats):
 
 
 def density_sweep(names, work, forms, threads, repeats, budget, densities=DENSITIES, *, pause=0.1, after=None):
-    """Time kernels and training steps at several densities, the same in E, W_x and W_h.
+    """Time kernels and training steps of peers at several densities, the same in E, W_x and W_h.
 
-    Parameters
-    ----------
-    names : list of str
-        Peers.
-    work : Work
-        Its density is replaced.
-    forms : dict of str to dict
-        The form of each peer that has several.
-    threads, repeats : int
-    budget : Budget
-        When it is used up, the densities that are left are left out.
-    densities : sequence of float
-    pause : float
-    after : callable, optional
-        Called with the rows so far after each density.
-
-    Returns
-    -------
-    list of dict
-        One per density, in increasing order: ``density``, ``product``, ``gradient``, ``step``, each by name.
-
-    Notes
-    -----
-    The time of a peer with dense weights does not depend on the density, so its network is made only once; but it is
-    timed again at each, in turn with the others.
+    Returns a list of dict by increasing ``density``, with ``product``, ``gradient`` and ``step`` by name; `after` is
+    called with it after each density. Densities that exceed the budget are left out. `forms` has the form of each peer
+    with several.
     """
     rows, built, last = [], set(), 0.0
     stack, workers = start_workers(names, threads)
@@ -151,13 +115,11 @@ def density_sweep(names, work, forms, threads, repeats, budget, densities=DENSIT
                 break
             at = work.with_density(density=density)
             for name, worker in workers.items():
+                # The time of dense weights does not depend on the density; they are built once, but timed each time.
                 if name not in built or name in (OURS, "scipy"):
                     worker.call("build", at.to_json(), threads, forms.get(name))
                     built.add(name)
-            jobs = {
-                name: lambda worker=worker: worker.call("train", 1, 1)["seconds"] for name, worker in workers.items()
-            }
-            turns = take_turns(jobs, repeats, budget, least=2, pause=pause)
+            turns = take_turns(_train_jobs(workers, 1), repeats, budget, least=2, pause=pause)
             row = {"density": density, "step": {name: spread(column)["median"] for name, column in turns.items()}}
             rows.append(row | kernel_worker.call("kernels", at.to_json(), KERNEL_REPEATS))
             last = budget.spent - start
@@ -166,19 +128,14 @@ def density_sweep(names, work, forms, threads, repeats, budget, densities=DENSIT
     return sorted(rows, key=lambda row: row["density"])
 
 
+def _train_jobs(workers, warm):
+    return {name: lambda worker=worker: worker.call("train", warm, 1)["seconds"] for name, worker in workers.items()}
+
+
 def crossings(rows, kind):
-    """The densities at which the quickest of a kind changes places with the others.
+    """Densities at which the first name of a kind and another are equally fast: dict by pair, as in "gather, scratch".
 
-    Parameters
-    ----------
-    rows : list of dict
-        From :func:`density_sweep`.
-    kind : {"product", "gradient", "step"}
-
-    Returns
-    -------
-    dict of str to float
-        For each pair of names, as in "gather, scratch", of which the first is a sparse way: see :func:`crossing`.
+    The kind is "product", "gradient" or "step".
     """
     x, result = [row["density"] for row in rows], {}
     names = list(rows[0][kind]) if rows else []
@@ -190,13 +147,7 @@ def crossings(rows, kind):
 
 
 def hidden_sizes(largest):
-    """The sizes of the sweep: doubling from 256.
-
-    Examples
-    --------
-    >>> hidden_sizes(2000)
-    [256, 512, 1024]
-    """
+    """Hidden sizes of the sweep, doubling from 256 up to `largest`."""
     sizes = [SMALLEST_HIDDEN]
     while 2 * sizes[-1] <= largest:
         sizes.append(2 * sizes[-1])
@@ -204,15 +155,9 @@ def hidden_sizes(largest):
 
 
 def work_of_size(work, hidden_size):
-    """The work of one size: N 8, T 20, 16 words per hidden unit, and 8 connections into each unit of each gate.
+    """The work at one size: N 8, T 20, 16 words per hidden unit, and 8 connections into each unit of each gate.
 
-    All matrices grow in the same proportion, so that the number of all connections measures the size.
-
-    Examples
-    --------
-    >>> from numpy_setlstm.lab.benchmark.work import Work
-    >>> [work_of_size(Work(), H).connections for H in (4096, 8192)]  # doctest: +NORMALIZE_WHITESPACE
-    [{'E': 421069, 'W_x': 106496, 'W_h': 131072}, {'E': 840499, 'W_x': 211354, 'W_h': 262144}]
+    All matrices grow in proportion: the number of all connections measures the size.
     """
     density = min(1.0, CONNECTIONS_PER_UNIT / hidden_size)
     sizes = {"n_words": WORDS_PER_UNIT * hidden_size, "hidden_size": hidden_size, "length": 20, "batch_size": 8}
@@ -220,25 +165,10 @@ def work_of_size(work, hidden_size):
 
 
 def size_sweep(names, work, sizes, forms, threads, repeats, budget, memory, *, pause=0.1, after=None):
-    """Time and peak memory of training at growing hidden sizes.
+    """Time and peak memory of training at growing hidden sizes; arguments as in :func:`density_sweep`.
 
-    Parameters
-    ----------
-    names : list of str
-        Peers; one with dense weights takes part as long as these are likely to fit.
-    work : Work
-        The embedding's dimension, the classes and the seed are taken from it: see :func:`work_of_size`.
-    sizes : list of int
-    forms, threads, repeats, budget, pause, after
-        As in :func:`density_sweep`.
-    memory : int
-        Bytes that a process may take.
-
-    Returns
-    -------
-    list of dict
-        One per size: ``hidden_size``, ``connections``, ``dense_bytes`` (by formula) and ``peers``, by name:
-        ``seconds`` and ``bytes`` (the peak above idle), or ``error``.
+    Returns a list of dict: ``hidden_size``, ``connections``, ``dense_bytes`` by formula, and ``peers`` by name, with
+    ``seconds`` and ``bytes`` above idle, or ``error``. Dense weights that exceed `memory` bytes are left out.
     """
     rows, last = [], 0.0
     for hidden_size in sizes:
@@ -270,28 +200,15 @@ def _train_at(work, names, forms, threads, repeats, pause):
             except PeerError as error:
                 result[name] = {"error": str(error)}
                 del workers[name]
-        jobs = {name: lambda worker=worker: worker.call("train", 0, 1)["seconds"] for name, worker in workers.items()}
-        turns = take_turns(jobs, repeats, Budget(np.inf), pause=pause)
+        turns = take_turns(_train_jobs(workers, 0), repeats, Budget(np.inf), pause=pause)
         for name, worker in workers.items():
-            memory = worker.call("memory")
-            above = None if memory["peak"] is None else memory["peak"] - memory["idle"]
+            above = peak_above_idle(worker.call("memory"))
             result[name] = {"seconds": spread(turns[name])["median"], "bytes": above}
     return result
 
 
 def exponents(rows, quantity):
-    """The exponent of each peer's seconds or bytes against the number of connections.
-
-    Parameters
-    ----------
-    rows : list of dict
-        From :func:`size_sweep`.
-    quantity : {"seconds", "bytes"}
-
-    Returns
-    -------
-    dict of str to float
-    """
+    """Exponent of the "seconds" or "bytes" of each peer against the number of connections, dict by name."""
     result = {}
     for name in PEERS:
         points = [(row["connections"], row["peers"].get(name, {}).get(quantity)) for row in rows]

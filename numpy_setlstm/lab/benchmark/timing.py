@@ -1,11 +1,4 @@
-r"""Where a step's time goes: named functions under the clock, from outside, without a line in them.
-
-.. code-block:: python
-
-    with timed_functions([("numpy_setlstm.network:lstm_forward", "LSTM forward")]) as parts:
-        network.loss_and_gradients(tokens, labels)
-    parts.seconds()
-"""
+"""Times of named functions within a step, measured from outside, without a line in them."""
 
 import functools
 import importlib
@@ -15,30 +8,22 @@ from contextlib import contextmanager
 
 
 class Parts:
-    """Seconds by label.
+    """Seconds by label, from the moments at which threads enter and leave named functions.
 
-    Parameters
-    ----------
-    clock : callable
-        Tells the seconds.
-
-    Notes
-    -----
-    What is recorded are the moments at which a thread enters or leaves a named function. Of nested functions the inner
-    one has the time. Where threads are in named functions at once, each moment is divided among them: so the parts add
-    up to no more than the time that went by, whatever the number of threads.
+    Of nested functions the inner one has the time. Threads that are in named functions at once share each moment: the
+    parts never add up to more than the elapsed time, whatever the number of threads.
     """
 
     def __init__(self, clock):
         self._clock = clock
-        self._events = []  # (moment, thread, label, or None on leaving): appending is safe among threads
+        self._events = []  # (moment, thread, label, or None on leaving): appending is thread-safe
 
     def enter(self, label):
-        """Note that this thread enters a function with this label."""
+        """Record that this thread enters a function with this label."""
         self._events.append((self._clock(), threading.get_ident(), label))
 
     def leave(self):
-        """Note that this thread leaves the function that it entered last."""
+        """Record that this thread leaves the function it entered last."""
         self._events.append((self._clock(), threading.get_ident(), None))
 
     def seconds(self):
@@ -59,33 +44,10 @@ class Parts:
 
 @contextmanager
 def timed_functions(functions, clock=time.perf_counter):
-    """Put named functions under the clock while the context is open.
+    """Time functions while the context is open: a list of (name, label), of which several may share a label.
 
-    Parameters
-    ----------
-    functions : list of (str, str)
-        Name and label of each: the name is "module:function" or "module:Class.method", of the module in which the
-        function is *looked up* (one that says ``from a import f`` has a name `f` of its own). Several functions may
-        share a label.
-    clock : callable, optional
-        Tells the seconds.
-
-    Yields
-    ------
-    Parts
-
-    Raises
-    ------
-    AttributeError
-        If there is no function of that name.
-
-    Examples
-    --------
-    >>> import numpy_setlstm.layers.lstm as lstm
-    >>> with timed_functions([("numpy_setlstm.layers.lstm:sigmoid", "gates")]) as parts:
-    ...     half = lstm.sigmoid(0.0)
-    >>> list(parts.seconds())
-    ['gates']
+    A name is "module:function" or "module:Class.method", of the module where the function is *looked up*: one that says
+    ``from a import f`` has its own `f`. AttributeError if there is no such function.
     """
     parts, undo = Parts(clock), []
     try:
@@ -100,14 +62,14 @@ def timed_functions(functions, clock=time.perf_counter):
 
 
 def _find(name):
-    """The module or class that holds the function of this name, and its name there."""
+    """The module or class that holds a function, and the function's name there."""
     module, _, path = name.partition(":")
     owner = importlib.import_module(module)
     *classes, attribute = path.split(".")
     for step in classes:
         owner = getattr(owner, step, None)
     if attribute not in getattr(owner, "__dict__", {}):
-        raise AttributeError(f"there is no function {path!r} in {module}: write 'module:function' as it stands there")
+        raise AttributeError(f"there is no function {path!r} in {module}; expected 'module:name', as defined there")
     return owner, attribute
 
 

@@ -1,53 +1,35 @@
 r"""The work that all peers do: sizes, word ids, labels and first weights, the same for each of them.
 
 Texts are sequences of T words without padding, drawn independently from Zipf's law, :math:`P(r) \propto 1 / r` for the
-word of rank r: natural language comes close to it (G. K. Zipf, 1949, "Human Behavior and the Principle of Least
-Effort"). Labels are drawn at random; there is nothing to learn, for it is the time that is measured.
+word of rank r, which approximates natural language (G. K. Zipf, 1949, "Human Behavior and the Principle of Least
+Effort"). Labels are random: there is nothing to learn, as only the time is measured.
 """
 
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from numpy_setlstm.network import SPARSE_PARAMETERS, Network, NetworkSizes, reserved_rows_of
-from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count
+from numpy_setlstm.initialization import NetworkSizes, init_network
+from numpy_setlstm.network import SPARSE_PARAMETERS, reserved_rows_of
+from numpy_setlstm.sparse import SparseMatrix
+from numpy_setlstm.topology import erdos_renyi
 
-N_BATCHES = 4  # different minibatches, used one after the other and over again
+N_BATCHES = 4  # different minibatches, used in turn
 FIRST_WORD = 2  # ids 0 and 1 are padding and unknown
+DENSITIES = {  # ways to choose the number of connections, and how to describe them
+    "share": "of the dense network's parameters",
+    "recurrent_density": "recurrent",
+    "density": "density",
+}
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done, and with how many connections.
+    """Sizes of the network and of a minibatch, and one of three ways to choose the number of connections.
 
-    Attributes
-    ----------
-    n_words, embedding_dim, hidden_size, n_classes : int
-        V, D, H and C.
-    length, batch_size : int
-        T words in each of the N texts of a minibatch.
-    share : float in (0, 1], or None
-        Parameters of the sparse network as a share of the dense one's, biases and readout counted.
-    recurrent_density : float in (0, 1], or None
-        Of W_h. As with `share`, E and W_x get connections in the same proportion to n_in + n_out.
-    density : float in (0, 1], or None
-        The same for E, W_x and W_h. Exactly one of the three is to be given.
-    learning_rate : float
-        Of Adam, for all parameters.
-    dtype : str
-    seed : int
-
-    Raises
-    ------
-    ValueError
-        If a size is below 1, a density is outside its range, or not exactly one is given.
-
-    Examples
-    --------
-    >>> Work().connections
-    {'E': 194116, 'W_x': 12266, 'W_h': 12266}
-    >>> Work(hidden_size=1024, recurrent_density=0.01, share=None).connections["W_h"]
-    41943
+    `share` is the sparse network's share of the dense one's parameters, biases and readout included.
+    `recurrent_density` is the density of W_h; E and W_x get connections in the same proportion to n_in + n_out, as with
+    `share`. `density` is that of E, W_x and W_h alike.
     """
 
     n_words: int = 20_000
@@ -68,35 +50,36 @@ class Work:
         for name, least in {"n_words": FIRST_WORD + 1, **dict.fromkeys(names, 1)}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least {least}")
-        given = {name: getattr(self, name) for name in ("share", "recurrent_density", "density")}
-        given = {name: value for name, value in given.items() if value is not None}
+        given = {name: getattr(self, name) for name in DENSITIES if getattr(self, name) is not None}
         if len(given) != 1:
             raise ValueError(f"given are {given or 'no density'}; give one of share, recurrent_density and density")
         for name, value in given.items():
             if not 0 < value <= 1:
                 raise ValueError(f"{name} is {value}; expected a fraction above 0 and at most 1, such as 0.04 for 4 %")
-        self.connections  # noqa: B018  raises if the share cannot be had
+        self.connections  # noqa: B018  raises if the share is impossible
 
     @property
     def sizes(self):
-        """The shapes of the network."""
+        """The sizes that determine the shapes of the parameters."""
         return NetworkSizes(self.n_words, self.embedding_dim, self.hidden_size, self.n_classes)
+
+    @property
+    def er_epsilon(self):
+        """The Erdős–Rényi epsilon of the three matrices; None if they have a density instead."""
+        if self.share is not None:
+            return self.sizes.er_epsilon_for(self.share)
+        n_in, n_out = self.sizes.shapes["W_h"]
+        return None if self.density is not None else self.recurrent_density * n_in * n_out / (n_in + n_out)
 
     @property
     def connections(self):
         """Dict of str to int: the number of connections of E, W_x and W_h."""
         shapes = self.sizes.shapes
-        most = {name: (shapes[name][0] - reserved_rows_of(name)) * shapes[name][1] for name in SPARSE_PARAMETERS}
+        cells = {name: (shapes[name][0] - reserved_rows_of(name)) * shapes[name][1] for name in SPARSE_PARAMETERS}
         if self.density is not None:
-            return {name: max(1, round(self.density * cells)) for name, cells in most.items()}
-        er_epsilon = self._er_epsilon()
-        return {name: min(erdos_renyi_count(shapes[name], er_epsilon), cells) for name, cells in most.items()}
-
-    def _er_epsilon(self):
-        if self.share is not None:
-            return self.sizes.er_epsilon_for(self.share)
-        n_in, n_out = self.sizes.shapes["W_h"]
-        return self.recurrent_density * n_in * n_out / (n_in + n_out)
+            return {name: max(1, round(self.density * count)) for name, count in cells.items()}
+        counts = self.sizes.connection_counts(self.er_epsilon)
+        return {name: min(count, cells[name]) for name, count in counts.items()}
 
     @property
     def n_parameters(self):
@@ -105,85 +88,42 @@ class Work:
         return sum(self.connections.values()) + sum(int(np.prod(shape)) for shape in others)
 
     def with_density(self, **density):
-        """The same work with another of the three densities.
-
-        Examples
-        --------
-        >>> Work().with_density(density=0.1).share is None
-        True
-        """
-        return replace(self, **{"share": None, "recurrent_density": None, "density": None} | density)
+        """The same work with another density, given by the name of its kind."""
+        return replace(self, **dict.fromkeys(DENSITIES) | density)
 
     def to_json(self):
-        """Dict of plain values, from which ``Work(**...)`` makes the same work."""
+        """Dict of plain values; ``Work(**document)`` undoes it."""
         return asdict(self)
 
     def __str__(self):
-        kind = next(name for name in ("share", "recurrent_density", "density") if getattr(self, name) is not None)
-        words = {"share": "of the dense network's parameters", "recurrent_density": "recurrent", "density": "density"}
+        kind = next(name for name in DENSITIES if getattr(self, name) is not None)
         return (
             f"V {self.n_words:,}, D {self.embedding_dim}, H {self.hidden_size}, T {self.length}, N {self.batch_size}, "
-            f"{100 * getattr(self, kind):.3g} % {words[kind]}"
+            f"{100 * getattr(self, kind):.3g} % {DENSITIES[kind]}"
         )
 
 
 def draw_network(work):
-    """The network that all peers start from, with the initial scales of :func:`~numpy_setlstm.network.init_network`.
-
-    Parameters
-    ----------
-    work : Work
-
-    Returns
-    -------
-    Network
-        With sparse E, W_x and W_h, also where every cell is a connection.
-
-    Examples
-    --------
-    >>> draw_network(Work(n_words=100, embedding_dim=4, hidden_size=4, share=0.5)).count_parameters()
-    277
-    """
-    rng, dtype = np.random.default_rng([work.seed, 0]), np.dtype(work.dtype)
-    parameters, scales = {}, {}
+    """The Network that all peers start from; E, W_x and W_h are sparse even if every cell is a connection."""
+    topology_rng, values_rng = np.random.default_rng([work.seed, 0]).spawn(2)
+    network = init_network(work.sizes, topology_rng, values_rng, er_epsilon=work.er_epsilon, dtype=np.dtype(work.dtype))
     for name, count in work.connections.items():
-        shape = work.sizes.shapes[name]
-        scales[name] = 1.0 if name == "E" else float(1 / np.sqrt(3 * max(1, count / shape[1])))
-        parameters[name] = erdos_renyi(
-            shape,
-            rng,
-            density=count / (shape[0] * shape[1]),
-            scale=scales[name],
-            dtype=dtype,
-            reserved_rows=reserved_rows_of(name),
-        )
-    H, C = work.hidden_size, work.n_classes
-    parameters["b"] = np.zeros(4 * H, dtype)
-    parameters["b"][H : 2 * H] = 1
-    parameters["W_out"] = rng.normal(0, np.sqrt(2 / (H + C)), (H, C)).astype(dtype)
-    parameters["b_out"] = np.zeros(C, dtype)
-    return Network(parameters, scales)
+        W = network.parameters[name]
+        if not isinstance(W, SparseMatrix):
+            network.parameters[name] = erdos_renyi(
+                W.shape,
+                topology_rng,
+                density=count / W.size,
+                scale=network.scales[name],
+                dtype=W.dtype,
+                reserved_rows=reserved_rows_of(name),
+                values_rng=values_rng,
+            )
+    return network
 
 
 def draw_batches(work, n_batches):
-    """Minibatches of word ids and labels.
-
-    Parameters
-    ----------
-    work : Work
-    n_batches : int
-
-    Returns
-    -------
-    list of (tokens, labels)
-        tokens (N, T) int64, labels (N,) int64.
-
-    Examples
-    --------
-    >>> [(tokens, labels)] = draw_batches(Work(batch_size=3, length=5), 1)
-    >>> tokens.shape, bool(tokens.min() >= 2), labels.shape
-    ((3, 5), True, (3,))
-    """
+    """Minibatches of word ids (N, T) and labels (N,), both int64, list of tuple."""
     rng = np.random.default_rng([work.seed, 1])
     cumulative = np.cumsum(1 / np.arange(1, work.n_words - FIRST_WORD + 1))
     batches = []

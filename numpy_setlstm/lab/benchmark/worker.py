@@ -1,7 +1,7 @@
-"""A process in which one peer works, told by its standard input what to do.
+"""A process in which one peer works, controlled through its standard input.
 
-So the peers share nothing: not their threads, not their memory (whose peak can be told apart), not their end if one of
-them runs out of it. Each line of the standard input is a JSON list, the name of a task of :class:`Tasks` and its
+Peers therefore share nothing: neither threads nor memory, whose peak is measured separately, and one that runs out of
+it does not end the others. Each line of the standard input is a JSON list, the name of a task of :class:`Tasks` and its
 arguments; each line of the standard output is the answer. The process ends with its input.
 """
 
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -19,23 +20,18 @@ from numpy_setlstm.lab.benchmark.peers import load_peer
 from numpy_setlstm.lab.benchmark.sweeps import time_kernels
 from numpy_setlstm.lab.benchmark.timing import timed_functions
 from numpy_setlstm.lab.benchmark.work import N_BATCHES, Work, draw_batches
+from numpy_setlstm.lab.machine import peak_bytes, resident_bytes
 
 
 class Tasks:
-    """What a worker can be told to do; the arguments and answers are plain values.
-
-    Attributes
-    ----------
-    peer : object or None
-        Made by :meth:`build`.
-    """
+    """The tasks of a worker; arguments and answers are plain values."""
 
     def __init__(self):
         self.peer, self.peer_class, self.idle_bytes = None, None, None
         self._batches, self._next, self._way = [], 0, None
 
     def load(self, name):
-        """Import a peer and all that it needs; from here on the process is idle, and its memory is noted."""
+        """Import a peer and everything it needs; the process is idle from here on, and its memory is recorded."""
         self.peer_class = load_peer(name)
         gc.collect()
         self.idle_bytes = resident_bytes()
@@ -44,7 +40,7 @@ class Tasks:
     def build(self, work, threads, form=None):
         """Make the peer's network, and the minibatches."""
         work = Work(**work)
-        self.peer, self._next, self._way = None, 0, None  # the old network goes before the new one comes
+        self.peer, self._next, self._way = None, 0, None  # the old network is freed before the new one is made
         self._batches = draw_batches(work, N_BATCHES)
         self.peer = self.peer_class(work, threads, form)
 
@@ -52,7 +48,7 @@ class Tasks:
         """Some steps without the clock, then some with it."""
         losses = [self.peer.train_step(*self._batch()) for _ in range(warm)]
         seconds = []
-        with steady():
+        with garbage_collection_paused():
             for _ in range(steps):
                 batch = self._batch()
                 start = time.perf_counter()
@@ -61,13 +57,13 @@ class Tasks:
         return {"seconds": seconds, "losses": losses}
 
     def predict(self, warm, steps):
-        """The same for predictions of the texts of all minibatches, together or in turn: as the peer is faster."""
+        """The same for predicting all minibatches, either together or in turn: whichever is faster for the peer."""
         batches = [tokens for tokens, _ in self._batches]
         ways = {"all texts at once": [np.concatenate(batches)], "by minibatch": batches}
         for _ in range(warm if self._way else max(warm, 1)):
             trial = {name: self._predict_seconds(parts) for name, parts in ways.items() if self._way in (None, name)}
         self._way = self._way or min(trial, key=trial.get)
-        with steady():
+        with garbage_collection_paused():
             return {"seconds": [self._predict_seconds(ways[self._way]) for _ in range(steps)], "way": self._way}
 
     def _predict_seconds(self, parts):
@@ -77,8 +73,8 @@ class Tasks:
         return time.perf_counter() - start
 
     def evolve(self):
-        """One SET step, and the training step after it, with all that has to be made anew for it."""
-        with steady():
+        """One SET step, and the training step after it, which rebuilds what depends on the topology."""
+        with garbage_collection_paused():
             start = time.perf_counter()
             self.peer.set_step()
             evolved = time.perf_counter()
@@ -86,9 +82,9 @@ class Tasks:
             return {"seconds": [evolved - start], "next_step_seconds": [time.perf_counter() - evolved]}
 
     def parts(self, steps):
-        """Mean seconds of each part of a training step; "other" is what is in none."""
+        """Mean seconds of each part of a training step; "other" is the rest."""
         self.peer.train_step(*self._batch())
-        with timed_functions(self.peer.PARTS) as parts, steady():
+        with timed_functions(self.peer.PARTS) as parts, garbage_collection_paused():
             start = time.perf_counter()
             for _ in range(steps):
                 self.peer.train_step(*self._batch())
@@ -114,55 +110,25 @@ class Tasks:
         return self._batches[(self._next - 1) % len(self._batches)]
 
 
-class steady:
-    """Without the garbage collector, which would come at moments of its own; alike for all."""
-
-    def __enter__(self):
-        gc.collect()
-        gc.disable()
-
-    def __exit__(self, *exception):
+@contextmanager
+def garbage_collection_paused():
+    """Keep the garbage collector from running at arbitrary moments."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
         gc.enable()
 
 
-def resident_bytes():
-    """Memory of this process that is resident now; where the system does not tell, the largest so far, or None."""
-    return _status_bytes("VmRSS") or peak_bytes()
-
-
-def peak_bytes():
-    """Largest resident memory of this process so far; None where the system does not tell (Windows).
-
-    Notes
-    -----
-    On Linux it is read as VmHWM: what ``getrusage`` reports may be inherited from the process that started this one.
-    """
-    peak = _status_bytes("VmHWM")
-    if peak is not None:
-        return peak
-    try:
-        import resource
-    except ImportError:
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _status_bytes(field):
-    try:
-        with open("/proc/self/status") as status:
-            return next((1024 * int(line.split()[1]) for line in status if line.startswith(field + ":")), None)
-    except OSError:
-        return None
-
-
 def answer(tasks, line):
-    """The answer to one line: ``{"answer": ...}``, or ``{"error": ...}`` in one line of text."""
+    """The answer to one line: ``{"answer": ...}``, or ``{"error": ...}`` as one line of text."""
     try:
         name, *arguments = json.loads(line)
         return {"answer": getattr(tasks, name)(*arguments)}
     except MemoryError as error:
         return {"error": f"out of memory: {error}"}
-    except Exception as error:  # noqa: BLE001  it is told to the process that asked
+    except Exception as error:  # noqa: BLE001  the process that asked reports it
         return {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
 
 
@@ -170,7 +136,7 @@ def main():
     """Answer until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints does not get between the answers
+    os.dup2(2, 1)  # keeps what libraries print out of the answers
     tasks = Tasks()
     for line in sys.stdin:
         print(json.dumps(answer(tasks, line)), file=answers, flush=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from numpy_setlstm.datasets.splitting import split_by_text
+from numpy_setlstm.inputs import split
 from numpy_setlstm.lab.experiment.results import accuracies_of
 
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # scikit-learn's C, the inverse of the regularization strength
@@ -51,9 +51,7 @@ def fit_tfidf(reviews, *, validation_fraction=0.1):
     texts, labels = reviews.train_texts, reviews.train_labels
     penalty, accuracy = 1.0, None
     if validation_fraction:
-        # Label names and seed as in SetLSTMClassifier, which therefore holds out the same texts.
-        names = np.array(reviews.label_names)[labels]
-        kept, held_out = split_by_text(texts, names, validation_fraction, np.random.default_rng(0))
+        kept, held_out = split(texts, np.array(reviews.label_names)[labels], validation_fraction)
         accuracies = [
             make_pipeline(C)
             .fit([texts[k] for k in kept], labels[kept])

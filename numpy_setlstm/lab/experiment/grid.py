@@ -40,7 +40,7 @@ DATASET_RATES = {
 # Settings without effect on a connectivity: sweeping them adds no runs of it.
 _EVOLUTION = ("zeta", "zeta_schedule", "prune_rule", "growth")
 UNUSED_SETTINGS = {
-    DENSE: (*_EVOLUTION, "density", "er_epsilon"),
+    DENSE: (*_EVOLUTION, "parameter_share", "er_epsilon"),
     **dict.fromkeys(("static", "dense-small", PRUNED), _EVOLUTION),
 }
 

@@ -19,7 +19,7 @@ from numpy_setlstm.lab.experiment.baseline import fit_tfidf, tfidf_result
 from numpy_setlstm.lab.experiment.demo import demo_reviews
 from numpy_setlstm.lab.experiment.grid import DATA_SETTINGS, DEMO, TFIDF, RunSpec
 from numpy_setlstm.lab.experiment.results import MODEL_FILE, result_of
-from numpy_setlstm.lab.rivals import fit_rival
+from numpy_setlstm.lab.rivals import fit_rival, pretraining_of
 from numpy_setlstm.measures import describe
 
 FORMAT_VERSION = 1
@@ -101,8 +101,9 @@ def _compute_network(task, reviews):
     predicted = clf.predict(reviews.test_texts)
     result = result_of(clf, reviews, predicted)
     result.pop("peak_memory_mib")  # the peak of all runs in this process
-    if clf.pretraining_ is not None:
-        result |= pretraining_result(clf.pretraining_, result)
+    pretraining = pretraining_of(clf)
+    if pretraining is not None:
+        result |= pretraining_result(pretraining, result)
     topology = describe_topology(clf, task.spec.seed)
     return predicted, result, topology, _pack_model(clf) if task.keep_model else None
 

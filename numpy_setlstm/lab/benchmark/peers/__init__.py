@@ -1,17 +1,17 @@
-"""Who does the work: one file each, all with the same few methods.
+"""The implementations that do the work: one file each, all with the same few methods.
 
 A peer is made by ``Peer(work, threads, form=None)`` and has
 
 - ``train_step(tokens, labels)``: one update of all parameters by Adam; returns the loss before it;
 - ``predict(tokens)``: probabilities, ndarray of shape (N, C);
-- ``set_step()``: one SET step in every sparse matrix, where the peer can evolve (`EVOLVES`);
+- ``set_step()``: one SET step in every sparse matrix, if the peer can evolve (`EVOLVES`);
 - ``held_bytes()``: dict of str to int, what it holds between two steps, by kind;
 - ``PARTS``: list of (function, label) for :func:`~numpy_setlstm.lab.benchmark.timing.timed_functions`; the labels are
   those of :data:`PART_LABELS`;
-- ``FORMS``: dict of str to tuple, of settings that change the speed only, the first of each the default; `form` picks
-  one of each, and the fastest are found by :func:`~numpy_setlstm.lab.benchmark.harness.fastest_form`.
+- ``FORMS``: dict of str to tuple, of settings that change only the speed, the first of each the default; `form` has one
+  of each, and :func:`~numpy_setlstm.lab.benchmark.harness.fastest_form` finds the fastest.
 
-Masked peers compute the very same numbers, and so do dense ones; at density 1 all do.
+Masked peers compute exactly the same numbers, and so do dense ones; at density 1 all do.
 """
 
 import importlib
@@ -31,19 +31,7 @@ PART_LABELS = (
 
 
 class PeerEntry(NamedTuple):
-    """A peer, and what it needs.
-
-    Attributes
-    ----------
-    place : str
-        "module:class", within this package.
-    group : {"sparse", "dense"}
-        Peers of one group compute the same numbers.
-    needs : str or None
-        A library that has to be installed.
-    what : str
-        For tables.
-    """
+    """A peer: its "module:class", the group that computes the same numbers, what it needs, its name in tables."""
 
     place: str
     group: str
@@ -62,54 +50,19 @@ PEERS = {
 
 
 def load_peer(name):
-    """The class of a peer.
-
-    Examples
-    --------
-    >>> load_peer("textbook").__name__
-    'Textbook'
-    """
+    """The class of a peer."""
     module, _, attribute = PEERS[name].place.partition(":")
     return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
 
 
 def missing_library(name):
-    """The library that a peer needs and that is not installed, or None.
-
-    Examples
-    --------
-    >>> missing_library("dense") is None
-    True
-    """
+    """The library that a peer needs and that is not installed, or None."""
     needs = PEERS[name].needs
     return needs if needs is not None and find_spec(needs) is None else None
 
 
 def check_peers(names):
-    """Split names of peers into those that can take part and those that cannot.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Of :data:`PEERS`; `sparse`, this package itself, always takes part.
-
-    Returns
-    -------
-    present : list of str
-        `sparse` first, each name once.
-    skipped : dict of str to str
-        From the name of a peer to the library that it lacks.
-
-    Raises
-    ------
-    ValueError
-        If there is no peer of a name.
-
-    Examples
-    --------
-    >>> check_peers(["dense", "dense"])
-    (['sparse', 'dense'], {})
-    """
+    """Split names of peers into a list of those present, `sparse` first, and a dict of the others to what they lack."""
     names = list(dict.fromkeys([OURS, *names]))
     for name in names:
         if name not in PEERS:

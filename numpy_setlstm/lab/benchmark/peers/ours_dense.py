@@ -6,14 +6,7 @@ from numpy_setlstm.sparse import SparseMatrix
 
 
 class OursDense(OursSparse):
-    """The same network with every cell stored; cells without a connection start at 0 and are trained like the others.
-
-    Parameters
-    ----------
-    work : Work
-    threads : int
-    form : dict of str to str, optional
-    """
+    """The same network with every cell stored; cells without a connection start at 0 and are trained too."""
 
     EVOLVES = False
 

@@ -1,35 +1,25 @@
-"""The package's own sparse network, just as it is used: ``Network.loss_and_gradients`` and ``Adam.update``."""
-
-import dataclasses
+"""The package's own sparse network as it is used in training: ``Network.loss_and_gradients`` and Adam."""
 
 import numpy as np
 
+from numpy_setlstm.evolution import evolve
 from numpy_setlstm.lab.benchmark.costs import nbytes_within
 from numpy_setlstm.lab.benchmark.work import draw_network
-from numpy_setlstm.network import Network
-from numpy_setlstm.optimizers import Adam
+from numpy_setlstm.network import make_engine
 from numpy_setlstm.sparse import weights_of
-from numpy_setlstm.training import TrainingSettings, TrainingState, evolve
+from numpy_setlstm.training import TrainingSettings, TrainingState
 
 
 class OursSparse:
-    """The network of :func:`~numpy_setlstm.lab.benchmark.work.draw_network`, in sparse storage.
-
-    Parameters
-    ----------
-    work : Work
-    threads : int
-    form : dict of str to str, optional
-        ``kernel``, in place of the one that the network chooses by itself.
-    """
+    """The network of :func:`~numpy_setlstm.lab.benchmark.work.draw_network`, with the fast engine."""
 
     PARTS = [
-        ("numpy_setlstm.network:fast_embedding_forward", "input projection"),
+        ("numpy_setlstm.fast.engine:fast_embedding_forward", "input projection"),
         ("numpy_setlstm.fast.lstm:_read_words", "input projection"),
-        ("numpy_setlstm.network:fast_lstm_forward", "recurrence forward"),
-        ("numpy_setlstm.network:fast_lstm_backward", "recurrence backward"),
+        ("numpy_setlstm.fast.engine:fast_lstm_forward", "recurrence forward"),
+        ("numpy_setlstm.fast.engine:fast_lstm_backward", "recurrence backward"),
         ("numpy_setlstm.fast.lstm:_flow_back", "gradients"),
-        ("numpy_setlstm.network:fast_embedding_backward", "gradients"),
+        ("numpy_setlstm.fast.engine:fast_embedding_backward", "gradients"),
         ("numpy_setlstm.fast.products:DenseProduct.gradient", "gradients"),
         ("numpy_setlstm.optimizers:Optimizer.update", "optimizer"),
     ]
@@ -38,10 +28,9 @@ class OursSparse:
 
     def __init__(self, work, threads, form=None):
         self.network = self._make_network(work)
-        for name, value in ({"n_threads": threads} | (form or {})).items():
-            if name in {field.name for field in dataclasses.fields(Network)}:
-                setattr(self.network, name, value)
-        self.optimizer = Adam(self.network.parameters, work.learning_rate)
+        self.network.engine = make_engine("fast", n_threads=threads)
+        make_optimizer = self.network.engine.optimizers["adam"]
+        self.optimizer = make_optimizer(self.network.parameters, work.learning_rate)
         self._streams = {"topology": np.random.default_rng([work.seed, 2])}
 
     def _make_network(self, work):

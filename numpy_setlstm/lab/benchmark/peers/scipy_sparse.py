@@ -1,11 +1,10 @@
-r"""The same network over ``scipy.sparse``: what a competent user of SciPy would write.
+r"""The same network with ``scipy.sparse``, as a competent user of SciPy would write it.
 
-Arrays of the recurrence are feature-major, (H, N), for SciPy multiplies compressed rows from the left, ``A @ x``, and
-is fast when each row of x is one piece of memory. The weights lie in memory twice, as :math:`W^T` for the way forward
-and as :math:`W` for the way back. The input projection and its gradients are computed once per distinct word of the
-minibatch. SciPy has no product that computes a gradient at the connections only: so there is either a dense product
-and a pick, by BLAS, or a gathering of rows per connection, whichever is faster at the density in question. Adam works
-on the values only.
+Arrays of the recurrence are feature-major, (H, N), as SciPy multiplies compressed rows from the left, ``A @ x``, and is
+fast when each row of x is contiguous. The weights are stored twice, as :math:`W^T` for the forward pass and as
+:math:`W` for the backward pass. The input projection and its gradients are computed once per distinct word of the
+minibatch. SciPy has no product that computes a gradient at the connections only. It is either picked from a dense
+product by BLAS, or computed from gathered rows, whichever is faster at the given density. Adam updates the values only.
 """
 
 import numpy as np
@@ -19,23 +18,18 @@ GATHER_CHUNK = 2**20  # numbers that are gathered at a time
 
 
 class SparseWeight:
-    """Values in the order of (row, column), and both compressed forms of them.
-
-    Parameters
-    ----------
-    W : SparseMatrix of shape (n_in, n_out)
-    """
+    """The values of a SparseMatrix (n_in, n_out), and both compressed forms of them."""
 
     def __init__(self, W):
         self.rows, self.cols, self.values = W.rows, W.cols, W.values
         self.csr = sparse.csr_array((W.values, (W.rows, W.cols)), shape=W.shape)
-        self.csr.data = self.values  # one array: what Adam changes is what is multiplied by
+        self.csr.data = self.values  # the same array that Adam changes
         self.order = np.lexsort((W.rows, W.cols))
         transposed = (W.values[self.order], (W.cols[self.order], W.rows[self.order]))
         self.csr_T = sparse.csr_array(transposed, shape=W.shape[::-1])
 
     def refresh(self):
-        """Take the changed values over into the transposed form."""
+        """Copy the changed values to the transposed form."""
         np.take(self.values, self.order, out=self.csr_T.data)
 
     def gradient(self, x, dy):
@@ -52,16 +46,7 @@ class SparseWeight:
 
 
 class ScipySparse:
-    """Embedding, LSTM and readout over ``scipy.sparse``.
-
-    Parameters
-    ----------
-    work : Work
-    threads : int
-        SciPy's sparse products have one only; BLAS takes its number from the environment.
-    form : dict, optional
-        Not used.
-    """
+    """Embedding, LSTM and readout; SciPy's sparse products use one thread only."""
 
     PARTS = [
         ("numpy_setlstm.lab.benchmark.peers.scipy_sparse:ScipySparse.project_words", "input projection"),
@@ -76,7 +61,7 @@ class ScipySparse:
     def __init__(self, work, threads, form=None):
         parameters = draw_network(work).parameters
         self.E, self.W_x, self.W_h = (SparseWeight(parameters.pop(name)) for name in ("E", "W_x", "W_h"))
-        # Connection k has the value k here, so that rows of it tell where the connections of some words are.
+        # Connection k has the value k: rows of this matrix locate the connections of words.
         numbers = np.arange(len(self.E.values))
         self.E_positions = sparse.csr_array((numbers, self.E.csr.indices, self.E.csr.indptr), shape=self.E.csr.shape)
         self.b, self.W_out, self.b_out = (parameters[name] for name in ("b", "W_out", "b_out"))
@@ -121,7 +106,7 @@ class ScipySparse:
         return x_words, z_words
 
     def recur(self, z_words, places, keep=True):
-        """Run the LSTM; returns the last h (H, N). With `keep`, the buffers hold what the way back needs."""
+        """Run the LSTM; returns the last h (H, N). With `keep`, the buffers hold what the backward pass needs."""
         T, N = places.shape
         H = len(self.b) // 4
         kept = self._kept(T, H, N) if keep else self._empty(1, H, N)
@@ -145,7 +130,7 @@ class ScipySparse:
         return h
 
     def recur_back(self, dh):
-        """From the gradient of the last h (H, N) to those of the gates' inputs in all steps, in the buffers."""
+        """Compute the gradients of the gate inputs in all steps, in the buffers, from that of the last h (H, N)."""
         H, N = dh.shape
         dz_t = np.empty((4, H, N), dh.dtype)
         dc = np.zeros_like(dh)
@@ -178,7 +163,7 @@ class ScipySparse:
         T, N, H = self.buffers["h_before"].shape
         h_before = self.buffers["h_before"].reshape(T * N, H)
         dz = self.buffers["dz"].reshape(T * N, 4 * H)
-        # One row per word, with ones where it stands: sums over the places of each word.
+        # One row per word, with ones at its positions: a product with it sums over them.
         of_word = sparse.csr_array((np.ones(T * N, dz.dtype), (places.ravel(), np.arange(T * N))))  # (U, TN)
         dz_words = of_word @ dz  # (U, 4H)
         dx_words = self.W_x.csr @ np.ascontiguousarray(dz_words.T)  # (D, U)
@@ -202,13 +187,7 @@ class ScipySparse:
 
 
 class Adam:
-    """Adam over a list of arrays, which it changes in place.
-
-    Parameters
-    ----------
-    weights : list of ndarray
-    learning_rate : float
-    """
+    """Adam for a list of arrays, which it changes in place."""
 
     def __init__(self, weights, learning_rate):
         self.learning_rate, self.step = learning_rate, 0

@@ -1,8 +1,8 @@
 """A dense LSTM as tutorials and courses write it in NumPy today.
 
-One matrix per gate, one product per gate and step with the previous state and the input side by side; the embedding's
-gradient is a dense array, added up by ``np.add.at``; Adam goes over every parameter. Only the single precision, the
-network's sizes and its first weights are given from outside. Nothing in it is slower than it is usually written.
+One matrix per gate, one product per gate and step with the previous state and the input concatenated; the embedding's
+gradient is a dense array, summed by ``np.add.at``; Adam updates every parameter. Only the precision, the sizes and the
+first weights come from outside. Nothing in it is slower than usual.
 """
 
 import numpy as np
@@ -13,16 +13,7 @@ GATES = "ifog"
 
 
 class Textbook:
-    """Embedding, LSTM and readout.
-
-    Parameters
-    ----------
-    work : Work
-    threads : int
-        BLAS takes its number from the environment.
-    form : dict, optional
-        Not used.
-    """
+    """Embedding, LSTM and readout; BLAS reads its number of threads from the environment."""
 
     PARTS = [
         ("numpy_setlstm.lab.benchmark.peers.textbook:Textbook.forward", "forward"),
@@ -57,7 +48,7 @@ class Textbook:
         return self.forward(tokens)[0]
 
     def forward(self, tokens):
-        """Probabilities, and per step what the way back needs."""
+        """Probabilities, and what the backward pass needs of each step."""
         p = self.p
         N, T = tokens.shape
         x = p["E"][tokens]  # (N, T, D)

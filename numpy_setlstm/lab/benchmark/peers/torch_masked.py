@@ -1,19 +1,19 @@
-"""PyTorch on the processor, sparse as researchers do it: dense weights, and a mask re-applied after each update.
+"""PyTorch on the CPU, sparse as researchers do it: dense weights, and a mask re-applied after each update.
 
-``nn.Embedding``, ``nn.LSTM``, ``nn.Linear``, ``CrossEntropyLoss`` and ``Adam``, at PyTorch's best:
+``nn.Embedding``, ``nn.LSTM``, ``nn.Linear``, ``CrossEntropyLoss`` and ``Adam``, with PyTorch's fastest options:
 
-- all its threads; gradients set to None rather than to zeros; word ids are taken over without a copy;
-- Adam in its three forms (one parameter after the other, ``foreach``, ``fused``), sequences batch-first or
-  time-first, the mask as a product with numbers or as a filling by a mask of one byte per weight (a quarter of the
-  memory): whichever is fastest on this machine is used, and the results say which;
+- all its threads; gradients set to None rather than to zeros; word ids without a copy;
+- Adam in its three forms (one parameter after another, ``foreach``, ``fused``), sequences batch-first or time-first,
+  the mask as a product with numbers or as ``masked_fill_`` with one byte per weight (a quarter of the memory): the
+  fastest on this machine is used, and the results name it;
 - oneDNN's LSTM, which PyTorch chooses by itself; prediction in ``inference_mode``.
 
-Flushing denormal numbers to zero made no difference. Left out are what changes the numbers or the programme:
-``SparseAdam`` (another rule: it forgets to let the means of absent words decay), lower precision, ``torch.compile``
-(which needs a C++ compiler).
+Flushing denormal numbers to zero made no difference. Not used, as they change the numbers or the requirements, are
+``SparseAdam`` (a different rule: the means of absent words do not decay), lower precision, and ``torch.compile`` (which
+needs a C++ compiler).
 
-PyTorch's LSTM adds two biases per gate. The second is held at 0, or its double would be learnt twice as fast and the
-numbers would differ from everybody else's. Its gates stand in the order i, f, g, o.
+PyTorch's LSTM adds two biases per gate. The second is fixed at 0: two trained biases would learn twice as fast, and the
+numbers would differ from the other peers'. The order of its gates is i, f, g, o.
 """
 
 import numpy as np
@@ -25,15 +25,7 @@ from numpy_setlstm.sparse import SparseMatrix
 
 
 class TorchMasked(nn.Module):
-    """Embedding, LSTM and readout over masked dense weights.
-
-    Parameters
-    ----------
-    work : Work
-    threads : int
-    form : dict of str to str, optional
-        One of each of :attr:`FORMS`.
-    """
+    """Embedding, LSTM and readout with masked dense weights."""
 
     PARTS = [
         ("numpy_setlstm.lab.benchmark.peers.torch_masked:TorchMasked.loss", "forward"),
@@ -54,21 +46,21 @@ class TorchMasked(nn.Module):
         self.form = {name: choices[0] for name, choices in self.FORMS.items()} | (form or {})
         self.batch_first = self.form["layout"] == "batch-first"
         dtype = getattr(torch, work.dtype)
-        # On "meta" nothing is allocated or drawn: the weights are put in below.
+        # On "meta" nothing is allocated or drawn: the weights are assigned below.
         self.embedding = nn.Embedding(work.n_words, work.embedding_dim, device="meta", dtype=dtype)
         sizes = work.embedding_dim, work.hidden_size
         self.lstm = nn.LSTM(*sizes, batch_first=self.batch_first, device="meta", dtype=dtype)
         self.readout = nn.Linear(work.hidden_size, work.n_classes, device="meta", dtype=dtype)
         self.masks = {}
-        self._put_in(draw_network(work).parameters)
+        self._assign(draw_network(work).parameters)
         self.lstm.flatten_parameters()
         self.cross_entropy = nn.CrossEntropyLoss()
         adam = {"fused": {"fused": True}, "foreach": {"foreach": True}, "single": {"foreach": False}}
-        learnt = [p for p in self.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(learnt, lr=work.learning_rate, **adam[self.form["adam"]])
+        trained = [p for p in self.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.Adam(trained, lr=work.learning_rate, **adam[self.form["adam"]])
 
-    def _put_in(self, parameters):
-        """Take over weights and connections; drop each of ours as soon as it is taken."""
+    def _assign(self, parameters):
+        """Copy weights and connections, and free each of ours as soon as it is copied."""
         E, W_x, W_h = (parameters.pop(name) for name in ("E", "W_x", "W_h"))
         self.embedding.weight = self._masked(E)
         self.lstm.weight_ih_l0 = self._masked(_gates_in_torch_order(W_x))
@@ -111,7 +103,7 @@ class TorchMasked(nn.Module):
 
     @torch.no_grad()
     def apply_masks(self):
-        """Cells without a connection go back to 0."""
+        """Set cells without a connection to 0."""
         for weight, mask in self.masks.items():
             if self.form["mask"] == "fill":
                 weight.masked_fill_(mask, 0)
