@@ -53,9 +53,8 @@ def fits(name, work, memory):
 def part_costs(work):
     """Floating-point operations and bytes that each part of a sparse step needs at least: dict of str to (int, int).
 
-    A multiplication and an addition per connection and text; elementwise functions are left out. Bytes are those of
-    results and operands, once each, if only the connections' own arrays stay in the caches. The recurrence includes the
-    gradient of W_h, "gradients" those of W_x and the embedding.
+    A connection costs a multiplication and an addition per text; elementwise functions are left out. Each operand and
+    result crosses memory once: only the connections' own arrays stay in the caches.
     """
     item, (T, N, H) = np.dtype(work.dtype).itemsize, (work.length, work.batch_size, work.hidden_size)
     nnz, D = work.connections, work.embedding_dim
@@ -64,7 +63,10 @@ def part_costs(work):
     return {
         "input projection": (2 * nnz["W_x"] * positions, item * positions * (D + 4 * H)),  # x in, z out
         "recurrence forward": (2 * nnz["W_h"] * positions, item * states * (4 + 6)),  # z in; i, f, o, g, c, h out
-        "recurrence backward": (4 * nnz["W_h"] * positions, item * states * (6 + 4)),  # all of it in, dz out
+        "recurrence backward": (
+            4 * nnz["W_h"] * positions,
+            item * states * (6 + 4),
+        ),  # all of it in, dz out; with the gradient of W_h
         "gradients": (4 * nnz["W_x"] * positions, item * positions * (4 * H + 2 * D)),  # dz and x in, dx out
         "optimizer": (12 * work.n_parameters, item * 7 * work.n_parameters),  # w, g, m, v read; w, m, v written
     }

@@ -101,9 +101,8 @@ def time_kernels(work, repeats):
 def density_sweep(names, work, forms, threads, repeats, budget, densities=DENSITIES, *, pause=0.1, after=None):
     """Time kernels and training steps of peers at several densities, the same in E, W_x and W_h.
 
-    Returns a list of dict by increasing ``density``, with ``product``, ``gradient`` and ``step`` by name; `after` is
-    called with it after each density. Densities that exceed the budget are left out. `forms` has the form of each peer
-    with several.
+    Returns a list of dict by increasing ``density``, with ``product``, ``gradient`` and ``step`` by name, which `after`
+    receives after each density. `forms` has the form of each peer with several; the budget limits the densities.
     """
     rows, built, last = [], set(), 0.0
     stack, workers = start_workers(names, threads)

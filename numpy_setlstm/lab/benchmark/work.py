@@ -27,9 +27,8 @@ DENSITIES = {  # ways to choose the number of connections, and how to describe t
 class Work:
     """Sizes of the network and of a minibatch, and one of three ways to choose the number of connections.
 
-    `share` is the sparse network's share of the dense one's parameters, biases and readout included.
-    `recurrent_density` is the density of W_h; E and W_x get connections in the same proportion to n_in + n_out, as with
-    `share`. `density` is that of E, W_x and W_h alike.
+    These are `share`, of the dense network's parameters, biases and readout included; `recurrent_density`, of W_h, with
+    E and W_x in proportion to n_in + n_out, as for `share`; and `density`, the same in E, W_x and W_h.
     """
 
     n_words: int = 20_000

@@ -136,16 +136,13 @@ def run_grid(
         return False
     if executor is None:
         check_resources(todo, data_home)
-    tasks = [
-        Task(
-            spec,
-            data_home=None if data_home is None else str(Path(data_home).resolve()),
-            checkpoint_path=str(store.checkpoint_path(spec).resolve()) if checkpoints else None,
-            n_threads=1 if executor is not None or workers > 1 else None,
-            keep_model=save_models,
-        )
-        for spec in todo
-    ]
+    shared = {
+        "data_home": None if data_home is None else str(Path(data_home).resolve()),
+        "n_threads": 1 if executor is not None or workers > 1 else None,
+        "keep_model": save_models,
+    }
+    paths = [str(store.checkpoint_path(spec).resolve()) if checkpoints else None for spec in todo]
+    tasks = [Task(spec, checkpoint_path=path, **shared) for spec, path in zip(todo, paths, strict=True)]
     found = {"find_document": lambda task: find_document(task.spec)}
     if executor is not None:
         return save_outcomes(tasks, run_tasks(tasks, only_once(executor), **found), store, progress, report)

@@ -17,9 +17,8 @@ REFRESH_SECONDS = 1.0
 def run_tasks(tasks, make_executor, *, at_once=None, find_document=lambda task: None, compute=execute):
     """Yield (task, document, model) as each task ends, and None at least every second.
 
-    `at_once` limits the tasks submitted at a time. A task is skipped if `find_document` has its document by then, from
-    another process. `make_executor` is called again after a process has died: every task submitted then runs once more,
-    alone, and has failed if its process dies again.
+    A task is skipped if `find_document` has its document by then, from another process. If a process dies, each task
+    submitted to its executor, up to `at_once`, runs again alone, and fails if its process dies again.
     """
     waiting, running, crashed, executor = deque(tasks), {}, set(), None
     at_once = at_once or len(tasks)

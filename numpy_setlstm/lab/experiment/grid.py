@@ -125,13 +125,7 @@ class Grid:
             check_run(run)
 
     def runs(self):
-        """List all runs, seed by seed: every row of the table fills early.
-
-        Returns
-        -------
-        list
-            One entry per run, with `name`, `dataset`, `connectivity`, `seed` and `settings`.
-        """
+        """All runs, list, each with `name`, `dataset`, `connectivity`, `seed` and `settings`; seed by seed."""
         found = {}
         plans = {dataset: self._plan(dataset) for dataset in self.datasets}
         longest = max(len(seeds) for seeds, _ in plans.values())
@@ -168,13 +162,7 @@ class Grid:
             yield dict(zip(used, values, strict=True))
 
     def to_json(self):
-        """Plain values, as in a grid file.
-
-        Returns
-        -------
-        dict
-            The attributes, with lists instead of tuples.
-        """
+        """The attributes as a dict of plain values, as in a grid file."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 
