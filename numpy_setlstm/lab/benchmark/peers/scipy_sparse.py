@@ -149,7 +149,7 @@ class ScipySparse:
             dh = self.W_h.csr @ all_gates
 
     def _kept(self, T, H, N):
-        """The buffers, the same in each minibatch of one size: fresh memory costs time of its own."""
+        """The buffers, reused for minibatches of the same size, as fresh memory costs time."""
         if "gates" not in self.buffers or self.buffers["gates"].shape != (T, 4 * H, N):
             self.buffers = self._empty(T, H, N) | {"dz": np.empty((T, N, 4 * H), self.b.dtype)}
         return self.buffers
