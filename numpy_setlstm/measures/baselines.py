@@ -1,14 +1,15 @@
-"""Distances of networks of which one knows how far apart they should be: by these, other distances are judged."""
+"""Reference distances: between networks for which it is known how far apart they should be."""
 
 import numpy as np
 
+from numpy_setlstm.measures.adjacency import RESERVED_ROWS
 from numpy_setlstm.measures.distance import permuted, sparse_parts, topological_distance
-from numpy_setlstm.measures.evolution import RESERVED_ROWS, matched_null, replay
-from numpy_setlstm.topology import erdos_renyi
+from numpy_setlstm.measures.evolution import matched_null, replay
+from numpy_setlstm.measures.expansion import random_graph
 
 
 def shuffled_copy(network, rng):
-    """The same network with its units in a random order: at a distance of 0.
+    """The same network with its units in random order, at a distance of 0.
 
     Parameters
     ----------
@@ -18,10 +19,11 @@ def shuffled_copy(network, rng):
     Returns
     -------
     dict of str to Topology
-        Embedding dimensions keep their order where E is dense, since nothing could find it again.
+        Embedding dimensions keep their order if E is dense, since nothing could recover it.
 
     Examples
     --------
+    >>> from numpy_setlstm import erdos_renyi
     >>> rng = np.random.default_rng(0)
     >>> a = {name: erdos_renyi((16, 64), rng, density=0.2) for name in ("W_x", "W_h")}
     >>> topological_distance(a, shuffled_copy(a, rng)).distance
@@ -33,7 +35,7 @@ def shuffled_copy(network, rng):
 
 
 def random_like(network, rng):
-    """Random connections, as many in each matrix as a network has.
+    """Random graphs, with as many connections in each matrix as a network has.
 
     Parameters
     ----------
@@ -46,21 +48,20 @@ def random_like(network, rng):
 
     Examples
     --------
+    >>> from numpy_setlstm import erdos_renyi
     >>> rng = np.random.default_rng(0)
     >>> a = {name: erdos_renyi((16, 64), rng, density=0.2) for name in ("W_x", "W_h")}
     >>> len(random_like(a, rng)["W_h"].rows) == a["W_h"].nnz
     True
     """
-    result = {}
-    for name, topology in sparse_parts(network).items():
-        density = len(topology.rows) / max(topology.shape[0] * topology.shape[1], 1)
-        drawn = erdos_renyi(topology.shape, rng, density=density, reserved_rows=RESERVED_ROWS.get(name, 0))
-        result[name] = drawn.topology
-    return result
+    return {
+        name: random_graph(topology, rng, reserved_rows=RESERVED_ROWS.get(name, 0))
+        for name, topology in sparse_parts(network).items()
+    }
 
 
 def distance_matrix(networks):
-    """Topological distance between each two of several networks.
+    """Topological distances between all pairs of networks.
 
     Parameters
     ----------
@@ -73,6 +74,7 @@ def distance_matrix(networks):
 
     Examples
     --------
+    >>> from numpy_setlstm import erdos_renyi
     >>> rng = np.random.default_rng(0)
     >>> a = {name: erdos_renyi((16, 64), rng, density=0.2) for name in ("W_x", "W_h")}
     >>> distance_matrix([a, shuffled_copy(a, rng)]).tolist()
@@ -86,28 +88,28 @@ def distance_matrix(networks):
 
 
 def distance_baselines(initial, steps, rng, *, n_pairs=3):
-    """What distances mean: those of networks of which one knows how far apart they should be.
+    """Reference distances for networks of this shape and number of connections.
 
     Parameters
     ----------
     initial : dict of str to Topology or SparseMatrix
         A network before its first SET step.
     steps : sequence of dict of str to SetStep
-        What happened to each matrix in each step, as in a history's ``set_steps``. Empty: without the last baseline.
+        The SET steps of each matrix, as in a history's ``set_steps``; may be empty.
     rng : numpy.random.Generator
     n_pairs : int, default 3
-        How many pairs to average over.
+        Pairs of networks to average over.
 
     Returns
     -------
     dict of str to float
-        "shuffled copy": should be 0. "independent random": two random networks with as many connections, or any two
-        seeds' networks if learning did nothing to make them alike. With steps, "same start, no training": two
-        evolutions without training from one start, and "start and end": the network before its first step and after its
-        last.
+        "shuffled copy": should be 0. "independent random": two random graphs with as many connections; two seeds'
+        networks are as far apart if learning does not make them alike. With steps also "same start, no training": two
+        null evolutions from `initial`; and "start and end": the network before its first step and after its last.
 
     Examples
     --------
+    >>> from numpy_setlstm import erdos_renyi
     >>> rng = np.random.default_rng(0)
     >>> a = {name: erdos_renyi((32, 128), rng, density=0.05) for name in ("W_x", "W_h")}
     >>> {name: round(distance, 2) for name, distance in distance_baselines(a, [], rng).items()}
@@ -118,12 +120,12 @@ def distance_baselines(initial, steps, rng, *, n_pairs=3):
     def mean_distance(make_pair):
         return float(np.mean([topological_distance(*make_pair()).distance for _ in range(n_pairs)]))
 
-    def evolve():
+    def evolve_without_training():
         evolved = {}
         for name, topology in initial.items():
             its_steps = [step[name] for step in steps]
-            null = matched_null(topology, its_steps, rng, reserved_rows=RESERVED_ROWS.get(name, 0))
-            evolved[name] = replay(topology, null)[-1]
+            null_steps = matched_null(topology, its_steps, rng, reserved_rows=RESERVED_ROWS.get(name, 0))
+            evolved[name] = replay(topology, null_steps)[-1]
         return evolved
 
     baselines = {
@@ -132,6 +134,8 @@ def distance_baselines(initial, steps, rng, *, n_pairs=3):
     }
     if steps:
         last = {name: replay(topology, [step[name] for step in steps])[-1] for name, topology in initial.items()}
-        baselines["same start, no training"] = mean_distance(lambda: (evolve(), evolve()))
+        baselines["same start, no training"] = mean_distance(
+            lambda: (evolve_without_training(), evolve_without_training())
+        )
         baselines["start and end"] = topological_distance(initial, last).distance
     return baselines

@@ -1,4 +1,4 @@
-"""How many connections the units have, beside what a random graph leads one to expect."""
+"""Degrees, the connections of each unit, compared with those of a random graph."""
 
 import math
 
@@ -6,13 +6,13 @@ import numpy as np
 
 
 def connection_counts(W, axis):
-    """Connections of each row (axis=1) or column (axis=0): the degrees of the units on that side.
+    """Degrees: the connections of each row (axis=1) or column (axis=0).
 
     Parameters
     ----------
-    W : SparseMatrix of shape (n_rows, n_cols)
+    W : SparseMatrix or Topology of shape (n_rows, n_cols)
     axis : {0, 1}
-        The axis that is counted along, as in ``numpy.sum``.
+        The axis that is summed over, as in ``numpy.sum``.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def connection_counts(W, axis):
     (array([0, 1, 1]), array([2, 0]))
     """
     if axis not in (0, 1):
-        raise ValueError(f"axis is {axis!r}; expected 0 to count along the rows, or 1 along the columns")
+        raise ValueError(f"axis is {axis!r}; expected 0 for the degrees of the columns, or 1 for those of the rows")
     return np.bincount(W.cols if axis == 0 else W.rows, minlength=W.shape[1 - axis])
 
 
@@ -58,7 +58,7 @@ def dispersion(counts):
 
 
 def degree_counts(topology, axis, *, reserved_rows=0):
-    """How many units have 0 connections, 1 connection, and so on: the degree distribution.
+    """Degree distribution: the number of units with 0 connections, with 1 connection, and so on.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ def degree_counts(topology, axis, *, reserved_rows=0):
     axis : {0, 1}
         0 for the columns (connections into a unit), 1 for the rows (connections out of a unit).
     reserved_rows : int, default 0
-        The first so many rows never have a connection, such as an embedding's padding; they are not counted as units.
+        Number of leading rows kept empty, such as the padding row of an embedding; they do not count as units.
 
     Returns
     -------
     ndarray of shape (n + 1,), int64
-        Units by degree; n is the largest degree that there can be.
+        Units by degree, up to the largest possible degree n.
 
     Examples
     --------
@@ -79,24 +79,45 @@ def degree_counts(topology, axis, *, reserved_rows=0):
     >>> degree_counts(Topology((2, 3), np.array([0, 0]), np.array([1, 2])), axis=0)  # one unit has none, two have one
     array([1, 2, 0])
     """
-    return np.bincount(
-        _degrees(topology, axis, reserved_rows), minlength=_cells_of(topology.shape, axis, reserved_rows) + 1
-    )
+    degrees = _degrees(topology, axis, reserved_rows)
+    return np.bincount(degrees, minlength=_cells_of(topology.shape, axis, reserved_rows) + 1)
+
+
+def degree_dispersion(topology, axis, *, reserved_rows=0):
+    """The :func:`dispersion` of the degrees of one side, without reserved rows.
+
+    Parameters
+    ----------
+    topology, axis, reserved_rows
+        See :func:`degree_counts`.
+
+    Returns
+    -------
+    float
+        At least 0.
+
+    Examples
+    --------
+    >>> from numpy_setlstm.sparse import Topology
+    >>> degree_dispersion(Topology((3, 2), np.array([1, 2]), np.array([0, 1])), axis=1, reserved_rows=1)
+    0.0
+    """
+    return float(dispersion(_degrees(topology, axis, reserved_rows)))
 
 
 def _degrees(topology, axis, reserved_rows):
-    """Degrees of all units that can have connections, ndarray of shape (n_units,)."""
+    """Degrees of the units that can have connections, (n_units,)."""
     degrees = connection_counts(topology, axis)
     return degrees[reserved_rows:] if axis == 1 else degrees
 
 
 def _cells_of(shape, axis, reserved_rows):
-    """Number of cells that one unit has; the largest degree that is possible."""
+    """Number of cells of one unit: its largest possible degree."""
     return shape[1] if axis == 1 else shape[0] - reserved_rows
 
 
 def expected_degrees(shape, nnz, axis=0, *, reserved_rows=0):
-    r"""Degree distribution of a random graph with this many connections.
+    r"""Degree distribution of a random graph.
 
     Parameters
     ----------
@@ -111,16 +132,16 @@ def expected_degrees(shape, nnz, axis=0, *, reserved_rows=0):
     Returns
     -------
     ndarray of shape (n + 1,)
-        Probability of each degree k, from 0 to n, the number of cells of a unit.
+        Probability of each degree k, from 0 to the number n of cells of a unit.
 
     Notes
     -----
-    Every set of nnz of the N cells is equally likely, so the number of connections among the m cells of one
-    column is hypergeometric:
+    Every set of nnz of the N cells is equally likely, so the number of connections among the m cells of a unit is
+    hypergeometric:
 
     .. math:: P(k) = \binom{m}{k} \binom{N - m}{nnz - k} \Big/ \binom{N}{nnz}
 
-    Source: counting; any textbook of probability has the distribution.
+    Source: any textbook of probability.
 
     Examples
     --------
@@ -137,90 +158,22 @@ def expected_degrees(shape, nnz, axis=0, *, reserved_rows=0):
 
 
 def expected_dispersion(shape, nnz, axis=0, *, reserved_rows=0):
-    r"""Variance of the degrees over their mean in a random graph, exactly.
+    """Expectation of the dispersion of the degrees of a random graph: a little below 1, or 0 without connections.
 
-    Parameters
-    ----------
-    shape, nnz, axis, reserved_rows
-        See :func:`expected_degrees`.
-
-    Returns
-    -------
-    float
-        A little below 1, since a connection takes a cell away from the others; 0 without connections.
-
-    Notes
-    -----
-    The variance of the hypergeometric distribution over its mean, with m cells of a unit among N:
-
-    .. math:: (1 - m / N) (N - nnz) / (N - 1)
-
-    Source: mean and variance of the hypergeometric distribution, in any textbook of probability.
-
-    It is the expectation of :func:`dispersion` too, and not only its limit: the mean degree is
-    the same in every graph with that many connections.
-
-    Examples
-    --------
-    >>> round(expected_dispersion((20_000, 256), 90_000), 3)
-    0.979
+    Variance over mean of the hypergeometric distribution. It is exact also as the expectation of the ratio, since the
+    mean degree is the same in every graph with nnz connections.
     """
     m, N = _cells_of(shape, axis, reserved_rows), (shape[0] - reserved_rows) * shape[1]
     return (1 - m / N) * (N - nnz) / (N - 1) if nnz and N > 1 else 0.0
 
 
 def random_dispersions(shape, nnz, axis, rng, *, n_draws=200, reserved_rows=0):
-    """Variance over mean of the degrees of random graphs: how far it strays by chance.
+    """Dispersions (n_draws,) of the degrees of random graphs, which vary by chance.
 
-    Parameters
-    ----------
-    shape, nnz, axis
-        See :func:`expected_degrees`.
-    rng : numpy.random.Generator
-    n_draws : int, default 200
-        How many graphs.
-    reserved_rows : int, default 0
-        See :func:`degree_counts`.
-
-    Returns
-    -------
-    ndarray of shape (n_draws,)
-
-    Notes
-    -----
-    No graph is drawn: the degrees of one side are an urn with as many balls of each unit's colour as it has cells, from
-    which `nnz` are taken without putting back.
-
-    Examples
-    --------
-    >>> draws = random_dispersions((100, 50), 500, 0, np.random.default_rng(0))
-    >>> bool(abs(draws.mean() - expected_dispersion((100, 50), 500)) < 0.05)
-    True
+    No graph is drawn, only its degrees: nnz draws without replacement from an urn with one ball per cell, in the color
+    of its unit.
     """
     n_units = shape[1] if axis == 0 else shape[0] - reserved_rows
     cells = np.full(n_units, _cells_of(shape, axis, reserved_rows))
     degrees = rng.multivariate_hypergeometric(cells, nnz, n_draws, method="marginals")  # (n_draws, n_units)
     return np.array([dispersion(row) for row in degrees])
-
-
-def degree_dispersion(topology, axis, *, reserved_rows=0):
-    """Variance over mean of the degrees of one side, leaving reserved rows out.
-
-    Parameters
-    ----------
-    topology, axis, reserved_rows
-        See :func:`degree_counts`.
-
-    Returns
-    -------
-    float
-        See :func:`dispersion`.
-
-    Examples
-    --------
-    >>> from numpy_setlstm.sparse import Topology
-    >>> topology = Topology((3, 2), np.array([1, 2]), np.array([0, 1]))
-    >>> degree_dispersion(topology, axis=1, reserved_rows=1)
-    0.0
-    """
-    return float(dispersion(_degrees(topology, axis, reserved_rows)))

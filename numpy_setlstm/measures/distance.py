@@ -1,13 +1,12 @@
-r"""How far apart the connections of two networks are, once their units are matched.
+r"""Distance between the connections of two networks, after their units are matched.
 
-Two networks may be the same but for the order of their hidden units, and of their embedding dimensions. So before they
-are compared, the units of one are matched with those of the other, such that matched units have as many inputs in
-common as possible. What is left is the topological distance: 0 for a network and its shuffled copy, and close to 1 for
-sparse networks that have nothing to do with each other. (Not 1: a few inputs are shared by chance, and matching finds
-them. :func:`~numpy_setlstm.measures.baselines.distance_baselines` says how many.)
+Two networks may differ only in the order of their hidden units and embedding dimensions. So the units of one are first
+matched with those of the other, to have as many inputs in common as possible. The share of inputs that still differ is
+the topological distance: 0 for a shuffled copy, and close to 1 for unrelated sparse networks. (Not 1: some inputs are
+shared by chance, and matching finds them; :func:`~numpy_setlstm.measures.distance_baselines` measures how many.)
 
-Source: S. Liu et al. (2020), "Topological Insights into Sparse Neural Networks", arXiv:2006.14085, whose distance NNSTD
-is defined for layers of perceptrons. What is added here is the LSTM: one matching of the hidden units for all four
+Source: S. Liu et al. (2020), "Topological Insights into Sparse Neural Networks", arXiv:2006.14085, who define the
+distance NNSTD for layers of perceptrons. Our extension to the LSTM: one matching of the hidden units holds for all four
 gates and, since hidden units are also inputs of hidden units, for the rows of the recurrent matrix.
 """
 
@@ -16,117 +15,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from numpy_setlstm.layers.lstm import GATES
-from numpy_setlstm.measures.evolution import as_topology
+from numpy_setlstm.measures.adjacency import as_topology, dense_blocks
 from numpy_setlstm.sparse import Topology
 
-BLOCK = 4096  # rows that are written out in full at a time
-MOST_ROUNDS = 20  # of matching hidden units anew; a few suffice
-
-
-def jaccard_distances(a, b):
-    r"""Distance between the sets of inputs of every unit of one matrix and every unit of another.
-
-    Parameters
-    ----------
-    a : Topology or SparseMatrix of shape (n, p)
-        The inputs of unit k are the rows of the connections in column k.
-    b : Topology or SparseMatrix of shape (n, q)
-
-    Returns
-    -------
-    ndarray of shape (p, q), float64
-        In [0, 1]: 0 for equal sets, also for two empty ones; 1 for sets with nothing in common.
-
-    Raises
-    ------
-    ValueError
-        If the numbers of rows differ.
-
-    Notes
-    -----
-    .. math:: 1 - |A \cap B| \,/\, |A \cup B|
-
-    after P. Jaccard (1901). The sizes of all intersections are one product of 0/1 matrices, block of rows by block of
-    rows; they are sums of ones, exact in float32.
-
-    Examples
-    --------
-    >>> a = Topology((3, 2), np.array([0, 1, 2]), np.array([0, 0, 1]))  # {0, 1} and {2}
-    >>> b = Topology((3, 2), np.array([1, 1, 2]), np.array([0, 1, 1]))  # {1} and {1, 2}
-    >>> jaccard_distances(a, b).round(2)
-    array([[0.5 , 0.67],
-           [1.  , 0.5 ]])
-    """
-    if a.shape[0] != b.shape[0]:
-        raise ValueError(f"the matrices have {a.shape[0]} and {b.shape[0]} rows; expected the same inputs for both")
-    shared = np.zeros((a.shape[1], b.shape[1]))
-    for first in range(0, a.shape[0], BLOCK):
-        shared += _block(a, first).T @ _block(b, first)
-    sizes_a, sizes_b = np.bincount(a.cols, minlength=a.shape[1]), np.bincount(b.cols, minlength=b.shape[1])
-    united = sizes_a[:, None] + sizes_b - shared
-    return 1 - np.divide(shared, united, out=np.ones_like(shared), where=united > 0)
-
-
-def _block(topology, first):
-    """Some rows of the 0/1 matrix written out in full, ndarray of shape (up to BLOCK, n_cols)."""
-    start, stop = np.searchsorted(topology.rows, [first, first + BLOCK])
-    block = np.zeros((min(BLOCK, topology.shape[0] - first), topology.shape[1]), np.float32)
-    block[topology.rows[start:stop] - first, topology.cols[start:stop]] = 1
-    return block
-
-
-def match(costs):
-    """Match each row with one column such that the sum of the costs is as small as can be.
-
-    Parameters
-    ----------
-    costs : ndarray of shape (n, n)
-
-    Returns
-    -------
-    ndarray of shape (n,), int
-        The column of each row; a permutation.
-
-    Raises
-    ------
-    ImportError
-        If SciPy is not installed, which the package needs for this alone.
-
-    Examples
-    --------
-    >>> match(np.array([[1.0, 0.0], [0.5, 1.0]]))
-    array([1, 0])
-    """
-    try:
-        from scipy.optimize import linear_sum_assignment
-    except ImportError as error:
-        message = "matching units needs SciPy, which is not installed: pip install 'numpy-setlstm[topology]'"
-        raise ImportError(message) from error
-    return linear_sum_assignment(costs)[1]
+MAX_ROUNDS = 20  # of matching the hidden units; a few suffice
 
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """How the units of two networks were matched, and how far apart they are then.
+    """How the units of two networks are matched, and the distances that remain.
 
     Attributes
     ----------
     dimensions : ndarray of shape (D,), int
-        The embedding dimension of the second network that is matched with each one of the first.
+        The embedding dimension of the second network matched with each one of the first.
     units : ndarray of shape (H,), int
-        The same of the hidden units.
+        The same for the hidden units.
     embedding : float or None
-        Mean distance between the sets of words of matched dimensions; None where the embedding is dense.
+        Mean distance between the sets of words of matched dimensions; None for dense embeddings.
     lstm : float
-        Mean distance between the sets of inputs of matched hidden units, all gates and both matrices together.
+        Mean distance between the sets of inputs of matched hidden units, in all gates and both matrices together.
     input_matrix, recurrent_matrix : float
         The same for the inputs in W_x alone, and in W_h alone.
 
     Examples
     --------
     >>> same = np.arange(2)
-    >>> Matching(same, same, embedding=0.2, lstm=0.4, input_matrix=0.3, recurrent_matrix=0.5).distance
-    0.30000000000000004
+    >>> Matching(same, same, embedding=0.25, lstm=0.75, input_matrix=0.7, recurrent_matrix=0.8).distance
+    0.5
     """
 
     dimensions: np.ndarray
@@ -138,20 +54,20 @@ class Matching:
 
     @property
     def distance(self):
-        """Float in [0, 1]: the mean of `embedding` and `lstm`, two layers; `lstm` alone with a dense embedding."""
+        """Float in [0, 1]: the mean of `embedding` and `lstm`; `lstm` alone if the embeddings are dense."""
         return self.lstm if self.embedding is None else (self.embedding + self.lstm) / 2
 
 
 def topological_distance(a, b, *, matched=True):
-    r"""Match the units of two LSTMs, and measure how different their connections are.
+    r"""Match the units of two LSTMs and measure how much their connections differ.
 
     Parameters
     ----------
     a, b : dict of str to Topology or SparseMatrix
-        "W_x" (D, 4H), "W_h" (H, 4H) and, unless it is dense, "E" (V, D). Other entries, such as biases, are ignored:
-        the `parameters` of a :class:`~numpy_setlstm.network.Network` will do.
+        "W_x" (D, 4H), "W_h" (H, 4H) and, unless dense, "E" (V, D). Other entries, such as biases, are ignored, so the
+        `parameters` of a :class:`~numpy_setlstm.network.Network` can be passed.
     matched : bool, default True
-        False compares unit k with unit k, which is fair where both started from the same connections.
+        False compares unit k with unit k, which is fair if both networks started from the same connections.
 
     Returns
     -------
@@ -160,32 +76,29 @@ def topological_distance(a, b, *, matched=True):
     Raises
     ------
     ValueError
-        If the shapes of the two differ, or W_x or W_h is missing or dense.
+        If the shapes differ, or W_x or W_h is missing or dense.
     ImportError
         If SciPy is not installed and `matched` is true.
 
     Notes
     -----
-    1. The rows of E are words, the same in both. So embedding dimensions are matched by the sets of words that own
-       them. If E is dense nothing tells one dimension from another, and they are taken in the order they stand in.
-    2. A hidden unit's set of inputs is that of pairs (gate, input). Units are matched by their inputs in W_x, with the
-       dimensions named as in the first network.
-    3. Now that each unit has a partner, the inputs in W_h can be compared too; units are matched by all their inputs.
-       That changes partners, so it is repeated as long as the distance falls. A second search starts from the order in
-       which the units stand, which is the better one for networks that had the same start; the nearer result counts.
+    1. Rows of E are the same words in both, so embedding dimensions are matched by their sets of words. Dimensions of
+       dense embeddings are indistinguishable and keep their order.
+    2. The inputs of a hidden unit are pairs (gate, input). Units are first matched by their inputs in W_x.
+    3. This matching makes inputs in W_h comparable, so units are matched again by all their inputs, which changes the
+       matching in turn; repeat while the distance falls. A second search starts from the given order of the units,
+       which is better for networks with the same start; the smaller distance counts.
 
-    The best matching of graphs is a hard problem (quadratic assignment), and this is a search that may stop short of
-    it: the distance is an upper bound. It finds a shuffled copy, unless many units have the same inputs in W_x.
+    Optimal matching of graphs is a hard problem (quadratic assignment). This search may miss the optimum, so the
+    distance is an upper bound. It recognizes a shuffled copy unless many units have the same inputs in W_x.
 
     Examples
     --------
-    >>> from numpy_setlstm.topology import erdos_renyi
+    >>> from numpy_setlstm import erdos_renyi
     >>> rng = np.random.default_rng(0)
-    >>> shapes = {"E": (500, 16), "W_x": (16, 64), "W_h": (16, 64)}
-    >>> a = {name: erdos_renyi(shape, rng, density=0.2).topology for name, shape in shapes.items()}
-    >>> b = permuted(a, rng.permutation(16), rng.permutation(16))
-    >>> topological_distance(a, b).distance
-    0.0
+    >>> a, b = ({name: erdos_renyi((16, 64), rng, density=0.2) for name in ("W_x", "W_h")} for _ in range(2))
+    >>> topological_distance(a, a).distance, round(topological_distance(a, b).distance, 2)
+    (0.0, 0.84)
     """
     a, b = sparse_parts(a, "first"), sparse_parts(b, "second")
     for name in sorted(a.keys() | b.keys()):
@@ -208,8 +121,54 @@ def topological_distance(a, b, *, matched=True):
     return Matching(dimensions, units, embedding, *map(float, per_unit))
 
 
+def _match_units(a, b, dimensions):
+    """Steps 2 and 3 of :func:`topological_distance`: the hidden unit of b for each one of a, (H,)."""
+    H, everything, aligned_W_x = a["W_h"].shape[0], ("W_x", "W_h"), _reordered(b["W_x"], dimensions)
+    inputs_a = inputs_of(a, everything)
+    first = match(jaccard_distances(inputs_of(a, ("W_x",)), inputs_of({"W_x": aligned_W_x}, ("W_x",))))
+    best, least = None, np.inf
+    for units in (first, np.arange(H)):
+        before = np.inf
+        for _ in range(MAX_ROUNDS):
+            aligned = {"W_x": aligned_W_x, "W_h": _reordered(b["W_h"], units)}  # inputs are named as in a
+            costs = jaccard_distances(inputs_a, inputs_of(aligned, everything))
+            total = costs[np.arange(H), units].sum()
+            if total < least:
+                best, least = units, total
+            if total >= before:
+                break
+            before, units = total, match(costs)
+    return best
+
+
+def match(costs):
+    """The column matched with each row of costs (n, n), a permutation (n,), so that the costs sum to the minimum."""
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError as error:
+        message = "matching units needs SciPy, which is not installed: pip install 'numpy-setlstm[topology]'"
+        raise ImportError(message) from error
+    return linear_sum_assignment(costs)[1]
+
+
+def jaccard_distances(a, b):
+    r"""Distances (p, q) between the sets of inputs of the columns of a (n, p) and of b (n, q), in [0, 1].
+
+    :math:`1 - |A \cap B| \,/\, |A \cup B|`, after P. Jaccard (1901); 0 for two empty sets. The inputs of a column are
+    the rows of its connections.
+    """
+    if a.shape[0] != b.shape[0]:
+        raise ValueError(f"the matrices have {a.shape[0]} and {b.shape[0]} rows; expected the same inputs for both")
+    shared = np.zeros((a.shape[1], b.shape[1]))
+    for block_a, block_b in zip(dense_blocks(a), dense_blocks(b), strict=True):
+        shared += block_a.T @ block_b  # sums of ones, exact in float32
+    sizes_a, sizes_b = np.bincount(a.cols, minlength=a.shape[1]), np.bincount(b.cols, minlength=b.shape[1])
+    united = sizes_a[:, None] + sizes_b - shared
+    return 1 - np.divide(shared, united, out=np.ones_like(shared), where=united > 0)
+
+
 def sparse_parts(network, which="given"):
-    """The topologies of E, W_x and W_h, of those that are sparse; ValueError without W_x or W_h."""
+    """The topologies of E, W_x and W_h, without a dense E; ValueError unless W_x and W_h are sparse."""
     sparse = {name: as_topology(network[name]) for name in ("E", "W_x", "W_h")
               if name in network and not isinstance(network[name], np.ndarray)}  # fmt: skip
     for name in ("W_x", "W_h"):
@@ -218,51 +177,11 @@ def sparse_parts(network, which="given"):
     return sparse
 
 
-def _match_units(a, b, dimensions):
-    """Steps 2 and 3 of :func:`topological_distance`: the hidden unit of b for each one of a."""
-    everything, H = ("W_x", "W_h"), a["W_h"].shape[0]
-    inputs_a = inputs_of(a, everything)
-
-    def costs_with(units):
-        """Costs of matching a's units with b's, if the inputs of b that are hidden units are named by `units`."""
-        renamed = {"W_x": _permute_rows(b["W_x"], dimensions), "W_h": _permute_rows(b["W_h"], units)}
-        return jaccard_distances(inputs_a, inputs_of(renamed, everything))
-
-    by_inputs = inputs_of({"W_x": _permute_rows(b["W_x"], dimensions)}, ("W_x",))
-    best, least = None, np.inf
-    for candidate in (match(jaccard_distances(inputs_of(a, ("W_x",)), by_inputs)), np.arange(H)):
-        before = np.inf
-        for _ in range(MOST_ROUNDS):
-            costs = costs_with(candidate)
-            total = costs[np.arange(H), candidate].sum()
-            if total < least:
-                best, least = candidate, total
-            if total >= before:
-                break
-            before, candidate = total, match(costs)
-    return best
-
-
 def inputs_of(network, names):
-    """The inputs of each hidden unit, gate by gate, as a matrix with a column per unit.
+    """The inputs of each hidden unit: a Topology with one column per unit and one row per input and gate.
 
-    Parameters
-    ----------
-    network : dict of str to Topology
-    names : sequence of str
-        Of W_x (D, 4H) and W_h (H, 4H): whose rows count as inputs.
-
-    Returns
-    -------
-    Topology of shape (4D, H), (4H, H), or (4D + 4H, H)
-        With one row per gate and input.
-
-    Examples
-    --------
-    >>> W_x = Topology((2, 8), np.array([0, 1]), np.array([1, 6]))  # input 0 into i of unit 1, input 1 into g of unit 0
-    >>> inputs = inputs_of({"W_x": W_x}, ("W_x",))
-    >>> inputs.rows, inputs.cols
-    (array([0, 7], dtype=int32), array([1, 0], dtype=int32))
+    `names` lists the matrices whose rows count as inputs, W_x (D, 4H) or W_h (H, 4H) or both; the result has shape
+    (4D, H), (4H, H) or (4D + 4H, H).
     """
     rows, cols, offset, H = [], [], 0, network[names[0]].shape[1] // len(GATES)
     for name in names:
@@ -274,45 +193,23 @@ def inputs_of(network, names):
     return _sorted_topology((offset, H), np.concatenate(rows), np.concatenate(cols))
 
 
+def permuted(network, dimensions, units):
+    """The network whose embedding dimension k was ``dimensions[k]`` and whose hidden unit k was ``units[k]``.
+
+    Hidden units are columns of all gates, and rows of W_h. Returns a dict of str to Topology.
+    """
+    columns = np.concatenate([gate * len(units) + units for gate in range(len(GATES))])
+    orders = {"E": (None, dimensions), "W_x": (dimensions, columns), "W_h": (units, columns)}
+    return {name: _reordered(topology, *orders[name]) for name, topology in sparse_parts(network).items()}
+
+
+def _reordered(topology, row_order=None, col_order=None):
+    """The topology whose row k was ``row_order[k]``, and column k ``col_order[k]``; None keeps the order."""
+    rows = topology.rows if row_order is None else np.argsort(row_order)[topology.rows]
+    cols = topology.cols if col_order is None else np.argsort(col_order)[topology.cols]
+    return _sorted_topology(topology.shape, rows, cols)
+
+
 def _sorted_topology(shape, rows, cols):
     order = np.lexsort((cols, rows))
     return Topology(shape, rows[order], cols[order])
-
-
-def _permute_rows(topology, order):
-    """The matrix whose k-th row is the row ``order[k]`` of this one."""
-    return _sorted_topology(topology.shape, np.argsort(order)[topology.rows], topology.cols)
-
-
-def permuted(network, dimensions, units):
-    """The same network with its embedding dimensions and its hidden units in another order.
-
-    Parameters
-    ----------
-    network : dict of str to Topology or SparseMatrix
-        As in :func:`topological_distance`.
-    dimensions : ndarray of shape (D,), int
-        The k-th dimension of the result is ``dimensions[k]`` of `network`.
-    units : ndarray of shape (H,), int
-        The same for the hidden units: columns of all gates, and rows of W_h.
-
-    Returns
-    -------
-    dict of str to Topology
-
-    Examples
-    --------
-    >>> W = Topology((2, 8), np.array([0]), np.array([2]))  # from unit 0 to unit 0 of the forget gate
-    >>> other = permuted({"W_x": W, "W_h": W}, np.arange(2), np.array([1, 0]))["W_h"]
-    >>> other.rows.tolist(), other.cols.tolist()  # both are unit 1 now
-    ([1], [3])
-    """
-    network, H = sparse_parts(network), len(units)
-    columns = np.concatenate([gate * H + units for gate in range(len(GATES))])
-    orders = {"E": (None, dimensions), "W_x": (dimensions, columns), "W_h": (units, columns)}
-    result = {}
-    for name, topology in network.items():
-        row_order, col_order = orders[name]
-        rows = topology.rows if row_order is None else np.argsort(row_order)[topology.rows]
-        result[name] = _sorted_topology(topology.shape, rows, np.argsort(col_order)[topology.cols])
-    return result

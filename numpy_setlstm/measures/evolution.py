@@ -1,14 +1,14 @@
-"""What happened to the connections over the SET steps, beside what happens to them without training."""
+"""What SET steps did to the connections, and what they do without training: the null model."""
 
 import numpy as np
 
 from numpy_setlstm.layers.lstm import GATES
-from numpy_setlstm.sparse import SparseMatrix, Topology
+from numpy_setlstm.measures.adjacency import as_topology
+from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import set_step
 
-RESERVED_ROWS = {"E": 1}  # the embedding's first row, the padding, has no connections and never gets any
 WORD_BANDS = (102, 1002)  #: First ids after the 100 commonest words, and after the 1,000 commonest
-#: What a table calls the bands of :data:`WORD_BANDS`.
+#: Names of the bands that :data:`WORD_BANDS` separates.
 WORD_BAND_NAMES = ("words 1 to 100", "words 101 to 1000", "words beyond 1000")
 
 
@@ -18,21 +18,20 @@ def replay(topology, steps):
     Parameters
     ----------
     topology : Topology
-        The connections before the first step.
     steps : sequence of SetStep
 
     Returns
     -------
     list of Topology
-        One more than there are steps; the first is `topology`.
+        `topology`, and one more per step.
 
     Examples
     --------
-    >>> rng = np.random.default_rng(0)
-    >>> W = erdos_renyi((5, 6), rng, density=0.2)
-    >>> new, step = set_step(W, 0.5, rng)
-    >>> [len(topology.rows) for topology in replay(W.topology, [step])]
-    [6, 6]
+    >>> from numpy_setlstm import erdos_renyi
+    >>> W = erdos_renyi((5, 6), np.random.default_rng(0), density=0.2)
+    >>> new, step = set_step(W, 0.5, np.random.default_rng(1))
+    >>> bool((replay(W.topology, [step])[-1].keys == new.topology.keys).all())
+    True
     """
     topologies = [topology]
     for step in steps:
@@ -41,20 +40,19 @@ def replay(topology, steps):
 
 
 def null_evolution(W, n_steps, zeta, rng, *, prune_rule="sign", reserved_rows=0):
-    """Evolve without any training: what SET steps alone do to a matrix.
+    """The null model: SET steps without any training in between.
 
-    New weights are drawn at random with the standard deviation of the old ones, in lieu of training; if they stayed at
-    0, each step would prune just what the previous one had grown. Any picture that claims that evolution found
-    something has to differ from this one.
+    New weights are random, with the standard deviation of the old ones; if they started at 0, each step would prune
+    what the previous one grew. Evidence that evolution found something is a difference from this model.
 
     Parameters
     ----------
     W : SparseMatrix
         Is not changed.
     n_steps : int
-        How many SET steps.
+        Number of SET steps.
     zeta, rng, prune_rule, reserved_rows
-        See :func:`set_step`.
+        See :func:`numpy_setlstm.set_step`.
 
     Returns
     -------
@@ -62,10 +60,10 @@ def null_evolution(W, n_steps, zeta, rng, *, prune_rule="sign", reserved_rows=0)
 
     Examples
     --------
+    >>> from numpy_setlstm import erdos_renyi
     >>> W = erdos_renyi((50, 60), np.random.default_rng(0), density=0.1)
     >>> steps = null_evolution(W, 10, 0.3, np.random.default_rng(1))
-    >>> survived = np.isin(W.topology.keys, replay(W.topology, steps)[-1].keys)
-    >>> bool(0.1 < survived.mean() < 0.5)
+    >>> bool(0.1 < surviving_fraction(W.topology, steps)[-1] < 0.5)
     True
     """
     scale = float(np.std(W.values)) if W.nnz else 0.0
@@ -77,18 +75,17 @@ def null_evolution(W, n_steps, zeta, rng, *, prune_rule="sign", reserved_rows=0)
 
 
 def matched_null(initial, steps, rng, *, reserved_rows=0):
-    """Evolve without training, as often and by as many connections as an evolution that has happened.
+    """The null model of a given evolution: SET steps without training that prune as many connections each.
 
     Parameters
     ----------
     initial : Topology
-        The connections before the first step.
     steps : sequence of SetStep
-        What happened; only the number of pruned connections in each counts.
+        The given evolution; only the number of connections pruned in each matters.
     rng : numpy.random.Generator
-        Draws the weights, and the cells of new connections.
+        Draws the weights and the new cells.
     reserved_rows : int, default 0
-        The first so many rows have no connection and get none.
+        Number of leading rows kept empty.
 
     Returns
     -------
@@ -96,13 +93,12 @@ def matched_null(initial, steps, rng, *, reserved_rows=0):
 
     Notes
     -----
-    The model of :func:`null_evolution`, for a fraction that may change from step to step: old
-    and new connections have normally distributed weights, of which the smallest are pruned. (Sign by sign or over all,
-    that is the same but for chance where the signs are balanced.)
+    Unlike in :func:`null_evolution`, the initial weights are random too. All weights are normally distributed, and the
+    smallest are pruned; since the signs are balanced, pruning sign by sign would differ by chance only.
 
     Examples
     --------
-    >>> from numpy_setlstm.topology import erdos_renyi
+    >>> from numpy_setlstm import erdos_renyi
     >>> W = erdos_renyi((20, 30), np.random.default_rng(0), density=0.1)
     >>> steps = null_evolution(W, 3, 0.2, np.random.default_rng(1))
     >>> null_steps = matched_null(W.topology, steps, np.random.default_rng(2))
@@ -112,32 +108,14 @@ def matched_null(initial, steps, rng, *, reserved_rows=0):
     W = SparseMatrix.from_topology(as_topology(initial), rng.normal(size=len(initial.rows)))
     null_steps = []
     for step in steps:
-        zeta = min(1.0, (len(step.pruned) + 0.5) / max(step.nnz, 1))  # the half: rounding down ends on the count
+        zeta = min(1.0, (len(step.pruned) + 0.5) / max(step.nnz, 1))  # + 0.5, since set_step rounds down
         W, null_step = set_step(W, zeta, rng, prune_rule="magnitude", scale=1.0, reserved_rows=reserved_rows)
         null_steps.append(null_step)
     return null_steps
 
 
-def as_topology(matrix):
-    """The Topology of a SparseMatrix; a Topology itself."""
-    return matrix if isinstance(matrix, Topology) else matrix.topology
-
-
 def births(topology, steps):
-    """Yield, before and after each step, the topology and the step that grew each connection.
-
-    Parameters
-    ----------
-    topology : Topology
-        Before the first step.
-    steps : sequence of SetStep
-
-    Yields
-    ------
-    topology : Topology
-    born : ndarray of shape (nnz,), int
-        0 for an initial connection.
-    """
+    """Yield, before and after each step, the topology and the step (nnz,) that grew each connection, 0 for initial."""
     born = np.zeros(len(topology.rows), int)
     yield topology, born
     for k, step in enumerate(steps, start=1):
@@ -147,22 +125,21 @@ def births(topology, steps):
 
 
 def surviving_fraction(topology, steps):
-    """Fraction of the initial connections that have never been pruned, before and after each SET step.
+    """Fraction of the initial connections never pruned, before and after each SET step.
 
     Parameters
     ----------
     topology : Topology
-        Before the first step.
     steps : sequence of SetStep
 
     Returns
     -------
     ndarray of shape (n_steps + 1,)
-        Starts at 1 and never rises: what grows in the cell of a pruned connection is a new connection.
+        Starts at 1 and never rises: a connection that grows in the cell of a pruned one is new.
 
     Examples
     --------
-    >>> from numpy_setlstm.topology import erdos_renyi
+    >>> from numpy_setlstm import erdos_renyi
     >>> W = erdos_renyi((10, 20), np.random.default_rng(0), density=0.5)
     >>> surviving_fraction(W.topology, null_evolution(W, 2, 0.5, np.random.default_rng(1), prune_rule="magnitude"))
     array([1.  , 0.5 , 0.37])
@@ -181,10 +158,9 @@ def ever_tried(initial, steps, *, reserved_rows=0):
     Parameters
     ----------
     initial : Topology
-        Before the first step.
     steps : sequence of SetStep
     reserved_rows : int, default 0
-        The first so many rows never have a connection: their cells are not possible ones.
+        Number of leading rows kept empty; their cells are not possible connections.
 
     Returns
     -------
@@ -193,13 +169,12 @@ def ever_tried(initial, steps, *, reserved_rows=0):
 
     Notes
     -----
-    Source: S. Liu, L. Yin, D. C. Mocanu and M. Pechenizkiy (2021), "Do We Actually Need Dense
-    Over-Parameterization? In-Time Over-Parameterization in Sparse Training", arXiv:2102.02887: sparse training can do
-    as well as dense training if it has tried enough of the possible connections over time.
+    Source: S. Liu, L. Yin, D. C. Mocanu and M. Pechenizkiy (2021), "Do We Actually Need Dense Over-Parameterization?
+    In-Time Over-Parameterization in Sparse Training", arXiv:2102.02887: sparse training can match dense training if it
+    tries enough of the possible connections over time.
 
     Examples
     --------
-    >>> from numpy_setlstm.sparse import SparseMatrix
     >>> W = SparseMatrix((2, 2), [0, 1], [0, 1], [0.1, 0.2])
     >>> new, step = set_step(W, 0.5, np.random.default_rng(3), prune_rule="magnitude")
     >>> step.grown_cells.ravel().tolist(), ever_tried(W.topology, [step]).tolist()
@@ -211,18 +186,18 @@ def ever_tried(initial, steps, *, reserved_rows=0):
     for step in steps:
         rows, cols = step.grown_cells.astype(np.int64)
         tried = np.sort(np.concatenate([tried, rows * initial.shape[1] + cols]))
-        tried = tried[np.diff(tried, prepend=-1) > 0]  # np.union1d does the same, several times as slowly
+        tried = tried[np.diff(tried, prepend=-1) > 0]  # several times faster than np.union1d
         counts.append(len(tried))
     return np.array(counts) / max(n_cells, 1)
 
 
 def expected_ever_tried(initial, steps, *, reserved_rows=0):
-    r"""Share of the possible connections that will ever have existed if growth is random: the exact expectation.
+    r"""Exact expectation of :func:`ever_tried` if new connections are drawn at random.
 
     Parameters
     ----------
     initial, steps, reserved_rows
-        See :func:`ever_tried`; of the steps, only the number of connections that each has grown counts.
+        See :func:`ever_tried`; of the steps, only the number of grown connections matters.
 
     Returns
     -------
@@ -230,18 +205,16 @@ def expected_ever_tried(initial, steps, *, reserved_rows=0):
 
     Notes
     -----
-    Of N cells, nnz have a connection and R have had one at some time. A step frees n cells and draws n of the
-    N - nnz + n that are free now; N - R of these have never been tried, whichever were pruned. So
+    Of N cells, nnz have a connection and R have ever had one. A step frees n cells and draws n of the N - nnz + n cells
+    that are now free; N - R of these were never tried, whatever was pruned:
 
     .. math:: \mathbb{E} R' = R + n \frac{N - R}{N - nnz + n}
 
-    Training can make no difference to it: only another rule of growth can, or chance.
-
-    Source: our own count.
+    So training cannot change the expectation; only another rule of growth can. Source: our own derivation.
 
     Examples
     --------
-    >>> from numpy_setlstm.topology import erdos_renyi
+    >>> from numpy_setlstm import erdos_renyi
     >>> W = erdos_renyi((100, 200), np.random.default_rng(0), density=0.04)
     >>> steps = null_evolution(W, 10, 0.3, np.random.default_rng(1))
     >>> expected_ever_tried(W.topology, steps)[-1].round(3), ever_tried(W.topology, steps)[-1].round(3)
@@ -256,7 +229,7 @@ def expected_ever_tried(initial, steps, *, reserved_rows=0):
 
 
 def gates_of(shape):
-    """Which gate a connection of an LSTM's matrix of shape (n, 4H) leads to, as a function of its cell.
+    """Function that assigns each connection of a matrix (n, 4H) to its gate, for :func:`turnover`.
 
     Parameters
     ----------
@@ -265,7 +238,7 @@ def gates_of(shape):
     Returns
     -------
     callable
-        From rows and columns to numbers of gates, for :func:`turnover`.
+        From rows and columns to gates 0 to 3.
 
     Examples
     --------
@@ -277,16 +250,17 @@ def gates_of(shape):
 
 
 def word_bands(rows, cols):
-    """Which band of word frequency a connection of an embedding belongs to; ids are ranks of frequency.
+    """Assign each connection of an embedding to a band of word frequency, for :func:`turnover`.
 
     Parameters
     ----------
     rows, cols : ndarray of shape (nnz,), int
+        Rows are word ids, ordered by frequency.
 
     Returns
     -------
     ndarray of shape (nnz,), int
-        Place in :data:`WORD_BAND_NAMES`.
+        Index into :data:`WORD_BAND_NAMES`.
 
     Examples
     --------
@@ -297,26 +271,25 @@ def word_bands(rows, cols):
 
 
 def turnover(initial, steps, group_of, n_groups):
-    """Which part of its connections each group lost and gained in each SET step.
+    """Fraction of its connections that each group lost and gained in each SET step.
 
     Parameters
     ----------
     initial : Topology
-        Before the first step.
     steps : sequence of SetStep
     group_of : callable
-        From rows and columns to groups: :func:`gates_of` an LSTM's shape, :func:`word_bands`, or your own.
+        From rows and columns to groups: ``gates_of(shape)``, :func:`word_bands`, or your own.
     n_groups : int
         Groups are numbered from 0 to `n_groups` - 1.
 
     Returns
     -------
     pruned, grown : ndarray of shape (n_steps, n_groups)
-        As a fraction of the connections that the group had before the step; NaN if it had none.
+        Relative to the connections of the group before the step; NaN if it had none.
 
     Examples
     --------
-    >>> from numpy_setlstm.topology import erdos_renyi
+    >>> from numpy_setlstm import erdos_renyi
     >>> W = erdos_renyi((30, 40), np.random.default_rng(0), density=0.5)
     >>> steps = null_evolution(W, 2, 0.3, np.random.default_rng(1))
     >>> pruned, grown = turnover(W.topology, steps, gates_of(W.shape), 4)

@@ -1,13 +1,12 @@
-"""Everything about the topology of one run that goes into a small JSON file, each number with its null."""
+"""The topology of one run as a small JSON document, each number compared with chance."""
 
 import numpy as np
 
 from numpy_setlstm.layers.lstm import GATES
+from numpy_setlstm.measures.adjacency import RESERVED_ROWS, as_topology
 from numpy_setlstm.measures.degrees import degree_dispersion, expected_dispersion, random_dispersions
 from numpy_setlstm.measures.evolution import (
-    RESERVED_ROWS,
     WORD_BAND_NAMES,
-    as_topology,
     ever_tried,
     expected_ever_tried,
     gates_of,
@@ -17,58 +16,58 @@ from numpy_setlstm.measures.evolution import (
     turnover,
     word_bands,
 )
-from numpy_setlstm.measures.expansion import expansion, gate_of, rewired
-from numpy_setlstm.topology import erdos_renyi
+from numpy_setlstm.measures.expansion import expansion, gate_of, random_graph, rewired
 
-EDGES = (2.5, 97.5)  # percentiles between which a null model's range lies
+PERCENTILES = (2.5, 97.5)  # limits of a range
 
 
 def describe(initial, steps, *, seed=0, n_nulls=20):
-    """What the connections of one network looked like and what happened to them, beside what chance does.
+    """Summarize the connections of one network and their evolution, each number compared with chance.
 
     Parameters
     ----------
     initial : dict of str to Topology or SparseMatrix
-        The sparse matrices before the first step, such as a training state's ``initial_topologies``: of "E" (V, D),
-        "W_x" (D, 4H) and "W_h" (H, 4H) those that there are.
+        "E" (V, D), "W_x" (D, 4H) and "W_h" (H, 4H), or some of them, before the first step, such as a training state's
+        ``initial_topologies``. Dense matrices are ignored.
     steps : sequence of dict of str to SetStep
         A history's ``set_steps``; empty for a network that did not evolve.
-    seed : int
-        Of the null models.
+    seed : int, default 0
+        Seeds the null models and the random graphs.
     n_nulls : int, default 20
-        How many evolutions without training, and how many random graphs, to compare with.
+        Null models (:func:`matched_null`) per matrix, and random graphs per spectrum: a quarter of it for E, and at
+        least 2. The degrees are compared with ten times as many random graphs.
 
     Returns
     -------
     dict of str to dict
-        By matrix, ready for JSON; lists have a number per step, or for `survival` and `ever_tried` one more, which is
-        the start. Where it says ``null``, ``{"mean", "low", "high"}`` are the mean and the range of the middle 95 % of
-        `n_nulls` null models.
+        By matrix, ready for JSON. Lists have a number per step; `survival` and `ever_tried` also one for the start. A
+        range is ``{"mean", "low", "high"}``: the mean and the limits of the middle 95 %. ``null`` is the range of the
+        null models, or None without steps.
 
         ``shape``, ``connections``
             Of the matrix.
         ``degrees``
-            For "rows" and "columns" the variance over the mean of the degrees: ``before``, ``after``, what a random
-            graph is ``expected`` to have, its ``random`` range, and the ``null`` after an evolution without training.
+            For "rows" and "columns", the dispersion ``before`` and ``after``, the one ``expected`` of a random graph,
+            the range of ``random`` graphs, and ``null``.
         ``turnover``
-            By gate, or by band of word frequency: the fraction that was ``pruned`` in each step, and its ``null``.
+            By gate, or by band of word frequency: the fraction ``pruned`` in each step, and ``null``.
         ``survival``
-            Fraction of the initial connections that was never pruned: ``observed``, ``null``.
+            Fraction of the initial connections never pruned: ``observed``, ``null``.
         ``ever_tried``
-            Share of the possible connections that has ever existed: ``observed``, ``expected``.
+            Share of the possible connections that have ever existed: ``observed``, ``expected``.
         ``expansion``
-            For "all" and for each gate, of an embedding for "all" only: ``sigma_1``, ``sigma_2``, ``bound`` at the
-            start and at the end, each ``[before, after]``; for ``random`` graphs of that size and for graphs of the
-            ``same_degrees``, the range of sigma_2.
+            For "all" and, except for E, each gate: ``sigma_1``, ``sigma_2`` and ``bound`` as ``[before, after]``, and
+            the ranges of sigma_2 of ``random`` graphs and of graphs with the ``same_degrees``.
 
     Notes
     -----
-    The range is that of the null models drawn, and few of them draw it too narrow: about the share
-    :math:`(2 + 0.05 (n - 1)) / (n + 1)` of another null model's numbers lies outside, one in seven with 20 of them and
-    6 % with 200. To count how many numbers lie outside, take 200, and count those of further null models as well.
+    The range of n null models is too narrow for small n: about :math:`(2 + 0.05 (n - 1)) / (n + 1)` of the numbers of
+    further null models lie outside, one in seven for n = 20 and 6 % for n = 200. To count numbers outside the range,
+    use 200, and compare with that count for further null models.
 
     Examples
     --------
+    >>> from numpy_setlstm import erdos_renyi
     >>> from numpy_setlstm.measures import null_evolution
     >>> W = erdos_renyi((16, 64), np.random.default_rng(0), density=0.1)
     >>> steps = null_evolution(W, 3, 0.3, np.random.default_rng(1))
@@ -81,8 +80,8 @@ def describe(initial, steps, *, seed=0, n_nulls=20):
     described = {}
     for name, matrix in initial.items():
         if isinstance(matrix, np.ndarray):
-            continue  # dense: everything is connected, and stays so
-        rng = np.random.default_rng([seed, *name.encode()])  # the same in whatever order the matrices come
+            continue
+        rng = np.random.default_rng([seed, *name.encode()])  # independent of the order of the matrices
         described[name] = _describe_matrix(name, as_topology(matrix), [step[name] for step in steps], rng, n_nulls)
     return described
 
@@ -91,7 +90,7 @@ def _describe_matrix(name, before, steps, rng, n_nulls):
     reserved = {"reserved_rows": RESERVED_ROWS.get(name, 0)}
     after = replay(before, steps)[-1]
     groups = (word_bands, WORD_BAND_NAMES) if name == "E" else (gates_of(before.shape), GATES)
-    nulls = [_null_of(before, steps, groups, rng, reserved) for _ in range(n_nulls if steps else 0)]
+    nulls = [_measure_null(before, steps, groups, rng, reserved) for _ in range(n_nulls if steps else 0)]
     pruned, _ = turnover(before, steps, groups[0], len(groups[1]))
     return {
         "shape": list(before.shape),
@@ -101,23 +100,23 @@ def _describe_matrix(name, before, steps, rng, n_nulls):
             for axis, side in ((1, "rows"), (0, "columns"))
         },
         "turnover": {
-            group: {"pruned": _plain(pruned[:, k]), "null": _range([null["turnover"][:, k] for null in nulls])}
+            group: {"pruned": _to_json(pruned[:, k]), "null": _range([null["turnover"][:, k] for null in nulls])}
             for k, group in enumerate(groups[1])
         },
         "survival": {
-            "observed": _plain(surviving_fraction(before, steps)),
+            "observed": _to_json(surviving_fraction(before, steps)),
             "null": _range([null["survival"] for null in nulls]),
         },
         "ever_tried": {
-            "observed": _plain(ever_tried(before, steps, **reserved)),
-            "expected": _plain(expected_ever_tried(before, steps, **reserved)),
+            "observed": _to_json(ever_tried(before, steps, **reserved)),
+            "expected": _to_json(expected_ever_tried(before, steps, **reserved)),
         },
         "expansion": _describe_expansion(name, before, after, rng, n_nulls, reserved),
     }
 
 
-def _null_of(before, steps, groups, rng, reserved):
-    """The same measures of one evolution without training."""
+def _measure_null(before, steps, groups, rng, reserved):
+    """The same measures of one null model."""
     null_steps = matched_null(before, steps, rng, **reserved)
     after = replay(before, null_steps)[-1]
     return {
@@ -131,16 +130,16 @@ def _null_of(before, steps, groups, rng, reserved):
 def _describe_degrees(before, after, axis, null, rng, n_nulls, reserved):
     shape, nnz = before.shape, len(before.rows)
     return {
-        "before": _plain(degree_dispersion(before, axis, **reserved)),
-        "after": _plain(degree_dispersion(after, axis, **reserved)),
-        "expected": _plain(expected_dispersion(shape, nnz, axis, **reserved)),
+        "before": _to_json(degree_dispersion(before, axis, **reserved)),
+        "after": _to_json(degree_dispersion(after, axis, **reserved)),
+        "expected": _to_json(expected_dispersion(shape, nnz, axis, **reserved)),
         "random": _range(random_dispersions(shape, nnz, axis, rng, n_draws=10 * n_nulls, **reserved)),
         "null": _range(null),
     }
 
 
 def _describe_expansion(name, before, after, rng, n_nulls, reserved):
-    """Spectra of the whole matrix and of its gates; of the large embedding a quarter of the nulls, which cost most."""
+    """Spectra of the whole matrix and of its gates; for the large E, which costs most, of a quarter as many graphs."""
     parts = {"all": (before, after)}
     if name != "E":
         parts |= {gate: (gate_of(before, k), gate_of(after, k)) for k, gate in enumerate(GATES)}
@@ -148,28 +147,25 @@ def _describe_expansion(name, before, after, rng, n_nulls, reserved):
     for part, (first, last) in parts.items():
         found = [expansion(topology, **reserved) for topology in (first, last)]
         n = max(2, n_nulls // 4 if name == "E" else n_nulls)
-        random = [expansion(_random_as(last, rng, reserved), **reserved).sigma_2 for _ in range(n)]
+        random = [expansion(random_graph(last, rng, **reserved), **reserved).sigma_2 for _ in range(n)]
         same_degrees = [expansion(rewired(last, rng), **reserved).sigma_2 for _ in range(n)]
-        result[part] = {key: [_plain(getattr(each, key)) for each in found] for key in ("sigma_1", "sigma_2", "bound")}
+        result[part] = {
+            key: [_to_json(getattr(each, key)) for each in found] for key in ("sigma_1", "sigma_2", "bound")
+        }
         result[part] |= {"random": _range(random), "same_degrees": _range(same_degrees)}
     return result
 
 
-def _random_as(topology, rng, reserved):
-    density = len(topology.rows) / max(topology.shape[0] * topology.shape[1], 1)
-    return erdos_renyi(topology.shape, rng, density=density, **reserved)
-
-
 def _range(values):
-    """Mean and range of null models' numbers, or of their curves, in JSON's types; None without any."""
+    """Mean and limits of numbers or curves (n, ...), ready for JSON; None if there are none."""
     if not len(values):
         return None
-    low, high = np.percentile(values, EDGES, axis=0)
-    return {"mean": _plain(np.mean(values, axis=0)), "low": _plain(low), "high": _plain(high)}
+    low, high = np.percentile(values, PERCENTILES, axis=0)
+    return {"mean": _to_json(np.mean(values, axis=0)), "low": _to_json(low), "high": _to_json(high)}
 
 
-def _plain(values):
-    """Numbers of JSON with four digits after the point; None for NaN."""
+def _to_json(values):
+    """Numbers for JSON with four decimals; None for NaN."""
     if np.ndim(values):
-        return [_plain(value) for value in values]
+        return [_to_json(value) for value in values]
     return None if np.isnan(values) else round(float(values), 4)
