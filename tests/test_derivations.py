@@ -1,4 +1,4 @@
-"""The derivations: equations have labels, references lead to one, and the lines of code that are shown exist."""
+"""The derivations: every equation has a label, every reference leads to one, and the lines of code shown exist."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ INCLUDES = [
 
 
 def lines_of_object(source, name):
-    """The lines of a function, class or method, as Sphinx' option ``pyobject`` takes them."""
+    """The lines of a function, class or method, as Sphinx's option ``pyobject`` selects them."""
     body = ast.parse(source).body
     for part in name.split("."):
         node = next(node for node in body if getattr(node, "name", None) == part)
@@ -31,7 +31,7 @@ def lines_of_object(source, name):
     return source.splitlines()[node.lineno - 1 : node.end_lineno]
 
 
-def test_every_equation_has_a_label_of_its_own():
+def test_every_equation_has_a_unique_label():
     assert len(LABELS) == len(EQUATIONS) == len(set(LABELS)) > 60
     for page in PAGES:
         assert not re.search(r"^\$\$", page.read_text("utf8"), re.M), f"{page.name} has an equation without a number"
@@ -45,7 +45,7 @@ def test_references_lead_to_an_equation(path):
     for label in re.findall(r"\{eq\}`([^`]*)`", text) + re.findall(r":eq:`([^`]*)`", text):
         assert label in LABELS, f"{path.name} refers to the equation {label}; there is none"
     for label, page in re.findall(r":eq:`([\w-]+)`[^`]{1,40}(docs/derivations/\w+\.md)", text):
-        assert f":label: {label}\n" in (ROOT / page).read_text("utf8"), f"{label} does not stand in {page}"
+        assert f":label: {label}\n" in (ROOT / page).read_text("utf8"), f"{label} is not in {page}"
 
 
 @pytest.mark.parametrize("page, file, options", INCLUDES)
@@ -54,7 +54,7 @@ def test_lines_of_code_that_are_shown_exist_once(page, file, options):
     name = options.get("pyobject")
     lines = lines_of_object(source, name) if name else source.splitlines()
     start = options["start-at"]
-    assert sum(start in line for line in lines) == 1, f"{start!r} should stand once in {name or file}"
+    assert sum(start in line for line in lines) == 1, f"{start!r} should occur once in {name or file}"
     first = next(k for k, line in enumerate(lines) if start in line)
     if "end-at" in options:
         assert any(options["end-at"] in line for line in lines[first:]), f"{options['end-at']!r} does not follow"

@@ -1,5 +1,6 @@
-"""References of docstrings and pages, brought to where the site has what they mean."""
+"""References in docstrings and pages, resolved to where the site has what they mean."""
 
+import operator
 import re
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ LINK_BACK = re.compile(
 )
 NOTEBOOK = re.compile(r"(?:^|/)notebooks/(\d\d_\w+)(?:\.ipynb)?$")
 TYPES_OF_CONSTANTS = (str, int, float, tuple, dict)
+ROOT = Path(__file__).parents[2]
 
 
 def remove_old_pages(app):
@@ -27,37 +29,58 @@ def remove_old_pages(app):
 
 
 def find_by_last_name(app, env, node, contnode):
-    """Resolve a name that a docstring calls by the file that defines it, and the site by where it is public.
+    """Resolve a name that a docstring gives by its file to the page that the site has under another name.
 
-    ``numpy_setlstm.topology.set_step`` is documented as ``numpy_setlstm.set_step``. A name that stands for two things
-    is left alone, and reported as missing.
+    ``numpy_setlstm.topology.set_step`` is documented as ``numpy_setlstm.set_step``. A name that exists but has no page
+    leads to the listing of its file; an ambiguous name is left alone, and reported as missing.
     """
     if node.get("refdomain") != "py" or "reftarget" not in node:
         return None
     target = node["reftarget"].lstrip(".")
-    if node["reftype"] == "mod":
-        uri = listing_of(app, target, node["refdoc"])
-        return uri and nodes.reference("", "", contnode, internal=True, refuri=uri)
-    parts = target.split(".")
-    names = env.domains["py"].objects
-    for length in (2, 1):  # a method with its class first
-        ending = "." + ".".join(parts[-length:])
-        found = [name for name in names if name.endswith(ending) and not names[name].aliased]
-        if len(parts) >= length and len(found) == 1:
-            entry = names[found[0]]
-            return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, found[0])
+    if node["reftype"] != "mod":
+        parts = target.split(".")
+        names = env.domains["py"].objects
+        for length in (2, 1):  # a method with its class first
+            ending = "." + ".".join(parts[-length:])
+            found = [name for name in names if name.endswith(ending) and not names[name].aliased]
+            if len(parts) >= length and len(found) == 1:
+                entry = names[found[0]]
+                return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, found[0])
+    module = target if is_module(target) else module_of(target)
+    uri = module and listing_of(app, module, node["refdoc"])
+    if uri:
+        return nodes.reference("", "", contnode, internal=True, refuri=uri)
+    return contnode if module else None
+
+
+def is_module(name):
+    """Whether a name is that of a file or folder of the package."""
+    path = ROOT / name.replace(".", "/")
+    return name.startswith("numpy_setlstm") and (path.is_dir() or path.with_suffix(".py").is_file())
+
+
+def module_of(name):
+    """The module of the package that defines a function, class, method or constant; None if none does."""
+    prefix, _, last = name.rpartition(".")
+    path = last if is_module(prefix) else name  # a name without its module, but a method with its class
+    for key, module in list(sys.modules.items()):
+        if key.startswith("numpy_setlstm."):
+            try:
+                return getattr(operator.attrgetter(path)(module), "__module__", key)
+            except AttributeError:
+                continue
     return None
 
 
 def listing_of(app, module, docname):
-    """Where the listing of a module stands, seen from a page; None if the site has none."""
+    """The address of a module's listing, relative to a page; None if the site has none."""
     if getattr(app.env, "_viewcode_modules", {}).get(module):
         return app.builder.get_relative_uri(docname, "_modules/" + module.replace(".", "/"))
     return None
 
 
 def lead_to_listings(app, doctree, docname):
-    """Let a link to one of the package's files open its listing in the site, if there is one, instead of a download."""
+    """Let a link to a file of the package open its listing in the site, if there is one, instead of downloading it."""
     for node in list(doctree.findall(addnodes.download_reference)):
         path = re.search(r"(numpy_setlstm/.*)\.py$", node["reftarget"])
         module = path[1].removesuffix("/__init__").replace("/", ".") if path else None
@@ -66,13 +89,13 @@ def lead_to_listings(app, doctree, docname):
 
 
 def lead_back_from_listings(app, pagename, templatename, context, doctree):
-    """Let "[docs]" in a listing lead to the anchor that the page has; for names made public elsewhere it does not."""
+    """Let "[docs]" in a listing lead to the anchor of the page, also for names that are public elsewhere."""
     if pagename.startswith("_modules/"):
         context["body"] = LINK_BACK.sub(r"\g<page>#\g<name>\g<member>", context["body"])
 
 
 def lead_to_notebooks(app, doctree):
-    """Let a link to a notebook's file open its page; to MyST it is a download, or a page that is not there."""
+    """Let a link to a notebook's file open its page; MyST takes it for a download or a missing page."""
     for node in list(doctree.findall(addnodes.download_reference)):
         if name := NOTEBOOK.search(node["reftarget"]):
             page = {"refdomain": "std", "reftype": "doc", "reftarget": f"/notebooks/{name[1]}", "refexplicit": True}
@@ -83,7 +106,7 @@ def lead_to_notebooks(app, doctree):
 
 
 def show_folders_as_text(app, doctree):
-    """Let a link to a folder, which a code host can open and a site cannot, be its text alone."""
+    """Reduce a link to a folder to its text: a code host can open folders, a site cannot."""
     folder = Path(app.env.doc2path(app.env.docname)).parent
     for node in list(doctree.findall(addnodes.pending_xref)):
         if node.get("reftype") == "myst" and node["reftarget"] and (folder / node["reftarget"]).is_dir():
@@ -91,13 +114,13 @@ def show_folders_as_text(app, doctree):
 
 
 def describe_constants(app, what, name, obj, options, lines):
-    """Give a constant the comment that stands at its definition, in place of the docstring of its type."""
+    """Give a constant the comment at its definition, instead of the docstring of its type."""
     if isinstance(obj, TYPES_OF_CONSTANTS):
         lines[:] = comment_at_definition(name.rpartition(".")[2], obj)
 
 
 def comment_at_definition(name, obj):
-    """The lines after ``#:`` in whichever file of the package defines a constant."""
+    """The lines after ``#:`` in the file of the package that defines a constant."""
     for module in [key for key in sys.modules if key.startswith("numpy_setlstm.")]:
         if getattr(sys.modules[module], name, None) is obj:
             analyzer = ModuleAnalyzer.for_module(module)
@@ -108,15 +131,15 @@ def comment_at_definition(name, obj):
 
 
 def skip_fields(app, what, name, obj, skip, options):
-    """Leave out a NamedTuple's fields, which the class's docstring describes."""
+    """Skip the fields of a NamedTuple, which its docstring describes."""
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
 def setup(app):
-    """Connect each to its moment."""
+    """Connect each function to its event."""
     app.connect("builder-inited", remove_old_pages, priority=100)
     app.connect("missing-reference", find_by_last_name)
-    app.connect("doctree-read", lead_to_notebooks, priority=100)  # before Sphinx collects what is to be downloaded
+    app.connect("doctree-read", lead_to_notebooks, priority=100)  # before Sphinx collects downloads
     app.connect("doctree-read", show_folders_as_text)
     app.connect("doctree-resolved", lead_to_listings)
     app.connect("html-page-context", lead_back_from_listings)
