@@ -46,8 +46,8 @@ def main(arguments=None):
     Returns
     -------
     int
-        0 if all went well, 1 if `gradcheck` found a wrong gradient, 2 for an error, which is reported in one line, 130 if
-        interrupted.
+        0 if all went well, 1 if `gradcheck` found a wrong gradient, 2 for an error, which is reported in one line, or
+        130 if interrupted.
     """
     options = build_parser().parse_args(arguments)
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"

@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from numpy_setlstm.network import SPARSE_PARAMETERS, reserved_rows_of
+from numpy_setlstm.network import SPARSE_PARAMETERS
 from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.topology import set_step
+from numpy_setlstm.topology import reserved_rows_of, set_step
 
 __all__ = ["evolve"]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from numpy_setlstm.network import SPARSE_PARAMETERS, Network, reserved_rows_of
-from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count
+from numpy_setlstm.network import SPARSE_PARAMETERS, Network
+from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count, reserved_rows_of
 
 
 @dataclass(frozen=True)

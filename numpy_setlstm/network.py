@@ -215,11 +215,6 @@ class Network:
         return Network(parameters, self.scales, **rates, engine=self.engine)
 
 
-def reserved_rows_of(name):
-    """Number of leading rows of a parameter that are kept empty: 1 for E, the row of the padding; 0 otherwise."""
-    return 1 if name == "E" else 0
-
-
 def gate_counts(W):
     """Connections of W (n, 4H) into each gate, a dict by gate; every cell of an ndarray counts.
 

@@ -22,6 +22,11 @@ from numpy_setlstm.sparse import SparseMatrix, Topology, check_shape
 PRUNE_RULES = ("sign", "magnitude")
 
 
+def reserved_rows_of(name):
+    """Number of leading rows of a parameter that are kept empty: 1 for E, the row of the padding; 0 otherwise."""
+    return 1 if name == "E" else 0
+
+
 def erdos_renyi_count(shape, er_epsilon):
     r"""Number of connections of an Erdős–Rényi layer: :math:`\varepsilon (n_{in} + n_{out})`, and at most all cells.
 

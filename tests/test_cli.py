@@ -106,7 +106,7 @@ def test_ctrl_c_saves_the_model_and_resume_goes_on(data_home, tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "--resume goes on" in err and "Traceback" not in err
+    assert "--resume continues" in err and "Traceback" not in err
     epoch = SetLSTMClassifier.load(output / "model.npz").training_state_.epoch
     assert epoch >= 1
     assert cli.main([*map(str, train(data_home, output, "--resume")), "--epochs", str(epoch + 1)]) == 0

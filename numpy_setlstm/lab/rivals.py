@@ -17,9 +17,9 @@ from numpy_setlstm.cells import smallest
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import check_parameters, check_X
-from numpy_setlstm.network import reserved_rows_of
 from numpy_setlstm.recipe import SPARSE_RECIPE
 from numpy_setlstm.sparse import SparseMatrix
+from numpy_setlstm.topology import reserved_rows_of
 
 __all__ = ["RIVALS", "fit_rival"]
 

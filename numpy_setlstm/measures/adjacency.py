@@ -5,7 +5,6 @@ import numpy as np
 from numpy_setlstm.sparse import Topology
 
 BLOCK = 1024  # rows of the 0/1 matrix in memory at a time
-RESERVED_ROWS = {"E": 1}  # leading rows kept empty, by matrix: the padding row of the embedding
 
 
 def as_topology(matrix):

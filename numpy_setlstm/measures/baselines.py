@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from numpy_setlstm.measures.adjacency import RESERVED_ROWS
 from numpy_setlstm.measures.distance import permuted, sparse_parts, topological_distance
 from numpy_setlstm.measures.evolution import matched_null, replay
 from numpy_setlstm.measures.expansion import random_graph
+from numpy_setlstm.topology import reserved_rows_of
 
 
 def shuffled_copy(network, rng):
@@ -55,7 +55,7 @@ def random_like(network, rng):
     True
     """
     return {
-        name: random_graph(topology, rng, reserved_rows=RESERVED_ROWS.get(name, 0))
+        name: random_graph(topology, rng, reserved_rows=reserved_rows_of(name))
         for name, topology in sparse_parts(network).items()
     }
 
@@ -124,7 +124,7 @@ def distance_baselines(initial, steps, rng, *, n_pairs=3):
         evolved = {}
         for name, topology in initial.items():
             its_steps = [step[name] for step in steps]
-            null_steps = matched_null(topology, its_steps, rng, reserved_rows=RESERVED_ROWS.get(name, 0))
+            null_steps = matched_null(topology, its_steps, rng, reserved_rows=reserved_rows_of(name))
             evolved[name] = replay(topology, null_steps)[-1]
         return evolved
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from numpy_setlstm.layers.lstm import GATES
-from numpy_setlstm.measures.adjacency import RESERVED_ROWS, as_topology
+from numpy_setlstm.measures.adjacency import as_topology
 from numpy_setlstm.measures.degrees import degree_dispersion, expected_dispersion, random_dispersions
 from numpy_setlstm.measures.evolution import (
     WORD_BAND_NAMES,
@@ -17,6 +17,7 @@ from numpy_setlstm.measures.evolution import (
     word_bands,
 )
 from numpy_setlstm.measures.expansion import expansion, gate_of, random_graph, rewired
+from numpy_setlstm.topology import reserved_rows_of
 
 PERCENTILES = (2.5, 97.5)  # limits of a range
 
@@ -87,7 +88,7 @@ def describe(initial, steps, *, seed=0, n_nulls=20):
 
 
 def _describe_matrix(name, before, steps, rng, n_nulls):
-    reserved = {"reserved_rows": RESERVED_ROWS.get(name, 0)}
+    reserved = {"reserved_rows": reserved_rows_of(name)}
     after = replay(before, steps)[-1]
     groups = (word_bands, WORD_BAND_NAMES) if name == "E" else (gates_of(before.shape), GATES)
     nulls = [_measure_null(before, steps, groups, rng, reserved) for _ in range(n_nulls if steps else 0)]

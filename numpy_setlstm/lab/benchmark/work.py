@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from numpy_setlstm.initialization import NetworkSizes, init_network
-from numpy_setlstm.network import SPARSE_PARAMETERS, reserved_rows_of
+from numpy_setlstm.network import SPARSE_PARAMETERS
 from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.topology import erdos_renyi
+from numpy_setlstm.topology import erdos_renyi, reserved_rows_of
 
 N_BATCHES = 4  # different minibatches, used in turn
 FIRST_WORD = 2  # ids 0 and 1 are padding and unknown
