@@ -24,8 +24,7 @@ def evolve(state, settings, tokens=None, labels=None):
 
     Parameters
     ----------
-    state : TrainingState
-        Changed in place.
+    state : TrainingState, changed in place
     settings : TrainingSettings
     tokens, labels : ndarray of shape (n_texts, T), and (n_texts,), int, optional
         Training data; only ``growth="gradient"`` needs them.

@@ -12,13 +12,6 @@ from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count, reserved_rows
 class NetworkSizes:
     """The sizes that determine the shape of every parameter.
 
-    Attributes
-    ----------
-    n_words : int
-        V, padding and unknown included.
-    embedding_dim, hidden_size, n_classes : int
-        D, H and C.
-
     Examples
     --------
     >>> sizes = NetworkSizes(n_words=20_000, embedding_dim=256, hidden_size=256, n_classes=2)
@@ -26,10 +19,10 @@ class NetworkSizes:
     ((256, 1024), 5645826)
     """
 
-    n_words: int
-    embedding_dim: int
-    hidden_size: int
-    n_classes: int
+    n_words: int  #: V, padding and unknown included
+    embedding_dim: int  #: D
+    hidden_size: int  #: H
+    n_classes: int  #: C
 
     @property
     def shapes(self):

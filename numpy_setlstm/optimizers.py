@@ -13,6 +13,8 @@ import numpy as np
 
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "adam_update", "clip_by_norm", "sgd_update"]
+
 
 def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
     r"""One update of stochastic gradient descent with momentum.
@@ -26,23 +28,19 @@ def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
 
     Returns
     -------
-    change : ndarray of the same shape
-        To be added to the weights.
-    velocity : ndarray of the same shape
+    change, velocity : ndarray of the same shape
+        What to add to the weights, and the state after the update.
 
     Notes
     -----
     .. math:: u \leftarrow \mu u + g, \qquad \Delta w = -\eta u
 
-    Equation :eq:`sgd` in docs/derivations/adam.md.
-
-    Source: B. Polyak (1964), "Some methods of speeding up the convergence of iteration methods". The rate is outside u,
-    the velocity, as in PyTorch; others put it inside, which differs if the rate changes.
+    Equation :eq:`sgd` in docs/derivations/adam.md; the rate is outside u, the velocity, as in PyTorch. Source:
+    B. Polyak (1964), "Some methods of speeding up the convergence of iteration methods".
 
     Examples
     --------
-    >>> change, velocity = sgd_update(np.array([1.0]), np.array([10.0]), learning_rate=0.1)
-    >>> change, velocity
+    >>> sgd_update(np.array([1.0]), np.array([10.0]), learning_rate=0.1)
     (array([-1.]), array([10.]))
     """
     velocity = momentum * velocity + gradient
@@ -54,9 +52,8 @@ def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, a
 
     Parameters
     ----------
-    gradient : ndarray of any shape
-    m, v : ndarray of the same shape
-        Running means of the gradient and of its square.
+    gradient, m, v : ndarray of one shape
+        With the running means m of the gradient and v of its square.
     age : ndarray of int, of the same shape or of shape ()
         Number of earlier updates of each weight.
     learning_rate : float
@@ -67,10 +64,8 @@ def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, a
 
     Returns
     -------
-    change : ndarray of the same shape
-        To be added to the weights.
-    m, v, age : ndarray of unchanged shape
-        The state after the update.
+    change, m, v, age : ndarray of unchanged shape
+        What to add to the weights, and the state after the update.
 
     Notes
     -----
@@ -79,10 +74,9 @@ def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, a
         m &\leftarrow \beta_1 m + (1 - \beta_1) g, \qquad v \leftarrow \beta_2 v + (1 - \beta_2) g^2 \\
         \Delta w &= -\eta \, \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
 
-    Derived in docs/derivations/adam.md: :eq:`adam-m` to :eq:`adam-update`.
-
-    Source: D. Kingma and J. Ba (2015), algorithm 1. The step count t is kept per connection: the correction by
-    :math:`1 - \beta^t` compensates for means that start at 0, and a grown connection starts its means late.
+    Derived in docs/derivations/adam.md: :eq:`adam-m` to :eq:`adam-update`. Source: D. Kingma and J. Ba (2015),
+    algorithm 1. The step count t is kept per connection: the correction by :math:`1 - \beta^t` compensates for means
+    that start at 0, and a grown connection starts its means late.
 
     Examples
     --------
@@ -102,28 +96,7 @@ def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, a
 class Optimizer:
     """The common part of :class:`SGD` and :class:`Adam`: a state per parameter that follows the connections.
 
-    Parameters
-    ----------
-    parameters : dict of str to SparseMatrix or ndarray
-        Only their shapes and types matter.
-    learning_rate : float or dict of str to float
-        One rate for all, or one per parameter.
-
-    Raises
-    ------
-    ValueError
-        If the rates are given for other parameters, or one is negative, infinite or NaN.
-
-    Examples
-    --------
-    >>> from numpy_setlstm.topology import set_step
-    >>> W = SparseMatrix((2, 2), [0, 1], [1, 0], [0.5, -2.0])
-    >>> optimizer = SGD({"W": W}, 0.1)
-    >>> optimizer.update({"W": W}, {"W": np.array([1.0, 1.0])})
-    >>> W, step = set_step(W, 0.5, np.random.default_rng(0), prune_rule="magnitude")
-    >>> optimizer.carry("W", step)  # the new connection has no history
-    >>> sorted(optimizer.state["W"]["velocity"].tolist())
-    [0.0, 1.0]
+    Only shapes and types of the parameters matter; `learning_rate` is one rate for all, or a dict of one for each.
     """
 
     def __init__(self, parameters, learning_rate):
@@ -161,16 +134,22 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    parameters, learning_rate
-        As in :class:`Optimizer`.
+    parameters : dict of str to SparseMatrix or ndarray
+        Only their shapes and types matter.
+    learning_rate : float or dict of str to float
+        One rate for all, or one per parameter.
     momentum : float in [0, 1), default 0.9
 
     Examples
     --------
-    >>> weights = {"w": np.zeros(1)}
-    >>> SGD(weights, learning_rate=0.1).update(weights, {"w": np.array([3.0])})
-    >>> weights["w"]
-    array([-0.3])
+    >>> from numpy_setlstm.topology import set_step
+    >>> W = SparseMatrix((2, 2), [0, 1], [1, 0], [0.5, -2.0])
+    >>> optimizer = SGD({"W": W}, 0.1)
+    >>> optimizer.update({"W": W}, {"W": np.array([1.0, 1.0])})
+    >>> W, step = set_step(W, 0.5, np.random.default_rng(0), prune_rule="magnitude")
+    >>> optimizer.carry("W", step)  # the new connection has no history
+    >>> sorted(optimizer.state["W"]["velocity"].tolist())
+    [0.0, 1.0]
     """
 
     kind = "sgd"
@@ -197,7 +176,7 @@ class Adam(Optimizer):
     Parameters
     ----------
     parameters, learning_rate
-        As in :class:`Optimizer`.
+        As in :class:`SGD`.
     beta1, beta2, adam_eps
         As in :func:`adam_update`.
 
@@ -235,7 +214,7 @@ OPTIMIZERS = {"adam": Adam, "sgd": SGD}
 
 
 def clip_by_norm(gradients, max_norm):
-    r"""Scale all gradients down together if their joint norm is too large.
+    """Scale down all gradients together if their joint norm is too large.
 
     Parameters
     ----------
@@ -258,9 +237,8 @@ def clip_by_norm(gradients, max_norm):
 
     Notes
     -----
-    Equation :eq:`clip` in docs/derivations/bptt.md.
-
-    Source: R. Pascanu, T. Mikolov and Y. Bengio (2013), "On the difficulty of training recurrent neural networks".
+    Equation :eq:`clip` in docs/derivations/bptt.md. Source: R. Pascanu, T. Mikolov and Y. Bengio (2013), "On the
+    difficulty of training recurrent neural networks".
 
     Examples
     --------

@@ -274,8 +274,7 @@ def weight_gradient(x, dy, W):
 
     Returns
     -------
-    ndarray
-        Of the shape of an ndarray `W`; of shape (nnz,), aligned with ``W.values``, for a SparseMatrix.
+    ndarray of shape (n_rows, n_cols), or (nnz,) aligned with ``W.values``
 
     Examples
     --------

@@ -78,10 +78,6 @@ class Vocabulary:
     words : sequence of str
         All different; the first is "<pad>", the second "<unk>".
 
-    Attributes
-    ----------
-    words : tuple of str
-
     Raises
     ------
     ValueError
@@ -98,7 +94,7 @@ class Vocabulary:
     (True, 5)
     """
 
-    words: tuple
+    words: tuple  #: Of str; the word with id k is ``words[k]``
     _ids: dict = field(init=False, compare=False)
 
     def __post_init__(self):
@@ -160,19 +156,16 @@ def _as_tokens(text):
 
 
 def pad_sequences(sequences, length, padding="pre", truncating="pre"):
-    """Bring sequences of ids to one length.
+    """Bring N sequences of ids, which may be empty, to one length.
 
     Parameters
     ----------
     sequences : list of sequences of int
-        N of them; a sequence may be empty.
     length : int
         T, at least 1.
-    padding : {"pre", "post"}
-        Where a short sequence is padded with 0: before its words or after them.
-    truncating : {"pre", "post"}
-        Where a long sequence is cut: "pre" drops its beginning and keeps the last words, in which reviews tend to reach
-        their verdict.
+    padding, truncating : {"pre", "post"}
+        Where a short sequence is padded with 0, and where a long one is cut, as in Keras. "pre" keeps the last words,
+        in which reviews tend to reach their verdict.
 
     Returns
     -------
@@ -182,10 +175,6 @@ def pad_sequences(sequences, length, padding="pre", truncating="pre"):
     ------
     ValueError
         If `padding` or `truncating` is neither "pre" nor "post", `length` is less than 1, or an id is no integer.
-
-    Notes
-    -----
-    The names and their meanings are those of Keras.
 
     Examples
     --------

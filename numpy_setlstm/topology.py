@@ -19,6 +19,8 @@ import numpy as np
 from numpy_setlstm.cells import best_free_cells, check_scores, draw_free_cells, smallest
 from numpy_setlstm.sparse import SparseMatrix, Topology, check_shape
 
+__all__ = ["SetStep", "erdos_renyi", "prune", "regrow", "set_step"]
+
 PRUNE_RULES = ("sign", "magnitude")
 
 
@@ -30,29 +32,8 @@ def reserved_rows_of(name):
 def erdos_renyi_count(shape, er_epsilon):
     r"""Number of connections of an Erdős–Rényi layer: :math:`\varepsilon (n_{in} + n_{out})`, and at most all cells.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Sizes n_in and n_out.
-    er_epsilon : float
-        Connections per unit, roughly; at least 0.
-
-    Returns
-    -------
-    int
-        If it is :math:`n_{in} n_{out}`, the layer is dense.
-
-    Raises
-    ------
-    ValueError
-        If `er_epsilon` is negative, infinite or NaN.
-
-    Notes
-    -----
     Equation :eq:`er-count` in docs/derivations/erdos_renyi.md. Source: Mocanu et al. (2018), equation 1.
 
-    Examples
-    --------
     >>> erdos_renyi_count((20_000, 256), er_epsilon=10), erdos_renyi_count((3, 4), er_epsilon=10)
     (202560, 12)
     """
@@ -219,8 +200,8 @@ def regrow(shape, rows, cols, count, rng, *, reserved_rows=0, growth_scores=None
     Raises
     ------
     ValueError
-        If the connections are out of order, out of range or in reserved rows, `count` is negative or exceeds the free
-        cells, or the scores are negative, not finite or of another shape.
+        If the connections are out of order or range or in reserved rows, `count` is negative or exceeds the free cells,
+        or the scores are negative, not finite or of another shape.
 
     Examples
     --------
@@ -253,17 +234,6 @@ class SetStep:
     `kept` and `pruned` partition the old connections, `survivors` and `grown` the new ones. Survivors keep their order:
     the k-th survivor moves from ``kept[k]`` to ``survivors[k]``.
 
-    Attributes
-    ----------
-    nnz : int
-        Number of connections, the same before and after.
-    pruned : ndarray of shape (n,), int32 or int64
-        Positions in the old values of the removed connections, increasing.
-    grown : ndarray of shape (n,), int32 or int64
-        Positions in the new values of the added connections, increasing.
-    pruned_cells, grown_cells : ndarray of shape (2, n), int32 or int64
-        Their rows and columns.
-
     Examples
     --------
     >>> W = SparseMatrix((2, 2), [0, 1], [0, 1], [0.1, 0.2])
@@ -274,11 +244,11 @@ class SetStep:
     [0.0, 8.0]
     """
 
-    nnz: int
-    pruned: np.ndarray
-    grown: np.ndarray
-    pruned_cells: np.ndarray
-    grown_cells: np.ndarray
+    nnz: int  #: Number of connections, the same before and after
+    pruned: np.ndarray  #: Positions in the old values of the n removed connections, of shape (n,), int, increasing
+    grown: np.ndarray  #: Positions in the new values of the n added connections, of shape (n,), int, increasing
+    pruned_cells: np.ndarray  #: Their rows and columns, of shape (2, n), int
+    grown_cells: np.ndarray  #: Their rows and columns, of shape (2, n), int
 
     @property
     def kept(self):
@@ -342,10 +312,9 @@ def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0, gro
 
     Notes
     -----
-    Derived in docs/derivations/set.md; the position of a grown connection is :eq:`set-merge`. Source: Mocanu et al.
-    (2018), algorithm 1. SET's published codes start new weights either like the initial ones or at 0; `scale` gives
-    both. Growth by the magnitude of the gradient: U. Evci et al. (2020), "Rigging the Lottery: Making All Tickets
-    Winners" (RigL), arXiv:1911.11134.
+    Derived in docs/derivations/set.md, up to :eq:`set-merge`. Source: Mocanu et al. (2018), algorithm 1. SET's
+    published codes start new weights like the initial ones or at 0; `scale` gives both. Growth by the magnitude of the
+    gradient: U. Evci et al. (2020), "Rigging the Lottery: Making All Tickets Winners" (RigL), arXiv:1911.11134.
 
     Examples
     --------

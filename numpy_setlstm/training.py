@@ -19,7 +19,7 @@ from numpy_setlstm.optimizers import Optimizer, clip_by_norm
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.text import PADDING_ID
 
-__all__ = ["HISTORY_KEYS", "STREAMS", "TrainingSettings", "TrainingState", "evaluate", "train"]
+__all__ = ["HISTORY_KEYS", "STREAMS", "TrainingSettings", "TrainingState", "train"]
 
 POOL_BATCHES = 32  # minibatches that are sorted by length together: see batch_order
 #: The names of the random streams of a training, one for each purpose.
@@ -41,82 +41,26 @@ HISTORY_KEYS = (
 class TrainingSettings:
     """How to train.
 
-    Attributes
-    ----------
-    n_epochs : int
-        Epochs in all, including those already trained.
-    batch_size : int
-        Texts per minibatch; the last one of an epoch may be smaller.
-    max_norm : float
-        Gradients are clipped to this joint norm.
-    learning_rate_decay : float
-        In epoch k, counted from 0, the learning rates are divided by 1 + decay · k.
-    evolve : bool
-        Whether to take a SET step between two epochs.
-    zeta : float in [0, 1]
-        Fraction of the connections that each SET step replaces.
-    prune_rule : {"sign", "magnitude"}
-        See :func:`numpy_setlstm.topology.prune`.
-    growth : {"zero", "random", "gradient"}
-        New connections are in random cells and start at 0, or there and are drawn like the initial ones, or are
-        where the gradient is largest and start at 0: see :func:`numpy_setlstm.evolution.gradient_sizes`.
-    zeta_schedule : {"constant", "cosine"}
-        Whether every SET step replaces the fraction `zeta`, or fewer and fewer:
-        see :func:`numpy_setlstm.evolution.zeta_of`.
-
     Examples
     --------
     >>> TrainingSettings(n_epochs=3, evolve=False).zeta
     0.1
     """
 
-    n_epochs: int = 8
-    batch_size: int = 64
-    max_norm: float = 1.0
-    learning_rate_decay: float = 0.0
-    evolve: bool = True
-    zeta: float = 0.1
-    prune_rule: str = "sign"
-    growth: str = "zero"
-    zeta_schedule: str = "constant"
+    n_epochs: int = 8  #: Epochs in all, including those already trained
+    batch_size: int = 64  #: Texts per minibatch; the last one of an epoch may be smaller
+    max_norm: float = 1.0  #: Gradients are clipped to this joint norm
+    learning_rate_decay: float = 0.0  #: In epoch k, counted from 0, learning rates are divided by 1 + decay · k
+    evolve: bool = True  #: Whether to take a SET step between two epochs
+    zeta: float = 0.1  #: Fraction of the connections that each SET step replaces, in [0, 1]
+    prune_rule: str = "sign"  #: See :func:`numpy_setlstm.topology.prune`
+    growth: str = "zero"  #: In random cells, from 0 ("zero") or drawn ("random"); or where the "gradient" is largest
+    zeta_schedule: str = "constant"  #: Or "cosine": see :func:`numpy_setlstm.evolution.zeta_of`
 
 
 @dataclass
 class TrainingState:
     """All that training has reached so far, and all that it needs to continue.
-
-    Attributes
-    ----------
-    network : Network
-        The current one.
-    optimizer : Optimizer
-    streams : dict of str to numpy.random.Generator
-        One generator for each of :data:`STREAMS`.
-    initial_topologies : dict of str to Topology
-        The connections of each sparse matrix before the first epoch; with the SET steps of the history they give the
-        connections of any epoch.
-    epoch, batch : int
-        Number of finished epochs, and of finished minibatches of the current epoch.
-    order : ndarray of shape (n_texts,), int, or None
-        The order of the texts in the current epoch; None between two epochs.
-    sums : dict of str to float
-        Loss, correct answers and seconds of the current epoch so far.
-    history : dict of str to list
-        One entry per finished epoch (:data:`HISTORY_KEYS`); ``set_steps`` and ``validation_loss_evolved`` have one
-        per evolution, the k-th between epochs k and k + 1.
-    best_network : Network or None
-        Copy of the network after the best epoch, topology and weights together.
-    best_epoch : int
-        Index of that epoch; -1 before the first one has ended, and as long as the first weights are better.
-    first_weights : dict of str to float, or None
-        Validation loss and accuracy of the first weights, if they were given, not drawn at random: until an epoch is
-        better, they are the best ones. Empty until training begins.
-    notes : dict of str to value
-        Anything else that is to be saved with the state; has to be JSON.
-    interrupted : bool
-        Whether training was stopped by Ctrl-C.
-    inconsistent : bool
-        Whether it was stopped within a minibatch or an evolution, so that it cannot continue.
 
     Examples
     --------
@@ -128,21 +72,24 @@ class TrainingState:
     (0, ['E', 'W_h', 'W_x'])
     """
 
-    network: Network
-    optimizer: Optimizer
-    streams: dict
-    initial_topologies: dict
-    epoch: int = 0
-    batch: int = 0
-    order: np.ndarray | None = None
-    sums: dict = field(default_factory=dict)
+    network: Network  #: The current one
+    optimizer: Optimizer  #: Its state follows the network's connections
+    streams: dict  #: A generator for each of :data:`STREAMS`
+    initial_topologies: dict  #: Before the first epoch; with the SET steps, they give the connections of any epoch
+    epoch: int = 0  #: Number of finished epochs
+    batch: int = 0  #: Number of finished minibatches of the current epoch
+    order: np.ndarray | None = None  #: Of the texts in the current epoch, (n_texts,); None between two epochs
+    sums: dict = field(default_factory=dict)  #: Loss, correct answers and seconds of the current epoch so far
+    #: One entry per finished epoch (:data:`HISTORY_KEYS`); ``set_steps`` and ``validation_loss_evolved`` have one per
+    #: evolution, the k-th between epochs k and k + 1
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
-    best_network: Network | None = None
-    best_epoch: int = -1
+    best_network: Network | None = None  #: Copy of the network after the best epoch, topology and weights together
+    best_epoch: int = -1  #: Its index; -1 before an epoch has ended, and as long as the first weights are better
+    #: Validation loss and accuracy of first weights that were given, not drawn: the best ones until an epoch is better
     first_weights: dict | None = None
-    notes: dict = field(default_factory=dict)
-    interrupted: bool = False
-    inconsistent: bool = False
+    notes: dict = field(default_factory=dict)  #: Anything else to save with the state, as JSON
+    interrupted: bool = False  #: Whether training was stopped by Ctrl-C
+    inconsistent: bool = False  #: Whether it was stopped within a minibatch or an evolution, and cannot continue
 
     @classmethod
     def start(cls, network, optimizer, streams):
@@ -170,8 +117,7 @@ def train(state, settings, tokens, labels, validation=None, *, progress=False, a
 
     Parameters
     ----------
-    state : TrainingState
-        Where to start or to continue; changed in place.
+    state : TrainingState, changed in place
     settings : TrainingSettings
     tokens : ndarray of shape (n_texts, T), int
     labels : ndarray of shape (n_texts,), int
@@ -243,11 +189,10 @@ def train(state, settings, tokens, labels, validation=None, *, progress=False, a
 
 
 def batch_order(lengths, batch_size, rng):
-    """Draw the order (n_texts,) of the texts for one epoch; texts with a similar number of words share a minibatch.
+    """Draw the order (n_texts,) of the texts for one epoch; texts of similar length share a minibatch.
 
-    A minibatch takes as many steps as its longest text has words. So a random permutation is cut into pools of several
-    minibatches, each pool is sorted by length, and the minibatches are shuffled: their composition remains random, and
-    fewer steps are spent on padding.
+    A random permutation is cut into pools of several minibatches, each pool is sorted by length, and minibatches are
+    shuffled: their composition remains random, and fewer steps are spent on padding.
     """
     order = rng.permutation(len(lengths))
     pools = np.split(order, np.arange(POOL_BATCHES * batch_size, len(order), POOL_BATCHES * batch_size))
@@ -326,31 +271,7 @@ def _validate(network, validation):
 
 
 def evaluate(network, tokens, labels, batch_size=256):
-    """Mean cross-entropy and accuracy of a network on texts; neither depends on `batch_size`.
-
-    Parameters
-    ----------
-    network : Network
-    tokens : ndarray of shape (n_texts, T), int
-    labels : ndarray of shape (n_texts,), int
-    batch_size : int
-        Texts at a time.
-
-    Returns
-    -------
-    loss : float
-        At least 0.
-    accuracy : float
-        In [0, 1].
-
-    Examples
-    --------
-    >>> from numpy_setlstm.initialization import NetworkSizes, init_network
-    >>> network = init_network(NetworkSizes(20, 4, 4, 2), *np.random.default_rng(0).spawn(2), er_epsilon=1)
-    >>> loss, accuracy = evaluate(network, np.array([[1, 2, 3], [4, 5, 6]]), np.array([0, 1]))
-    >>> 0 < loss < 5, accuracy in (0, 0.5, 1)
-    (True, True)
-    """
+    """Mean cross-entropy and accuracy on tokens (n_texts, T) and labels (n_texts,); neither depends on `batch_size`."""
     loss = right = 0
     for first in range(0, len(tokens), batch_size):
         batch = slice(first, first + batch_size)

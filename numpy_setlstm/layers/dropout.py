@@ -24,9 +24,8 @@ def dropout_forward(x, rate, rng=None):
 
     Notes
     -----
-    .. math:: y = x \odot m / (1 - p), \qquad m \sim \mathrm{Bernoulli}(1 - p)
-
-    Source: N. Srivastava et al. (2014), "Dropout", in its inverted form, which needs no scaling for prediction.
+    :math:`y = x \odot m / (1 - p)` with :math:`m \sim \mathrm{Bernoulli}(1 - p)`. Source: N. Srivastava et al. (2014),
+    "Dropout", in its inverted form, which needs no scaling for prediction.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-r"""Embedding: word w becomes row w of E.
+"""Embedding: word w becomes row w of E.
 
 With one-hot rows :math:`u_{nt}` the layer is a product, :math:`x_{nt} = u_{nt} E`, and its gradient is that of a
-product, :math:`dE = \sum_{nt} u_{nt}^T \, dx_{nt}`: the row of a word receives the **sum** of the gradients of all
-places where the word occurs. In a sparse E each word owns a few of the D dimensions and is 0 in the others. Derived in
-docs/derivations/embedding.md: :eq:`embedding-gradient`, and :eq:`embedding-gradient-sparse` at the connections.
+product: the row of a word receives the **sum** of the gradients of all places where the word occurs. In a sparse E each
+word owns a few of the D dimensions and is 0 in the others. Derived in docs/derivations/embedding.md:
+:eq:`embedding-gradient`, and :eq:`embedding-gradient-sparse` at the connections.
 """
 
 from typing import NamedTuple
@@ -73,8 +73,7 @@ def embedding_backward(dx, cache):
 
     Returns
     -------
-    dE : ndarray
-        Of shape (V, D) if E is an ndarray; of shape (nnz,), aligned with ``E.values``, if it is a SparseMatrix.
+    dE : ndarray of shape (V, D), or (nnz,) aligned with ``E.values``
 
     Raises
     ------

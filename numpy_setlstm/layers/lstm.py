@@ -58,23 +58,14 @@ class LSTMCache(NamedTuple):
 
 
 class LSTMGradients(NamedTuple):
-    """Gradients of the loss with respect to everything that :func:`lstm_forward` takes.
+    """Gradients of the loss with respect to everything that :func:`lstm_forward` takes."""
 
-    Attributes
-    ----------
-    dx : ndarray of shape (N, T, D)
-    dW_x : ndarray of shape (D, 4H), or (nnz,) aligned with ``W_x.values``
-    dW_h : ndarray of shape (H, 4H), or (nnz,) aligned with ``W_h.values``
-    db : ndarray of shape (4H,)
-    dh0, dc0 : ndarray of shape (N, H)
-    """
-
-    dx: np.ndarray
-    dW_x: np.ndarray
-    dW_h: np.ndarray
-    db: np.ndarray
-    dh0: np.ndarray
-    dc0: np.ndarray
+    dx: np.ndarray  #: Of shape (N, T, D)
+    dW_x: np.ndarray  #: Of shape (D, 4H), or (nnz,) aligned with ``W_x.values``
+    dW_h: np.ndarray  #: Of shape (H, 4H), or (nnz,) aligned with ``W_h.values``
+    db: np.ndarray  #: Of shape (4H,)
+    dh0: np.ndarray  #: Of shape (N, H)
+    dc0: np.ndarray  #: Of shape (N, H)
 
 
 def sigmoid(z):

@@ -26,9 +26,9 @@ def adapt(lstm):
     def own_forward(x, W_x, W_h, b, mask=None):
         out = forward(x, W_x, W_h, b, mask)
         expected = (*x.shape[:2], W_h.shape[0])
-        if not isinstance(out, tuple) or len(out) != 2 or np.shape(out[0]) != expected:
-            got = f"a tuple of {len(out)}" if isinstance(out, tuple) else type(out).__name__
-            got = f"h of shape {np.shape(out[0])}" if isinstance(out, tuple) and len(out) == 2 else got
+        is_pair = isinstance(out, tuple) and len(out) == 2
+        if not is_pair or np.shape(out[0]) != expected:
+            got = f"h of shape {np.shape(out[0])}" if is_pair else type(out).__name__
             raise ValueError(
                 f"your lstm_forward returned {got}; expected (h, cache), with the hidden state after each step: h of "
                 f"shape (N, T, H) = {expected}"

@@ -1,7 +1,4 @@
-r"""Readout: from the last hidden state to class probabilities, and the loss that training minimizes.
-
-The layer is small (H × C) and stays dense.
-"""
+"""Readout, a small dense layer: from the last hidden state to class probabilities, and the loss to minimize."""
 
 from typing import NamedTuple
 

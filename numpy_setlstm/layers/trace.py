@@ -10,9 +10,8 @@ def trace_states(h, cache):
 
     Parameters
     ----------
-    h : ndarray of shape (N, T, H)
-    cache : LSTMCache
-        Both as :func:`~numpy_setlstm.layers.lstm.lstm_forward` returns them.
+    h, cache : ndarray of shape (N, T, H), and LSTMCache
+        From :func:`~numpy_setlstm.layers.lstm.lstm_forward`.
 
     Returns
     -------
