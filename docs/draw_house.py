@@ -1,7 +1,7 @@
-"""Draw the house: which room of the package stands on which floor, and which rooms it imports from.
+"""Draw the house: which rooms the package has, on which floors, and which rooms each imports from.
 
-The drawing and the table of docs/architecture.md are made from the import statements, so they cannot be out of date: a
-test compares. To draw anew, from the top of the repository::
+The drawing and the table of docs/architecture.md are made from the import statements; a test fails if they are out of
+date. To draw again, from the top of the repository::
 
     python docs/draw_house.py
 """
@@ -15,92 +15,85 @@ PACKAGE = ROOT / "numpy_setlstm"
 PAGE = ROOT / "docs" / "architecture.md"
 DRAWING = ROOT / "docs" / "images" / "house.svg"
 
-# A room imports from its own floor and from lower ones. Floor 0 knows nothing of the rest.
+IDEA = ("text", "layers", "sparse", "topology", "optimizers", "network", "evolution", "training")  # in reading order
+# A room imports from its own floor and from lower ones.
 FLOORS = {
-    6: ("cli",),
-    5: ("estimator", "inputs", "lab", "plotting"),
-    4: ("training", "checkpoint"),
-    3: ("network", "optimizers"),
-    2: ("layers", "topology", "measures", "converters"),
-    1: ("sparse", "fast"),
-    0: ("gradcheck", "text", "datasets"),
+    5: ("cli", "lab"),
+    4: ("estimator", "inputs", "recipe", "scikit_learn", "checkpoint", "plotting"),
+    3: ("training", "evolution", "initialization", "interrupt"),
+    2: ("network", "converters", "fast", "measures"),
+    1: ("layers", "topology", "optimizers"),
+    0: ("text", "sparse", "cells", "one_file", "gradcheck", "datasets"),
 }
-TITLES = {
-    6: "command line",
-    5: "for users",
-    4: "training",
-    3: "the network",
-    2: "layers, topology",
-    1: "sparse arithmetic",
-    0: "independent",
-}
+TITLES = {5: "commands", 4: "for users", 3: "training", 2: "the network", 1: "its parts", 0: "foundations"}
+WINGS = {"tools": ("gradcheck", "datasets", "measures", "plotting"), "fast": ("fast",), "lab": ("lab",)}
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+WING_OF = dict.fromkeys(FLOOR_OF, "core") | {room: wing for wing, rooms in WINGS.items() for room in rooms}
 
-WIDTH, LEFT, BOX, ROW, GAP = 860, 150, 26, 58, 22  # pixels: of the drawing, of the titles, of a box, a row, a floor
+WIDTH, BOX, ROW, GAP, TOP = 950, 26, 58, 20, 34  # pixels: the drawing, a box, a row, between floors, the wings' titles
+LEFT, RIGHT = 320, 830  # pixels: where the core begins and ends
+BANDS = {"tools": (110, LEFT), "core": (LEFT, RIGHT), "fast": (RIGHT, WIDTH), "lab": (RIGHT, WIDTH)}  # by wing
+HEADINGS = {"tools": "tools", "core": "core", "fast": "speed, lab"}
 
 
 def find_imports():
     """Which rooms each room imports from: dict of str to set of str, read from the import statements."""
     imports = {room: set() for room in FLOOR_OF}
     for path in sorted(PACKAGE.rglob("*.py")):
-        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        room = room_of(path)
         if room in ("__init__", "__main__"):
             continue
         if room not in imports:
-            raise ValueError(f"{path.relative_to(ROOT)} stands on no floor: name its room in FLOORS of {__file__}")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
-            imports[room] |= rooms_of(node) & FLOOR_OF.keys() - {room}
+            raise ValueError(f"{path.relative_to(ROOT)} is on no floor: name its room in FLOORS of {__file__}")
+        imports[room] |= {module.split(".")[0] for module in modules_imported_by(path)} & FLOOR_OF.keys() - {room}
     return imports
 
 
-def rooms_of(node):
-    """The rooms that one statement imports."""
-    if isinstance(node, ast.Import):
-        modules = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom) and node.module == "numpy_setlstm":
-        modules = [f"numpy_setlstm.{alias.name}" for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
-        modules = [node.module or ""]
-    else:
-        return set()
-    parts = [module.split(".") for module in modules]
-    return {names[1] for names in parts if names[0] == "numpy_setlstm" and len(names) > 1}
+def room_of(path):
+    """The room that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def find_reachable(imports):
-    """All rooms that a room needs, directly or through others: dict of str to set of str."""
-    reachable = {room: set(direct) for room, direct in imports.items()}
-    for middle in imports:
-        for room in imports:
-            if middle in reachable[room]:
-                reachable[room] |= reachable[middle]
-    return reachable
+def modules_imported_by(path):
+    """The modules of the package that a file imports, a set of str such as "fast.engine"."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "numpy_setlstm":
+            modules |= {f"numpy_setlstm.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules.add(node.module or "")
+    return {name.removeprefix("numpy_setlstm.") for name in modules if name.startswith("numpy_setlstm.")}
 
 
 def leave_out_implied(imports):
-    """The imports without those that a way through a third room already implies."""
-    reachable = find_reachable(imports)
-    in_circle = {room: {other for other in reachable[room] if room in reachable[other]} | {room} for room in imports}
-    return {
-        room: {
-            target
-            for target in direct
-            if target in in_circle[room]
-            or not any(target in reachable[other] for other in direct - in_circle[room] - in_circle[target])
-        }
-        for room, direct in imports.items()
-    }
+    """The imports without those implied by a way through a third room; `fast` and `lab` do not count as ways.
+
+    So `network` keeps its arrows to the layers, which `fast` imports too. `lab`, which imports nearly every room, gets
+    no arrows: the drawing says so in words.
+    """
+    ways = [room for room in imports if WING_OF[room] not in ("fast", "lab")]
+    reachable = {room: set(direct) for room, direct in imports.items()}
+    for middle in ways:
+        for room in imports:
+            if middle in reachable[room]:
+                reachable[room] |= reachable[middle]
+    shown = {}
+    for room, direct in imports.items():
+        implied = set().union(*(reachable[other] for other in direct if other in ways))
+        shown[room] = set() if WING_OF[room] == "lab" else direct - implied
+    return shown
 
 
 def place_rooms(imports):
     """The rows of the drawing, from top to bottom: a list of lists of rooms, and dict of floor to its row numbers."""
-    reachable = find_reachable(imports)
     rows, floors = [], {}
     for floor, rooms in FLOORS.items():
-        depth = {room: 0 for room in rooms}  # rooms that import each other in a circle are equally deep
+        depth = dict.fromkeys(rooms, 0)
         for _ in rooms:
             for room in rooms:
-                above = [r for r in rooms if room in reachable[r] and r not in reachable[room]]
+                above = [r for r in rooms if room in imports[r] and WING_OF[r] == WING_OF[room]]
                 depth[room] = max([depth[r] + 1 for r in above], default=0)
         levels = [[room for room in rooms if depth[room] == level] for level in range(max(depth.values()) + 1)]
         floors[floor] = range(len(rows), len(rows) + len(levels))
@@ -111,8 +104,8 @@ def place_rooms(imports):
 def lead_arrows(rows, imports):
     """The ways of all arrows: a list of lists of (row number, room).
 
-    An arrow to a room that is several rows lower passes each row between at a place of its own, (row number, target),
-    so that it runs through no box; arrows to one target share these places.
+    An arrow to a room several rows below passes each row between at a place of its own, (row number, target), so that
+    it runs through no box; arrows to one target share these places.
     """
     row_of = {room: k for k, rooms in enumerate(rows) for room in rooms}
     ways = []
@@ -124,34 +117,37 @@ def lead_arrows(rows, imports):
 
 
 def spread(rows, ways):
-    """The x of each place, so that arrows are short and straight and nothing overlaps: dict of (row, room) to float."""
+    """The x of each place, so that arrows are short and nothing overlaps: dict of (row, room) to float."""
     steps = sorted(
         {step for way in ways for step in zip(way, way[1:], strict=False)}
     )  # sorted: the same sums each time
-    places = [
-        sorted({place for way in ways for place in way if place[0] == k} | {(k, room) for room in rooms})
-        for k, rooms in enumerate(rows)
-    ]
-    x = {place: LEFT + (WIDTH - LEFT) * (n + 0.5) / len(row) for row in places for n, place in enumerate(row)}
-    half = {(k, name): box_width(name) / 2 + 6 if name in rows[k] else 9 for row in places for k, name in row}
+    places = {place for way in ways for place in way} | {(k, room) for k, rooms in enumerate(rows) for room in rooms}
+    groups = {}  # the places of a row within a wing
+    for place in sorted(places):
+        groups.setdefault((place[0], BANDS[WING_OF[place[1]]]), []).append(place)
+    x, half = {}, {}
+    for (k, (low, high)), group in groups.items():
+        for n, (_, name) in enumerate(group):
+            x[k, name] = low + (high - low) * (n + 0.5) / len(group)
+            half[k, name] = box_width(name) / 2 + 6 if name in rows[k] else 9
     for sweep in range(40):
-        for row in places if sweep % 2 else places[::-1]:
-            for place in row:
+        for (_, (low, high)), group in sorted(groups.items(), reverse=sweep % 2 == 0):
+            for place in group:
                 beside = [b for a, b in steps if a == place] + [a for a, b in steps if b == place]
                 if beside:
                     x[place] = sum(x[other] for other in beside) / len(beside)
-            row.sort(key=lambda place: (x[place], place))
-            offsets = [0.0]  # of each place from the first, if they stand shoulder to shoulder
-            for left, right in zip(row, row[1:], strict=False):
+            group.sort(key=lambda place: (x[place], place))
+            offsets = [0.0]  # of each place from the first, if they touch
+            for left, right in zip(group, group[1:], strict=False):
                 offsets.append(offsets[-1] + half[left] + half[right])
-            firsts = increasing([x[place] - offset for place, offset in zip(row, offsets, strict=True)])
-            low, high = LEFT + half[row[0]], WIDTH - half[row[-1]] - offsets[-1]
-            x |= {p: min(max(f, low), high) + o for p, f, o in zip(row, firsts, offsets, strict=True)}
+            firsts = increasing([x[place] - offset for place, offset in zip(group, offsets, strict=True)])
+            first, last = low + half[group[0]], high - half[group[-1]] - offsets[-1]
+            x |= {p: min(max(f, first), last) + o for p, f, o in zip(group, firsts, offsets, strict=True)}
     return x
 
 
 def increasing(wanted):
-    """The numbers nearest to those wanted that never fall: neighbours in the wrong order meet at their mean."""
+    """The numbers nearest to those wanted that never fall: neighbors in the wrong order meet at their mean."""
     blocks = []
     for number in wanted:
         blocks.append([number])
@@ -162,13 +158,14 @@ def increasing(wanted):
 
 
 def label(room):
-    """The name of a room as it stands in the drawing: folders with a stroke."""
-    return room + ("/" if (PACKAGE / room).is_dir() else "")
+    """The name of a room in the drawing: a folder with a slash, a room of the idea with its number."""
+    number = f"{IDEA.index(room) + 1} " if room in IDEA else ""
+    return number + room + ("/" if (PACKAGE / room).is_dir() else "")
 
 
 def box_width(room):
     """Width of a room's box, in pixels."""
-    return 9 * len(label(room)) + 16
+    return 8 * len(label(room)) + 16
 
 
 def draw():
@@ -178,46 +175,59 @@ def draw():
     ways = lead_arrows(rows, shown)
     x = spread(rows, ways)
     floor_of_row = {k: floor for floor, numbers in floors.items() for k in numbers}
-    y = {k: ROW * (k + 0.5) + GAP * list(floors).index(floor) for k, floor in floor_of_row.items()}
+    y = {k: TOP + ROW * (k + 0.5) + GAP * list(floors).index(floor) for k, floor in floor_of_row.items()}
     height = y[len(rows) - 1] + ROW / 2
+    idea = y[floors[3][0]] - ROW / 2 - 6  # its upper border
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -10 {WIDTH + 20} {height + 20:.0f}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -10 {WIDTH + 20} {height + 26:.0f}" role="img" '
         'font-family="sans-serif" font-size="14">',
         "<title>The rooms of numpy_setlstm, floor by floor, with arrows to the rooms that each imports from</title>",
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 8 4 0 8Z" fill="#456"/></marker></defs>',
-        f'<rect x="-10" y="-10" width="{WIDTH + 20}" height="{height + 20:.0f}" rx="8" fill="#ffffff"/>',
+        f'<rect x="-10" y="-10" width="{WIDTH + 20}" height="{height + 26:.0f}" rx="8" fill="#ffffff"/>',
     ]
+    for wing, heading in HEADINGS.items():
+        parts.append(draw_text(sum(BANDS[wing]) / 2, TOP - 14, heading, 'text-anchor="middle" font-weight="bold"'))
     for floor, numbers in floors.items():
         top, bottom = y[numbers[0]] - ROW / 2, y[numbers[-1]] + ROW / 2
-        parts.append(
-            f'<rect x="0" y="{top:.0f}" width="{WIDTH}" height="{bottom - top:.0f}" rx="6" fill="#eef3f8"/>'
-            f'<text x="12" y="{(top + bottom) / 2 - 3:.0f}" font-weight="bold" fill="#223">'
-            f"{f'floor {floor}' if floor else 'no floor'}</text>"
-            f'<text x="12" y="{(top + bottom) / 2 + 15:.0f}" fill="#223">{TITLES[floor]}</text>'
-        )
-    parts += [draw_arrow([(x[place], y[place[0]]) for place in way]) for way in ways]
+        parts += [
+            f'<rect x="0" y="{top:.0f}" width="{WIDTH}" height="{bottom - top:.0f}" rx="6" fill="#eef3f8"/>',
+            draw_text(12, (top + bottom) / 2 - 3, f"floor {floor}", 'font-weight="bold"'),
+            draw_text(12, (top + bottom) / 2 + 15, TITLES[floor]),
+        ]
+    parts += [
+        f'<rect x="{LEFT}" y="{idea:.0f}" width="{RIGHT - LEFT}" height="{height + 6 - idea:.0f}" rx="8" '
+        'fill="#ffe9b0" fill-opacity="0.45" stroke="#c80" stroke-width="1.5"/>',
+        draw_text(LEFT + 10, idea + 20, "the idea: 1 to 8", 'font-weight="bold"'),
+        draw_text(x[0, "lab"], y[0] + 25, "imports from all", 'text-anchor="middle" font-size="12"'),
+    ]
+    for way in ways:
+        ends = box_width(way[0][1]), box_width(way[-1][1])
+        parts.append(draw_arrow([(x[place], y[place[0]]) for place in way], ends))
     parts += [draw_box(room, x[k, room], y[k]) for k, rooms in enumerate(rows) for room in sorted(rooms)]
     return "\n".join([*parts, "</svg>", ""])
 
 
+def draw_text(x, y, text, attributes=""):
+    """A line of text."""
+    return f'<text x="{x:.0f}" y="{y:.0f}" fill="#223" {attributes}>{text}</text>'
+
+
 def draw_box(room, x, y):
     """A room."""
-    width = box_width(room)
+    width, fill = box_width(room), "#ffd35c" if room in (*IDEA, "one_file") else "#ffffff"
+    name = draw_text(x, y + 5, label(room), 'text-anchor="middle"')
     return (
-        f'<rect x="{x - width / 2:.1f}" y="{y - BOX / 2:.1f}" width="{width}" height="{BOX}" rx="5" fill="#ffffff" '
-        f'stroke="#245"/><text x="{x:.1f}" y="{y + 5:.1f}" text-anchor="middle" fill="#112">{label(room)}</text>'
+        f'<rect x="{x - width / 2:.1f}" y="{y - BOX / 2:.1f}" width="{width}" height="{BOX}" rx="5" fill="{fill}" '
+        f'stroke="#245"/>{name}'
     )
 
 
-def draw_arrow(points):
-    """One arrow: downwards through the given places, or an arc below the boxes within a row."""
+def draw_arrow(points, boxes):
+    """One arrow: downward through the given places, or straight to the neighbor in a row; `boxes`: widths of both."""
     (x1, y1), *between, (x2, y2) = points
     if y1 == y2:
-        side = 20 if x2 > x1 else -20
-        path = (
-            f"M{x1 + side:.1f} {y1 + BOX / 2:.1f}Q{(x1 + x2) / 2:.1f} {y1 + 30:.1f} {x2 - side:.1f} {y2 + BOX / 2:.1f}"
-        )
+        path = f"M{x1 + boxes[0] / 2:.1f} {y1:.1f}H{x2 - boxes[1] / 2:.1f}"
     else:
         path = f"M{x1:.1f} {y1 + BOX / 2:.1f}"
         y1 += BOX / 2
@@ -238,7 +248,7 @@ def tabulate():
         for room in rooms:
             below = sorted(imports[room], key=lambda other: (-FLOOR_OF[other], other))
             names = ", ".join(f"`{other}`" for other in below)
-            lines.append(f"| {floor or ''} | `{room}` | {names} |")
+            lines.append(f"| {floor} | `{room}` | {names} |")
     return "\n".join(lines)
 
 

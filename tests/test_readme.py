@@ -1,4 +1,4 @@
-"""README and docs: what stands there runs, and every file that is named exists."""
+"""README and docs: their code runs, their commands parse, and every file they link to exists."""
 
 import graphlib
 import re
@@ -18,13 +18,11 @@ from numpy_setlstm.lab.experiment.grid_files import tomllib
 ROOT = Path(__file__).parent.parent
 DOCS = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
-
-
 PYTHON_AND_OUTPUT = re.compile(r"^```python\n(.*?)^```\n(?:\n*```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 
 
 def python_blocks():
-    """Each block of Python, with the block of text that directly follows it, or None."""
+    """Each block of Python, with the block of text directly after it, or None."""
     for page in PAGES:
         for k, (code, output) in enumerate(
             match.groups() for match in PYTHON_AND_OUTPUT.finditer(page.read_text(encoding="utf8"))
@@ -33,13 +31,13 @@ def python_blocks():
 
 
 def what_does_not_vary(output):
-    """The lines of an output, without the rounding in a gradient check's rows that are ok."""
+    """The lines of an output, without the digits of a gradient check's rows that are ok."""
     rows = re.sub(r"^(\S+ +\S+ +\d+) .* (\S+ +ok)$", r"\1 \2", output.rstrip(), flags=re.MULTILINE)
     return [" ".join(row.split()) for row in rows.splitlines()]
 
 
 def agrees(output, shown):
-    """Whether an output is what a page shows; there a line of three dots stands for any number of lines."""
+    """Whether an output is what a page shows, where a line of three dots matches any number of lines."""
     pattern = "".join(r"(?:.*\n)*" if line == "..." else re.escape(line) + r"\n" for line in what_does_not_vary(shown))
     return re.fullmatch(pattern, "".join(line + "\n" for line in what_does_not_vary(output))) is not None
 
@@ -50,11 +48,11 @@ def test_python_on_the_pages_runs(code, shown, capsys):
     output = capsys.readouterr().out
     assert output
     if shown is not None:
-        assert agrees(output, shown), f"the page shows another output than this new one:\n{output}"
+        assert agrees(output, shown), f"the page shows a different output; the new one is:\n{output}"
 
 
 def shell_commands():
-    """Each command of this package in a block of shell, without what stands before and after it."""
+    """Each command of this package in a block of shell."""
     for page in PAGES:
         for block in re.findall(r"^ *```sh\n(.*?)^ *```", page.read_text(encoding="utf8"), re.DOTALL | re.MULTILINE):
             for command in re.findall(r"numpy-setlstm (\S.*)", block):
@@ -63,11 +61,11 @@ def shell_commands():
 
 @pytest.mark.parametrize("command", list(shell_commands()))
 def test_the_command_line_knows_the_commands_on_the_pages(command):
-    """Most of them take minutes, so they are read here and not run; their options and values have to be right."""
-    build_parser().parse_args(shlex.split(command, comments=True))  # or it exits with what is wrong
+    """They take minutes, so they are parsed and not run."""
+    build_parser().parse_args(shlex.split(command, comments=True))  # exits if something is wrong
 
 
-@pytest.mark.skipif(tomllib is None, reason="Python reads TOML from 3.11 on")
+@pytest.mark.skipif(tomllib is None, reason="needs Python 3.11, which reads TOML")
 def test_the_grid_on_the_page_can_be_read(tmp_path):
     page = (ROOT / "docs" / "comparing.md").read_text(encoding="utf8")
     (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
@@ -85,7 +83,7 @@ def test_an_output_is_compared_up_to_rounding_and_cuts():
 
 
 def changed(source, diff):
-    """A source with the changes of a diff, each of whose hunks has to fit in one place."""
+    """Apply a diff, each hunk of which must match the source in exactly one place."""
     for hunk in re.split(r"^@@.*\n", diff, flags=re.MULTILINE)[1:]:
         lines = hunk.splitlines(keepends=True)
         before = "".join(line[1:] for line in lines if line[0] in " -")
@@ -99,7 +97,7 @@ def test_the_prune_rule_of_the_diff_works():
     (block,) = re.findall(r"^ *```diff\n(.*?)^ *```\n", page, re.DOTALL | re.MULTILINE)
     file, diff = re.fullmatch(r"--- (\S+)\n(.*)", textwrap.dedent(block), re.DOTALL).groups()
     topology = types.ModuleType("topology")
-    sys.modules["topology"] = topology  # where its dataclass looks for itself
+    sys.modules["topology"] = topology  # where dataclasses look for their module
     exec(changed((ROOT / file).read_text(encoding="utf8"), diff), topology.__dict__)
     del sys.modules["topology"]
     W = topology.SparseMatrix((1, 4), [0] * 4, range(4), [0.1, -5.0, 2.0, -0.2])
@@ -126,40 +124,41 @@ def test_no_placeholder_was_forgotten():
         assert not re.search(r"\b[A-Z]+_TABLE\b", page.read_text(encoding="utf8")), page.name
 
 
-def test_the_house_imports_never_upwards():
-    """No room imports from a higher floor, and plotting alone imports matplotlib."""
-    floors = runpy.run_path(str(ROOT / "docs" / "draw_house.py"))["FLOOR_OF"]
-    package = ROOT / "numpy_setlstm"
-    for path in package.rglob("*.py"):
-        room = path.relative_to(package).parts[0].removesuffix(".py")
-        if room in ("__init__", "__main__"):
-            continue
-        code = path.read_text(encoding="utf8")
-        for imported in re.findall(r"^\s*from numpy_setlstm(?:\.(\w+))?", code, re.MULTILINE):
-            if imported and imported != room:
-                assert floors[imported] <= floors[room], f"{path.name} imports {imported}, which is above it"
-        if room != "plotting":
-            assert "import matplotlib" not in code and "from matplotlib" not in code, path.name
-        if room in ("gradcheck", "text", "datasets", "curves"):
-            allowed = {room}
-            assert set(re.findall(r"^from numpy_setlstm\.(\w+)", code, re.MULTILINE)) <= allowed, path.name
+@pytest.fixture(scope="module")
+def house():
+    """What docs/draw_house.py defines."""
+    return types.SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "draw_house.py")))
 
 
-def test_the_drawing_of_the_house_and_its_table_are_up_to_date():
-    house = runpy.run_path(str(ROOT / "docs" / "draw_house.py"))
+def test_a_room_imports_from_its_own_floor_and_from_lower_ones_only(house):
+    for room, imported in house.find_imports().items():
+        too_high = {other for other in imported if house.FLOOR_OF[other] > house.FLOOR_OF[room]}
+        assert not too_high, f"{room} imports {too_high}"
+
+
+def test_no_rooms_import_each_other_in_a_circle(house):
+    graphlib.TopologicalSorter(house.find_imports()).prepare()  # CycleError names the rooms of a circle
+
+
+def test_only_the_command_line_enters_the_laboratory_and_only_the_network_the_fast_wing(house):
+    for path in house.PACKAGE.rglob("*.py"):
+        room, modules = house.room_of(path), house.modules_imported_by(path)
+        fast = {module for module in modules if module.split(".")[0] == "fast"}
+        lab = {module for module in modules if module.split(".")[0] == "lab"}
+        assert not lab or room in ("cli", "lab"), f"{path} imports {lab}"
+        assert room in ("fast", "lab") or fast == ({"fast.engine"} if room == "network" else set()), path
+
+
+def test_tools_and_the_one_file_know_nothing_of_the_rest_and_plotting_alone_imports_matplotlib(house):
+    imports = house.find_imports()
+    assert not imports["gradcheck"] | imports["datasets"] | imports["one_file"]
+    for path in house.PACKAGE.rglob("*.py"):
+        if house.room_of(path) != "plotting":
+            assert not re.search(r"^\s*(import|from) matplotlib", path.read_text(encoding="utf8"), re.MULTILINE), path
+
+
+def test_the_drawing_of_the_house_and_its_table_are_up_to_date(house):
     again = "is out of date: run python docs/draw_house.py"
-    assert house["DRAWING"].read_text(encoding="utf8") == house["draw"](), f"docs/images/house.svg {again}"
-    page = house["PAGE"].read_text(encoding="utf8")
-    assert page == house["page_with_table"](page), f"the table of docs/architecture.md {again}"
-
-
-def test_no_rooms_import_each_other_in_a_circle():
-    """TopologicalSorter names the rooms of a circle."""
-    graphlib.TopologicalSorter(runpy.run_path(str(ROOT / "docs" / "draw_house.py"))["find_imports"]()).prepare()
-
-
-def test_contributing_names_the_rooms_of_each_floor():
-    floors = runpy.run_path(str(ROOT / "docs" / "draw_house.py"))["FLOORS"]
-    rows = re.findall(r"^\| (\d|independent) \| (.*) \|$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf8"), re.M)
-    named = {int(floor) if floor.isdigit() else 0: set(re.findall(r"`(\w+)/?`", rooms)) for floor, rooms in rows}
-    assert named == {floor: set(rooms) for floor, rooms in floors.items()}
+    assert house.DRAWING.read_text(encoding="utf8") == house.draw(), f"docs/images/house.svg {again}"
+    page = house.PAGE.read_text(encoding="utf8")
+    assert page == house.page_with_table(page), f"the table of docs/architecture.md {again}"
