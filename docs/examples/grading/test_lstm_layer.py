@@ -1,4 +1,4 @@
-"""The teacher's test: `pytest` in the folder of lstm_layer.py, the file that was handed in."""
+"""The teacher's test: run `pytest` in the folder of lstm_layer.py, the file that was handed in."""
 
 import lstm_layer
 import numpy as np
