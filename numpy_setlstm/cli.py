@@ -17,16 +17,13 @@ from numpy_setlstm.lab.benchmark.work import Work
 from numpy_setlstm.lab.experiment import (
     GRID_CONNECTIVITIES,
     GRID_DATASETS,
-    MODEL_FILE,
-    QUICK,
     compare,
-    grid_from,
-    parse_seeds,
-    parse_setting,
     read_grid,
     run_demo,
     run_training,
 )
+from numpy_setlstm.lab.experiment.grid_files import QUICK, grid_from, parse_seeds, parse_setting
+from numpy_setlstm.lab.experiment.results import MODEL_FILE
 from numpy_setlstm.lab.selfcheck import METHODS, run_selfcheck
 from numpy_setlstm.network import ENGINES
 from numpy_setlstm.optimizers import OPTIMIZERS
@@ -190,10 +187,13 @@ WORK_OPTIONS = {
     "hidden_size": ("--hidden", {"type": int, "metavar": "H", "help": "units of the LSTM (default: 256)"}),
     "length": ("--length", {"type": int, "metavar": "T", "help": "words per text (default: 100)"}),
     "batch_size": ("--batch", {"type": int, "metavar": "N", "help": "texts per minibatch (default: 64)"}),
-    "share": ("--density", {"type": float, "help": "parameters as a share of the dense network's (default: 0.039)"}),
+    "share": (
+        "--parameter-share",
+        {"type": float, "help": "parameters as a share of the dense network's (default: 0.039)"},
+    ),
     "recurrent_density": (
         "--recurrent-density",
-        {"type": float, "metavar": "SHARE", "help": "of W_h, in place of --density"},
+        {"type": float, "metavar": "SHARE", "help": "of W_h, instead of --parameter-share"},
     ),
     "seed": ("--seed", {"type": int, "help": "of weights and texts (default: 0)"}),
 }
@@ -233,7 +233,7 @@ GRADCHECK_SIZES = {
     "embedding_dim": ("--embedding-dim", 3, "numbers D per word vector"),
     "hidden_size": ("--hidden-size", 4, "units H of the LSTM"),
     "n_classes": ("--classes", 3, "classes C"),
-    "density": ("--density", 0.6, "parameters of the sparse network as a share of the dense one's"),
+    "parameter_share": ("--parameter-share", 0.6, "parameters of the sparse network as a share of the dense one's"),
 }
 
 

@@ -26,7 +26,9 @@ from numpy_setlstm.measures import curves
 from numpy_setlstm.sparse import SparseMatrix
 
 TINY = Work(n_words=50, embedding_dim=7, hidden_size=9, n_classes=3, length=6, batch_size=5, share=0.2)
-TINY_OPTIONS = "--vocabulary 50 --embedding-dim 7 --hidden 9 --length 6 --batch 5 --density 0.2 --threads 1".split()
+TINY_OPTIONS = (
+    "--vocabulary 50 --embedding-dim 7 --hidden 9 --length 6 --batch 5 --parameter-share 0.2 --threads 1".split()
+)
 
 
 def peer_class(name):
@@ -577,8 +579,11 @@ def test_the_command_skips_peers_that_are_not_installed(capsys, tmp_path, limits
         (["--rows", "4"], "there is no row '4'; there are 1, 2, 3, large"),
         (["--rows", "1", "--hidden", "8"], "--rows names whole works; leave out --hidden"),
         (["--hidden", "0"], "hidden_size is 0; expected at least 1"),
-        (["--density", "1.5"], "share is 1.5"),
-        (["--density", "0.1", "--recurrent-density", "0.1"], "give one of share, recurrent_density and density"),
+        (["--parameter-share", "1.5"], "share is 1.5"),
+        (
+            ["--parameter-share", "0.1", "--recurrent-density", "0.1"],
+            "give one of share, recurrent_density and density",
+        ),
         (["--threads", "-1"], "threads is -1"),
         (["--repeats", "-2"], "repeats is -2"),
         (["--time-limit", "-5"], "time_limit is -5.0"),

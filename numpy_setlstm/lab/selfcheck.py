@@ -26,6 +26,11 @@ STEPS = {
 }
 SLOPES = {"forward difference": forward_slope, "central difference": central_slope, "complex step": complex_slope}
 PICTURE_FILE = "step_sizes.png"
+ENGINES = {
+    "plain engine": {"engine": "plain"},
+    "fast engine, gather kernel": {"kernel": "gather"},
+    "fast engine, scratch kernel": {"kernel": "scratch"},
+}
 
 
 def make_minibatch(rng, n_texts, length, n_words, n_classes):
@@ -52,19 +57,16 @@ def make_minibatch(rng, n_texts, length, n_words, n_classes):
     return tokens, rng.integers(0, n_classes, size=n_texts)
 
 
-def make_network(seed, sizes, density=None, kernel="auto"):
-    """A Network in double precision, with dropout and nonzero biases.
-
-    `density` is the share of the dense network's parameters; None for the dense network.
-    """
+def make_network(seed, sizes, parameter_share=None, **engine):
+    """A Network in double precision, with dropout and nonzero biases; dense without a `parameter_share`."""
     for name, number in vars(sizes).items():
         if number < 1:
             raise ValueError(f"{name} is {number}; expected at least 1")
-    er_epsilon = None if density is None else sizes.er_epsilon_for(density)
+    er_epsilon = None if parameter_share is None else sizes.er_epsilon_for(parameter_share)
     topology_rng, values_rng = np.random.default_rng(seed).spawn(2)
     network = init_network(
         sizes, topology_rng, values_rng,
-        er_epsilon=er_epsilon, dtype=np.float64, embedding_dropout=0.25, dropout=0.25, kernel=kernel,
+        er_epsilon=er_epsilon, dtype=np.float64, embedding_dropout=0.25, dropout=0.25, **engine,
     )  # fmt: skip
     for name in ("b", "b_out"):
         network.parameters[name] += values_rng.normal(0, 0.5, network.parameters[name].shape)
@@ -108,10 +110,10 @@ def step_size_errors(network, tokens, labels, name="W_h", seed=0):
 
 
 def run_selfcheck(
-    *, seed=0, n_texts=5, length=6, n_words=9, embedding_dim=3, hidden_size=4, n_classes=3, density=0.6,
+    *, seed=0, n_texts=5, length=6, n_words=9, embedding_dim=3, hidden_size=4, n_classes=3, parameter_share=0.6,
     methods=METHODS, output=None, report=print,
 ):  # fmt: skip
-    """Check a dense network, and a sparse one with each kernel; True if every gradient is correct.
+    """Check a dense and a sparse network in each engine, with each kernel; True if every gradient is correct.
 
     With `output`, a folder, also draw the error against the step size there.
     """
@@ -120,9 +122,10 @@ def run_selfcheck(
     tokens, labels = make_minibatch(np.random.default_rng(seed), n_texts, length, n_words, n_classes)
     sizes = NetworkSizes(n_words, embedding_dim, hidden_size, n_classes)
     networks = {
-        "dense network": make_network(seed, sizes),
-        "sparse network, gather kernel": make_network(seed, sizes, density, "gather"),
-        "sparse network, scratch kernel": make_network(seed, sizes, density, "scratch"),
+        f"{'dense' if share is None else 'sparse'} network, {name}": make_network(seed, sizes, share, **engine)
+        for share in (None, parameter_share)
+        for name, engine in ENGINES.items()
+        if share is not None or name != "fast engine, scratch kernel"  # a dense matrix needs no kernel
     }
     all_correct = True
     for name, network in networks.items():
@@ -135,7 +138,7 @@ def run_selfcheck(
             all_correct &= found.ok
     report("all gradients are right" if all_correct else "at least one gradient is WRONG")
     if output is not None:
-        report(f"wrote {save_picture(networks['dense network'], tokens, labels, Path(output), seed)}")
+        report(f"wrote {save_picture(networks['dense network, plain engine'], tokens, labels, Path(output), seed)}")
     return all_correct
 
 

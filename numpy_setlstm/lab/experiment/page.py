@@ -99,7 +99,7 @@ def format_verdict(rows, store):
     differences = [row.differences["accuracy"] for row, _ in pairs]
     lines = []
     for (row, dense), difference in zip(pairs, differences, strict=True):
-        judged = "better" if difference.low > 0 else "worse" if difference.high < 0 else "not to be told apart"
+        judged = "better" if difference.low > 0 else "worse" if difference.high < 0 else "not distinguishable"
         ours, theirs = (spread_shown(one.values["accuracy"]) for one in (row, dense))
         shown, balanced = _shown(row.differences)
         lines.append(
@@ -111,7 +111,7 @@ def format_verdict(rows, store):
     worse = sum(difference.high < 0 for difference in differences)
     ending = (
         f"The mean of the evolved network is at least that of the dense one on {at_least} of {len(pairs)} data sets. "
-        f"By the intervals, it is better on {better}, worse on {worse}, and not to be told apart on "
+        f"By the intervals, it is better on {better}, worse on {worse}, and not distinguishable on "
         f"{len(pairs) - better - worse}."
     )
     return "\n".join([*lines, "", ending])

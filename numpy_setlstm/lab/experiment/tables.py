@@ -18,7 +18,7 @@ DEFAULTS = SetLSTMClassifier().get_params()
 READING_SETTINGS = (*DATA_SETTINGS, "max_length", "vocabulary_size", "padding", "truncating")  # which words are read
 N_LEFT = 2  # columns of text
 NOTE = (
-    "Accuracies on the test texts in per cent, mean ± standard deviation over seeds; balanced: mean over both labels. "
+    "Accuracies on the test texts in percent, mean ± standard deviation over seeds; balanced: mean over both labels. "
     "Differences to dense in points, with the same seed and on the same texts, and their 95 % bootstrap interval over "
     "seeds and test texts; * one seed, texts only. Share: of the dense network's parameters. Times, epochs: mean of "
     "a run."
