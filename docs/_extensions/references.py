@@ -1,5 +1,6 @@
 """References in docstrings and pages, resolved to where the site has what they mean."""
 
+import importlib
 import operator
 import re
 import sys
@@ -62,7 +63,10 @@ def is_module(name):
 def module_of(name):
     """The module of the package that defines a function, class, method or constant; None if none does."""
     prefix, _, last = name.rpartition(".")
-    path = last if is_module(prefix) else name  # a name without its module, but a method with its class
+    path = name  # a method with its class, but a name without its module
+    if is_module(prefix):
+        importlib.import_module(prefix)
+        path = last
     for key, module in list(sys.modules.items()):
         if key.startswith("numpy_setlstm."):
             try:
@@ -115,7 +119,7 @@ def show_folders_as_text(app, doctree):
 
 def describe_constants(app, what, name, obj, options, lines):
     """Give a constant the comment at its definition, instead of the docstring of its type."""
-    if isinstance(obj, TYPES_OF_CONSTANTS):
+    if what == "data" and isinstance(obj, TYPES_OF_CONSTANTS):
         lines[:] = comment_at_definition(name.rpartition(".")[2], obj)
 
 
@@ -130,11 +134,6 @@ def comment_at_definition(name, obj):
     return []
 
 
-def skip_fields(app, what, name, obj, skip, options):
-    """Skip the fields of a NamedTuple, which its docstring describes."""
-    return True if type(obj).__name__ == "_tuplegetter" else None
-
-
 def setup(app):
     """Connect each function to its event."""
     app.connect("builder-inited", remove_old_pages, priority=100)
@@ -144,5 +143,4 @@ def setup(app):
     app.connect("doctree-resolved", lead_to_listings)
     app.connect("html-page-context", lead_back_from_listings)
     app.connect("autodoc-process-docstring", describe_constants, priority=100)
-    app.connect("autodoc-skip-member", skip_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
