@@ -36,7 +36,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"numpy\.ndarray"),  # described on another host
     # rooms that are made to be read rather than called, and have no page
-    ("py:.*", r"numpy_setlstm\.(kernels|benchmark|selfcheck|experiment\.(page|store))\b.*"),
+    ("py:.*", r"numpy_setlstm\.(fast\.\w+|lab\.(benchmark|selfcheck|experiment\.\w+))\b.*"),
 ]
 
 # The text

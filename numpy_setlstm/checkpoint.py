@@ -263,6 +263,20 @@ def unpack_state(header, arrays, engine):
     )
 
 
+def load_model(path, lstm=None):
+    """Header, in today's format, and arrays of a model; it needs the same kind of `lstm` that it was trained with."""
+    header, arrays = load_arrays(path)
+    header = upgrade(header)
+    own = header["own_lstm"]
+    if (own is None) != (lstm is None):
+        trained_with = "the package's LSTM" if own is None else " and ".join(own)
+        raise CheckpointError(
+            f"{path} was trained with {trained_with}: load it {'without' if own is None else 'with'} "
+            "lstm=(forward, backward)"
+        )
+    return header, arrays
+
+
 def upgrade(header):
     """The header of a model in today's format, from any version of it."""
     if header["format_version"] >= 2:

@@ -6,12 +6,13 @@ import warnings
 import numpy as np
 from tqdm import tqdm
 
-from numpy_setlstm.checkpoint import CheckpointError, load_arrays, pack_state, save_arrays, unpack_state, upgrade
-from numpy_setlstm.initialization import NetworkSizes, init_network
+from numpy_setlstm.checkpoint import CheckpointError, load_model, pack_state, save_arrays, unpack_state
+from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import (
     check_classes,
     check_known_words,
     check_parameters,
+    check_resumable,
     check_X,
     check_y,
     fingerprint,
@@ -20,11 +21,11 @@ from numpy_setlstm.inputs import (
     take,
 )
 from numpy_setlstm.layers.embedding import check_tokens
-from numpy_setlstm.network import Network, make_engine
-from numpy_setlstm.recipe import DENSE_RECIPE, SPARSE_RECIPE, Recipe
+from numpy_setlstm.network import Network
+from numpy_setlstm.recipe import begin, engine_of, initial_state, network_settings, training_settings
 from numpy_setlstm.scikit_learn import Estimator
 from numpy_setlstm.text import Vocabulary, pad_sequences
-from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams, train
+from numpy_setlstm.training import TrainingSettings, train
 
 __all__ = ["SetLSTMClassifier"]
 
@@ -160,8 +161,7 @@ class SetLSTMClassifier(Estimator):
         y : array_like of shape (n_texts,)
             Labels; at least two different ones.
         resume : bool, default False
-            Continue training that was interrupted, or for more epochs, on the same texts and labels. The result is
-            bitwise that of training in one go.
+            Continue training that was interrupted, or for more epochs, on the same texts and labels, as if in one go.
         checkpoint_path : str or Path, optional
             Save the model there after every epoch and when interrupted.
 
@@ -187,7 +187,7 @@ class SetLSTMClassifier(Estimator):
 
         options = {"progress": self.progress, "after_epoch": after_epoch, "label": self.connectivity}
         try:
-            train(state, self._settings(), *training, validation, **options)
+            train(state, training_settings(self), *training, validation, **options)
         finally:
             self._publish(state)  # whatever happens, what was learnt is not lost
         if state.interrupted and state.epoch < self.n_epochs:
@@ -206,7 +206,6 @@ class SetLSTMClassifier(Estimator):
         Parameters
         ----------
         X : list of str, list of list of str, or ndarray of shape (n_texts, T), int
-            As in :meth:`fit`.
 
         Returns
         -------
@@ -264,10 +263,9 @@ class SetLSTMClassifier(Estimator):
     def with_network(self, network, **parameters):
         """A classifier for the same texts and labels whose training starts from given weights, and has not begun.
 
-        ``fit(X, y, resume=True)``, on the texts and labels of this one, trains it for `n_epochs` epochs, with a fresh
-        optimizer and the current generators. The given weights are the best ones until an epoch is better on validation
-        texts. `network`, for example a pruned copy of this one's, is not changed; `parameters` of the constructor
-        replace this one's.
+        ``fit(X, y, resume=True)``, on the same texts and labels, trains it for `n_epochs` epochs, with a new optimizer.
+        The given weights are the best ones until an epoch is better on validation texts. `network`, for example a
+        pruned copy of this one's, is not changed; `parameters` of the constructor replace this one's.
 
         >>> texts, labels = ["a lovely film", "a dull film"] * 20, [1, 0] * 20
         >>> clf = SetLSTMClassifier("dense", hidden_size=8, embedding_dim=8, validation_fraction=0).fit(texts, labels)
@@ -278,8 +276,8 @@ class SetLSTMClassifier(Estimator):
         self._check_fitted()
         clf = type(self)(**self.get_params() | parameters)
         check_parameters(clf.get_params())
-        network = Network(network.copy().parameters, network.scales, **clf._network_settings())
-        state = clf._begin(network, copy.deepcopy(self.training_state_.streams))
+        network = Network(network.copy().parameters, network.scales, **network_settings(clf))
+        state = begin(clf, network, copy.deepcopy(self.training_state_.streams))
         state.first_weights = {}
         clf.classes_, clf.vocabulary_, clf.training_state_ = self.classes_, self.vocabulary_, state
         clf._fingerprint, clf._trained_with = self._fingerprint, clf.get_params()
@@ -312,8 +310,7 @@ class SetLSTMClassifier(Estimator):
         Returns
         -------
         SetLSTMClassifier
-            Its `random_state` is None; the generators' states are restored, so that ``fit(X, y, resume=True)``
-            continues as if it had never stopped.
+            Its `random_state` is None; the generators are restored: ``fit(X, y, resume=True)`` continues exactly.
 
         Raises
         ------
@@ -322,21 +319,16 @@ class SetLSTMClassifier(Estimator):
         CheckpointError
             If the file is cut short, altered, pickled or of a newer format, or needs an `lstm` that is not given.
         """
-        header, arrays = load_arrays(path)
         try:
-            header = upgrade(header)
-            if (header["own_lstm"] is None) != (lstm is None):
-                own = "the package's LSTM" if lstm is not None else " and ".join(header["own_lstm"])
-                raise CheckpointError(
-                    f"it was trained with {own}: load it {'without' if lstm is not None else 'with'} "
-                    "lstm=(forward, backward)"
-                )
+            header, arrays = load_model(path, lstm)
             clf = cls(**header["parameters"] | {"lstm": lstm})
             clf.classes_ = arrays["classes"]
             clf.vocabulary_ = None if header["vocabulary"] is None else Vocabulary(header["vocabulary"])
             clf._fingerprint, clf._trained_with = header["fingerprint"], clf.get_params()
-            clf.training_state_ = unpack_state(header, arrays, clf._make_engine())
+            clf.training_state_ = unpack_state(header, arrays, engine_of(clf))
             clf._publish(clf.training_state_)
+        except CheckpointError:
+            raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise CheckpointError(f"{path} cannot be loaded as a SetLSTMClassifier: {reason}") from error
@@ -352,7 +344,12 @@ class SetLSTMClassifier(Estimator):
         texts_or_ids = check_X(X)
         labels = check_y(y, len(texts_or_ids))
         if resume:
-            self._check_resumable(texts_or_ids, labels)
+            self._check_fitted()
+            check_resumable(self.get_params(), self._trained_with, RESUME_WITH_OTHER)
+            if fingerprint(texts_or_ids, labels) != self._fingerprint:
+                raise ValueError(
+                    "the texts or labels differ from those training began with; resume needs the same ones"
+                )
         classes = self.classes_ if resume else check_classes(labels)
         training, validation = split(texts_or_ids, labels, self.validation_fraction)
         vocabulary = self.vocabulary_ if resume else self._build_vocabulary(take(texts_or_ids, training))
@@ -363,33 +360,16 @@ class SetLSTMClassifier(Estimator):
         if resume:
             state = self.training_state_
             if any(getattr(self, name) != self._trained_with[name] for name in SPEED):
-                state.use_engine(self._make_engine())
+                state.use_engine(engine_of(self))
         else:
             n_words = self._count_words(tokens) if vocabulary is None else len(vocabulary)
             check_tokens(tokens, n_words)
-            state = self._initial_state(n_words, len(classes))
+            state = initial_state(self, n_words, len(classes))
 
         self.classes_, self.vocabulary_, self.training_state_ = classes, vocabulary, state
         self._fingerprint, self._trained_with = fingerprint(texts_or_ids, labels), self.get_params()
         held_out = (tokens[validation], targets[validation]) if len(validation) else None
         return (tokens[training], targets[training]), held_out
-
-    def _check_resumable(self, texts_or_ids, labels):
-        self._check_fitted()
-        if fingerprint(texts_or_ids, labels) != self._fingerprint:
-            raise ValueError("the texts or labels differ from those that training began with; resume needs the same")
-        for name, value in self.get_params().items():
-            if name not in RESUME_WITH_OTHER and value != self._trained_with[name]:
-                raise ValueError(
-                    f"{name} was {self._trained_with[name]!r} when training began and is {value!r} now; resume can "
-                    f"change {', '.join(RESUME_WITH_OTHER)} only: set {name} back, or fit anew"
-                )
-        before = self._trained_with["n_epochs"]
-        if self.zeta_schedule == "cosine" and self.connectivity == "set" and self.n_epochs != before:
-            raise ValueError(
-                f"n_epochs was {before} when training began and is {self.n_epochs} now; with zeta_schedule='cosine' it "
-                "decides how much each SET step replaces: set n_epochs back, or fit anew"
-            )
 
     def _build_vocabulary(self, texts_or_ids):
         """The vocabulary of the texts to learn from, without the validation texts; None for word ids."""
@@ -405,50 +385,6 @@ class SetLSTMClassifier(Estimator):
         if isinstance(sequences, np.ndarray):
             return sequences
         return pad_sequences(sequences, self.max_length, padding=self.padding, truncating=self.truncating)
-
-    def _initial_state(self, n_words, n_classes):
-        """Network, optimizer and generators before the first epoch."""
-        streams = split_streams(np.random.default_rng(self.random_state))
-        sizes = NetworkSizes(n_words, self.embedding_dim, self.hidden_size, n_classes)
-        er_epsilon = None if self.connectivity == "dense" else self.er_epsilon
-        if self.connectivity != "dense" and er_epsilon is None:
-            er_epsilon = sizes.er_epsilon_for(self.parameter_share)
-        network = init_network(
-            sizes,
-            streams["topology"],
-            streams["values"],
-            er_epsilon=er_epsilon,
-            embedding_scale=self.recipe().embedding_scale,
-            dtype=np.dtype(self.dtype),
-            **self._network_settings(),
-        )
-        return self._begin(network, streams)
-
-    def _begin(self, network, streams):
-        """The state of training before its first epoch."""
-        recipe = self.recipe()
-        rates = dict.fromkeys(network.parameters, recipe.learning_rate) | {"E": recipe.embedding_learning_rate}
-        optimizer = network.engine.optimizers[self.optimizer](network.parameters, rates)
-        return TrainingState.start(network, optimizer, streams)
-
-    def _network_settings(self):
-        rates = {"embedding_dropout": self.embedding_dropout, "dropout": self.dropout}
-        speed = {"kernel": self.kernel, "n_threads": self.n_threads}
-        return {**rates, "engine": self.engine, "lstm": self.lstm, "check": self.check, **speed}
-
-    def _make_engine(self):
-        return make_engine(self.engine, self.lstm, check=False, kernel=self.kernel, n_threads=self.n_threads)
-
-    def recipe(self):
-        """The :class:`~numpy_setlstm.recipe.Recipe` of the connectivity, with the settings given instead of its own."""
-        default = DENSE_RECIPE if self.connectivity == "dense" else SPARSE_RECIPE
-        given = {name: getattr(self, name) for name in vars(default) if getattr(self, name) is not None}
-        return Recipe(**(vars(default) | given))
-
-    def _settings(self):
-        names = ("n_epochs", "batch_size", "max_norm", "learning_rate_decay", "zeta", "prune_rule", "growth")
-        given = {name: getattr(self, name) for name in (*names, "zeta_schedule")}
-        return TrainingSettings(**given, evolve=self.connectivity == "set")
 
     def _publish(self, state):
         """Offer what was learnt so far under the names that users read."""

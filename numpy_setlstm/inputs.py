@@ -175,6 +175,23 @@ def check_known_words(sequences, texts_or_ids, may_be_unknown=()):
         )
 
 
+def check_resumable(parameters, trained_with, changeable):
+    """Reject parameters that differ from those that training began with, apart from the `changeable` ones."""
+    for name, value in parameters.items():
+        if name not in changeable and value != trained_with[name]:
+            raise ValueError(
+                f"{name} was {trained_with[name]!r} when training began and is {value!r} now; resume can change "
+                f"{', '.join(changeable)} only: set {name} back, or fit anew"
+            )
+    n_epochs, before = parameters["n_epochs"], trained_with["n_epochs"]
+    has_cosine = parameters["zeta_schedule"] == "cosine" and parameters["connectivity"] == "set"
+    if has_cosine and n_epochs != before:
+        raise ValueError(
+            f"n_epochs was {before} when training began and is {n_epochs} now; with zeta_schedule='cosine' it decides "
+            "how much each SET step replaces: set n_epochs back, or fit anew"
+        )
+
+
 def take(texts_or_ids, chosen):
     """Some of the texts, or rows of ids, by their positions `chosen` of shape (k,), int."""
     return texts_or_ids[chosen] if isinstance(texts_or_ids, np.ndarray) else [texts_or_ids[k] for k in chosen]

@@ -1,20 +1,19 @@
-"""Settings that a network needs to learn well, found on validation data: docs/recipe.md tells how."""
+"""From the settings of a classifier to what trains: engine, network, optimizer; and the recipe behind the defaults."""
 
 from dataclasses import dataclass
+
+import numpy as np
+
+from numpy_setlstm.initialization import NetworkSizes, init_network
+from numpy_setlstm.network import make_engine
+from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams
 
 __all__ = ["DENSE_RECIPE", "SPARSE_RECIPE", "Recipe"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings whose best values depend on whether the network is sparse.
-
-    Attributes
-    ----------
-    embedding_scale : float
-        Standard deviation of the initial word vectors' entries.
-    learning_rate, embedding_learning_rate : float
-        Of everything but the embedding, and of the embedding.
+    """Settings whose best values depend on whether the network is sparse, found on validation data: docs/recipe.md.
 
     Examples
     --------
@@ -22,12 +21,64 @@ class Recipe:
     0.01
     """
 
-    embedding_scale: float
-    learning_rate: float
-    embedding_learning_rate: float
+    embedding_scale: float  #: Standard deviation of the initial word vectors' entries
+    learning_rate: float  #: Of everything but the embedding
+    embedding_learning_rate: float  #: Of the embedding
 
 
 #: Of a sparse network. A sparse embedding has few entries per word, so each has to move faster than a dense one's.
 SPARSE_RECIPE = Recipe(embedding_scale=0.1, learning_rate=1e-3, embedding_learning_rate=1e-2)
 #: Of a dense network.
 DENSE_RECIPE = Recipe(embedding_scale=0.1, learning_rate=1e-3, embedding_learning_rate=1e-3)
+
+
+def recipe_of(clf):
+    """The recipe of a classifier's connectivity, with the settings that were given instead of its own."""
+    default = DENSE_RECIPE if clf.connectivity == "dense" else SPARSE_RECIPE
+    given = {name: getattr(clf, name) for name in vars(default) if getattr(clf, name) is not None}
+    return Recipe(**(vars(default) | given))
+
+
+def training_settings(clf):
+    """The TrainingSettings of a classifier."""
+    names = (name for name in vars(TrainingSettings()) if name != "evolve")
+    return TrainingSettings(**{name: getattr(clf, name) for name in names}, evolve=clf.connectivity == "set")
+
+
+def network_settings(clf):
+    """Dropout and engine of a classifier's network."""
+    rates = {"embedding_dropout": clf.embedding_dropout, "dropout": clf.dropout}
+    speed = {"kernel": clf.kernel, "n_threads": clf.n_threads}
+    return {**rates, "engine": clf.engine, "lstm": clf.lstm, "check": clf.check, **speed}
+
+
+def engine_of(clf):
+    """The engine of a classifier, whose own LSTM, if any, has been checked."""
+    return make_engine(clf.engine, clf.lstm, check=False, kernel=clf.kernel, n_threads=clf.n_threads)
+
+
+def initial_state(clf, n_words, n_classes):
+    """Network, optimizer and generators of a classifier before the first epoch."""
+    streams = split_streams(np.random.default_rng(clf.random_state))
+    sizes = NetworkSizes(n_words, clf.embedding_dim, clf.hidden_size, n_classes)
+    er_epsilon = None if clf.connectivity == "dense" else clf.er_epsilon
+    if clf.connectivity != "dense" and er_epsilon is None:
+        er_epsilon = sizes.er_epsilon_for(clf.parameter_share)
+    network = init_network(
+        sizes,
+        streams["topology"],
+        streams["values"],
+        er_epsilon=er_epsilon,
+        embedding_scale=recipe_of(clf).embedding_scale,
+        dtype=np.dtype(clf.dtype),
+        **network_settings(clf),
+    )
+    return begin(clf, network, streams)
+
+
+def begin(clf, network, streams):
+    """The state of training a network, before its first epoch."""
+    recipe = recipe_of(clf)
+    rates = dict.fromkeys(network.parameters, recipe.learning_rate) | {"E": recipe.embedding_learning_rate}
+    optimizer = network.engine.optimizers[clf.optimizer](network.parameters, rates)
+    return TrainingState.start(network, optimizer, streams)

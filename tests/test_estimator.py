@@ -6,7 +6,7 @@ import pytest
 from numpy_setlstm import SetLSTMClassifier, pad_sequences
 from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import split
-from numpy_setlstm.recipe import DENSE_RECIPE, SPARSE_RECIPE
+from numpy_setlstm.recipe import DENSE_RECIPE, SPARSE_RECIPE, initial_state, recipe_of
 from numpy_setlstm.topology import erdos_renyi_count
 
 OPINIONS = {"bad": ("bad", "awful"), "good": ("good", "lovely"), "so-so": ("mixed", "passable")}
@@ -142,7 +142,7 @@ def test_inputs_are_not_changed():
 
 
 def test_the_default_sizes_have_less_than_four_percent_of_the_dense_parameters():
-    network = SetLSTMClassifier(random_state=0)._initial_state(20_000, 2).network
+    network = initial_state(SetLSTMClassifier(random_state=0), 20_000, 2).network
     dense = 20_000 * 256 + 2 * 256 * 1024 + 1024 + 256 * 2 + 2
     stored = sum(network.parameters[name].values.size for name in ("E", "W_x", "W_h")) + 1024 + 256 * 2 + 2
     assert network.count_parameters() == stored
@@ -173,7 +173,7 @@ def test_evolved_and_static_have_equally_many_parameters():
 def test_the_density_is_that_of_everything_counted(density, sizes):
     n_words, embedding_dim, hidden_size, n_classes = sizes
     clf = classifier(parameter_share=density, embedding_dim=embedding_dim, hidden_size=hidden_size)
-    network = clf._initial_state(n_words, n_classes).network
+    network = initial_state(clf, n_words, n_classes).network
     wanted = density * NetworkSizes(*sizes).dense_parameters
     assert abs(network.count_parameters() - wanted) <= 3 * 0.5  # each of three matrices has a whole number
 
@@ -185,7 +185,7 @@ def test_density_one_is_a_full_network(connectivity, embedding_dim, hidden_size)
     clf = classifier(
         connectivity=connectivity, parameter_share=1.0, embedding_dim=embedding_dim, hidden_size=hidden_size
     )
-    network = clf._initial_state(30, 2).network
+    network = initial_state(clf, 30, 2).network
     assert network.count_parameters() == NetworkSizes(30, embedding_dim, hidden_size, 2).dense_parameters
 
 
@@ -199,14 +199,14 @@ def test_more_density_never_means_fewer_connections():
 
 
 def test_er_epsilon_gives_each_matrix_its_erdos_renyi_count_and_overrides_density():
-    p = classifier(er_epsilon=2.5, parameter_share=0.9)._initial_state(100, 2).network.parameters
+    p = initial_state(classifier(er_epsilon=2.5, parameter_share=0.9), 100, 2).network.parameters
     assert {name: p[name].nnz for name in ("E", "W_x", "W_h")} == {"E": 270, "W_x": 80, "W_h": 75}
 
 
 def test_the_recipe_depends_on_the_connectivity_and_gives_way_to_what_is_set():
-    assert classifier().recipe() == classifier(connectivity="static").recipe() == SPARSE_RECIPE
-    assert classifier(connectivity="dense").recipe() == DENSE_RECIPE
-    rates = classifier(learning_rate=0.5)._initial_state(30, 2).optimizer.learning_rates
+    assert recipe_of(classifier()) == recipe_of(classifier(connectivity="static")) == SPARSE_RECIPE
+    assert recipe_of(classifier(connectivity="dense")) == DENSE_RECIPE
+    rates = initial_state(classifier(learning_rate=0.5), 30, 2).optimizer.learning_rates
     assert rates == dict.fromkeys(("W_x", "W_h", "b", "W_out", "b_out"), 0.5) | {"E": 1e-2}
 
 

@@ -326,7 +326,7 @@ def test_using_a_model_before_fit_says_what_to_do(method, tmp_path):
 
 def test_resuming_with_other_texts_or_labels_is_refused(of_texts):
     for texts, labels in (([*TEXTS[:-1], "so good"], LABELS), (TEXTS, 1 - LABELS), (TEXTS[:-1], LABELS[:-1])):
-        with raises(ValueError, "differ from those that training began with", "resume needs the same"):
+        with raises(ValueError, "differ from those training began with", "resume needs the same ones"):
             of_texts.fit(texts, labels, resume=True)
 
 

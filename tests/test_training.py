@@ -17,6 +17,7 @@ from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.layers.readout import cross_entropy_forward
 from numpy_setlstm.measures import replay
 from numpy_setlstm.optimizers import SGD, Adam, clip_by_norm
+from numpy_setlstm.recipe import initial_state
 from numpy_setlstm.sparse import weights_of
 from numpy_setlstm.topology import prune
 from numpy_setlstm.training import TrainingSettings, TrainingState, evaluate, split_streams, train
@@ -483,7 +484,7 @@ def test_the_padding_word_of_a_dense_network_stays_zero():
 
 def test_static_never_changes_its_topology_but_learns_its_weights():
     clf = classifier(connectivity="static").fit(TEXTS, LABELS)
-    state, untrained = clf.training_state_, clf._initial_state(len(clf.vocabulary_), 2).network
+    state, untrained = clf.training_state_, initial_state(clf, len(clf.vocabulary_), 2).network
     for name in SPARSE:
         W = state.network.parameters[name]
         assert np.array_equal(W.topology.keys, state.initial_topologies[name].keys)
@@ -491,7 +492,7 @@ def test_static_never_changes_its_topology_but_learns_its_weights():
 
 
 def test_set_and_static_start_from_the_same_network():
-    evolved, static = (classifier(connectivity=c)._initial_state(30, 2).network for c in ("set", "static"))
+    evolved, static = (initial_state(classifier(connectivity=c), 30, 2).network for c in ("set", "static"))
     assert_same_network(evolved, static)
 
 

@@ -17,7 +17,7 @@ from numpy_setlstm.cells import smallest
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import check_parameters, check_X
-from numpy_setlstm.recipe import SPARSE_RECIPE
+from numpy_setlstm.recipe import SPARSE_RECIPE, recipe_of
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import reserved_rows_of
 
@@ -244,7 +244,7 @@ def _fit_dense_pruned(saved, texts, labels, checkpoint_path, finetune_epochs, pa
     epochs = -(-dense.n_epochs // 2) if finetune_epochs is None else finetune_epochs
     # The weights are as large as the dense network's, so its rates apply; but the embedding is sparse now, and learns
     # better at a sparse embedding's rate unless the user has chosen one.
-    rates = vars(dense.recipe())
+    rates = vars(recipe_of(dense))
     if dense.embedding_learning_rate is None:
         rates = rates | {"embedding_learning_rate": SPARSE_RECIPE.embedding_learning_rate}
     finetuning = {"connectivity": "static", "n_epochs": epochs, **rates}
