@@ -90,8 +90,7 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True
         if not keep:
             c[0], h[0] = c_t, h_t
         elif s == S - 1 or t == T - 1:
-            first = t - s  # step of the group
-            of_group = gates[first : t + 1], c[first : t + 2], slopes[first : t + 1]
+            of_group = gates[t - s : t + 1], c[t - s : t + 2], slopes[t - s : t + 1]  # its first step is t - s
             sloping.append(background.submit(_slopes, *of_group))
     for piece in sloping:
         piece.result()
