@@ -1,7 +1,7 @@
-"""How the documentation site is built; the command stands in CONTRIBUTING.md.
+"""How the documentation site is built; the command is in CONTRIBUTING.md.
 
-The pages are Markdown, the reference comes from the docstrings, the notebooks are shown as they were run. Nothing on
-the site comes from another host when it is read: MathJax is copied from an installed package.
+Pages are Markdown, the reference comes from the docstrings, notebooks are shown as they were run. The site loads nothing
+from another host: MathJax is copied from an installed package.
 """
 
 import importlib.util
@@ -35,8 +35,6 @@ templates_path = ["_templates"]
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"numpy\.ndarray"),  # described on another host
-    # rooms that are made to be read rather than called, and have no page
-    ("py:.*", r"numpy_setlstm\.(fast\.\w+|lab\.(benchmark|selfcheck|experiment\.\w+))\b.*"),
 ]
 
 # The text
