@@ -5,11 +5,11 @@
 
     python notebooks/refresh.py              # all of them
     python notebooks/refresh.py 00 06        # some, by their numbers or names
-    python notebooks/refresh.py --check      # runs nothing: which ones are not as this command would leave them?
+    python notebooks/refresh.py --check      # runs nothing: names those that are not as this command leaves them
 
-A notebook is written only if every cell ran without an error and without a warning; otherwise its file stays as it was,
-and the cell is named. Each notebook gets its buttons for Colab and Binder, the cell that installs the package on Colab,
-and a digest of its code, by which one can tell later whether what is committed was run with the code that stands there.
+A notebook is written only if every cell ran without an error or a warning; otherwise its file stays unchanged, and the
+cell is named. Each notebook gets its buttons for Colab and Binder, the cell that installs the package on Colab, and a
+digest of its code, which tells later whether the outputs come from this code.
 """
 
 import argparse
@@ -28,11 +28,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 FOLDER = Path(__file__).resolve().parent
-REPOSITORY = "OWNER/numpy_setlstm"  # on GitHub. Its address is not settled: write it here, then run this command
+REPOSITORY = "OWNER/numpy_setlstm"  # on GitHub. Its address is not settled: put it here, then run this command
 BRANCH = "main"
-TIME_LIMIT = 600  # seconds for a whole notebook: for one that hangs, since machines may be slow and busy
-OUR_METADATA = "numpy_setlstm"  # where the digest stands in a notebook's metadata
-CELL_METADATA = ("tags", "jupyter")  # what a cell keeps: jupyter says whether its code is folded away
+TIME_LIMIT = 600  # seconds for a whole notebook: only stops one that hangs, since machines may be slow and busy
+OUR_METADATA = "numpy_setlstm"  # key of the digest in a notebook's metadata
+CELL_METADATA = ("tags", "jupyter")  # what a cell keeps: "jupyter" says whether its code is folded
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
 
 BUTTONS = """\
@@ -47,34 +47,19 @@ if "google.colab" in sys.modules:  # on Colab only; anywhere else this cell does
 
 
 class NotebookError(Exception):
-    """A notebook that did not run from top to bottom; the message names the cell."""
+    """A notebook did not run from top to bottom; the message names the cell."""
 
 
 def code_digest(notebook):
-    """A digest of the code of a notebook, in its order.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-
-    Returns
-    -------
-    str
-        It changes with any character of a code cell, and with nothing else.
-    """
+    """A digest, str, that changes with any character of a notebook's code and with nothing else."""
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     return "sha256:" + hashlib.sha256(json.dumps(sources).encode("utf8")).hexdigest()
 
 
 def put_in_common_cells(notebook, file):
-    """Put in the cells that all notebooks share, in place of those that are there.
+    """Add or replace the cells that all notebooks share: buttons after the title, installation before the first code.
 
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-        Changed in place: the buttons come second, after the title, and the installation before the first code.
-    file : str
-        Name of the notebook's file.
+    The notebook is changed in place; `file` is its file name.
     """
     notebook.cells = [cell for cell in notebook.cells if cell.get("id") not in ("buttons", "install")]
     labpath = quote(f"notebooks/{file}", safe="")
@@ -87,22 +72,11 @@ def put_in_common_cells(notebook, file):
 
 
 def run(notebook, time_limit=TIME_LIMIT, after_cell=None):
-    """Run a notebook in a kernel of its own, in an empty folder.
+    """Run a notebook in a separate kernel, in an empty folder, and replace its outputs.
 
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-        Its outputs are replaced.
-    time_limit : float
-        Seconds for all cells together; the kernel's start is not counted.
-    after_cell : callable, optional
-        Called without arguments after each code cell.
-
-    Raises
-    ------
-    NotebookError
-        At the first cell that raises an error, writes to stderr (where warnings and progress bars go), or is still
-        running when the time is over. The message has the cell's number and what happened.
+    `time_limit` is in seconds for all cells together, without the kernel's start; `after_cell` is called without
+    arguments after each code cell. NotebookError at the first cell that raises an error, writes to stderr (where
+    warnings and progress bars go), or exceeds the time limit.
     """
     running, began = [0], []
 
@@ -131,14 +105,14 @@ def run(notebook, time_limit=TIME_LIMIT, after_cell=None):
             resources={"metadata": {"path": folder}},
             record_timing=False,
             coalesce_streams=True,
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # what the kernel says of itself is not in the notebook
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # no messages of the kernel about itself
             on_cell_execute=start,
             on_cell_executed=end,
         )
         try:
             client.execute()
         except CellTimeoutError as error:
-            reason = f"was still running after {time_limit:g} seconds, which is all that a notebook has"
+            reason = f"was still running after {time_limit:g} seconds, the time limit of a notebook"
             raise NotebookError(f"{name_of(notebook, running[0])} {reason}") from error
         except CellExecutionError as error:
             raise NotebookError(f"{name_of(notebook, running[0])} raised {error.ename}: {error.evalue}") from error
@@ -147,18 +121,15 @@ def run(notebook, time_limit=TIME_LIMIT, after_cell=None):
 
 
 def name_of(notebook, index):
-    """How to find a cell: its number among all cells, from one, and how it begins."""
+    """How to find a cell: its number among all cells, counted from 1, and its first line."""
     first_line = (notebook.cells[index].source.splitlines() or [""])[0]
     return f"cell {index + 1} of {len(notebook.cells)} ({first_line!r})"
 
 
 def clean(notebook):
-    """Drop from the metadata what differs between machines, editors and runs; write down the digest of the code.
+    """Drop the metadata that differ between machines, editors and runs, and store the digest of the code, in place.
 
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-        Changed in place. The state of sliders is kept: a page without a kernel draws them from it.
+    The state of sliders is kept: a page without a kernel draws them from it.
     """
     for cell in notebook.cells:
         cell.metadata = {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata}
@@ -172,25 +143,16 @@ def clean(notebook):
 
 
 def refresh(path, time_limit=TIME_LIMIT, after_cell=None):
-    """Run one notebook and write it back as run, whole or not at all.
+    """Run the notebook at `path` and write it back, whole or not at all; see :func:`run` for the other arguments.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-    time_limit, after_cell
-        See :func:`run`.
-
-    Raises
-    ------
-    NotebookError
-        See :func:`run`. The file is as it was then.
+    NotebookError if it does not run; its file is unchanged then.
     """
     notebook = nbformat.read(path, as_version=4)
     put_in_common_cells(notebook, path.name)
     run(notebook, time_limit, after_cell)
     clean(notebook)
     nbformat.validate(notebook)
-    beside = path.with_name(f".{path.name}.new")  # in the same folder, so that it can take the place in one move
+    beside = path.with_name(f".{path.name}.new")  # in the same folder, so that one move replaces the file
     try:
         beside.write_text(nbformat.writes(notebook) + "\n", encoding="utf8")
         os.replace(beside, path)
@@ -199,16 +161,9 @@ def refresh(path, time_limit=TIME_LIMIT, after_cell=None):
 
 
 def complaints(path):
-    """What tells that a notebook is not as this command leaves it; nothing is run.
+    """What shows that the notebook at `path` is not as this command leaves it, list of str; nothing is run.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-
-    Returns
-    -------
-    list of str
-        Empty if it was run as a whole, in order, and with the code and the common cells that stand there.
+    The list is empty if the notebook was run as a whole, in order, with its present code and common cells.
     """
     notebook = nbformat.read(path, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -219,7 +174,7 @@ def complaints(path):
     if [cell.execution_count for cell in cells] != list(range(1, len(cells) + 1)):
         found.append("its cells were not run one after the other from top to bottom")
     if notebook.metadata.get(OUR_METADATA, {}).get("code_digest") != code_digest(notebook):
-        found.append("its code is not the code that was run")
+        found.append("its code has changed since it was run")
     outputs = [output for cell in cells for output in cell.outputs]
     if any(output.output_type == "error" or output.get("name") == "stderr" for output in outputs):
         found.append("it shows an error or a warning")
@@ -227,41 +182,28 @@ def complaints(path):
 
 
 def find_notebooks(names, folder=FOLDER):
-    """The files of notebooks, by their names.
+    """The files of notebooks, list of Path, by names such as "06", "06_prune_and_regrow" or a path; all without a name.
 
-    Parameters
-    ----------
-    names : sequence of str
-        As in "06", "06_prune_and_regrow", or a path; none for all.
-    folder : pathlib.Path
-
-    Returns
-    -------
-    list of pathlib.Path
-
-    Raises
-    ------
-    ValueError
-        If a name fits no notebook, or several; the message lists those that are there.
+    ValueError if a name matches no notebook, or several.
     """
-    there, chosen = sorted(folder.glob("*.ipynb")), []
+    existing, chosen = sorted(folder.glob("*.ipynb")), []
     for name in names:
         stem = Path(name).stem
-        exactly = [path for path in there if path.stem == stem]
-        fitting = exactly or [path for path in there if path.stem.startswith(stem)]
-        if len(fitting) != 1:
-            number = "several notebooks" if fitting else "no notebook"
-            raise ValueError(f"{name!r} fits {number}; there are {', '.join(path.stem for path in there)}")
-        chosen += fitting
-    return chosen or there
+        exact = [path for path in existing if path.stem == stem]
+        matches = exact or [path for path in existing if path.stem.startswith(stem)]
+        if len(matches) != 1:
+            number = "several notebooks" if matches else "no notebook"
+            raise ValueError(f"{name!r} matches {number}; expected one of {', '.join(path.stem for path in existing)}")
+        chosen += matches
+    return chosen or existing
 
 
 def main(arguments=None, folder=FOLDER):
-    """Refresh or check notebooks; 0 if all is well, 1 if not, 2 if a name fits no notebook."""
+    """Refresh or check notebooks; return 0 if all is well, 1 if not. Exit with 2 if a name matches no notebook."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="as in 06 or 06_prune_and_regrow; all without one")
-    parser.add_argument("--check", action="store_true", help="run nothing, say which notebooks need to be run")
-    about_time = f"for a whole notebook (default {TIME_LIMIT})"
+    parser.add_argument("names", nargs="*", metavar="NAME", help="such as 06 or 06_prune_and_regrow (default: all)")
+    parser.add_argument("--check", action="store_true", help="run nothing; name the notebooks that must be run")
+    about_time = f"time limit for a whole notebook (default {TIME_LIMIT})"
     parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, metavar="SECONDS", help=about_time)
     chosen = parser.parse_args(arguments)
     try:
@@ -272,7 +214,7 @@ def main(arguments=None, folder=FOLDER):
 
 
 def _report(path, chosen):
-    """One line for one notebook: a dot per cell while it runs, then its seconds or what went wrong; 1 if it did."""
+    """Print a line: a dot per cell that has run, then the seconds or what went wrong; return 1 if anything did."""
     print(f"{path.stem:<30} ", end="", flush=True)
     start = time.perf_counter()
     try:
@@ -282,7 +224,7 @@ def _report(path, chosen):
             refresh(path, chosen.time_limit, lambda: print(".", end="", flush=True))
             problems, fine = [], f" {time.perf_counter() - start:.1f} s"
     except NotebookError as error:
-        problems = [f" left as it was: {error}"]
+        problems = [f" left unchanged: {error}"]
     print("; ".join(problems) or fine, flush=True)
     return 1 if problems else 0
 

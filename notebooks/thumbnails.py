@@ -3,9 +3,9 @@
 
 .. code-block:: sh
 
-    python notebooks/thumbnails.py           # for all notebooks that are there
+    python notebooks/thumbnails.py           # for all notebooks
 
-The picture is the one in the cell with the tag "thumbnail", or else the one of most bytes: the richest.
+The picture is the one in the cell with the tag "thumbnail", or else the one with the most bytes: the richest.
 """
 
 import argparse
@@ -36,17 +36,7 @@ TITLES = {
 
 
 def choose_picture(notebook):
-    """The picture that stands for a notebook.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-
-    Returns
-    -------
-    bytes or None
-        A PNG; None if the notebook shows no picture.
-    """
+    """The picture that represents a notebook, a PNG as bytes; None if it shows no picture."""
     pictures = [
         ("thumbnail" in cell.metadata.get("tags", []), base64.b64decode(output.data["image/png"]))
         for cell in notebook.cells
@@ -57,25 +47,9 @@ def choose_picture(notebook):
 
 
 def make_thumbnail(png, size=SIZE, most_bytes=MOST_BYTES):
-    """Shrink a picture to fit into a size, on white.
+    """Shrink a picture, PNG as bytes, to fit into a size in pixels (width, height), on white.
 
-    Parameters
-    ----------
-    png : bytes
-    size : (int, int)
-        Width and height in pixels.
-    most_bytes : int
-        Colours are dropped until the thumbnail is no larger.
-
-    Returns
-    -------
-    bytes
-        A PNG.
-
-    Raises
-    ------
-    ValueError
-        If two colours are still too much.
+    Colors are dropped until the thumbnail has at most `most_bytes`; ValueError if two colors are still too many.
     """
     with Image.open(io.BytesIO(png)) as opened:
         picture = opened.convert("RGBA")
@@ -88,11 +62,11 @@ def make_thumbnail(png, size=SIZE, most_bytes=MOST_BYTES):
         few.save(file, "png", optimize=True)
         if file.tell() <= most_bytes:
             return file.getvalue()
-    raise ValueError(f"the thumbnail has {file.tell()} bytes with two colours; expected at most {most_bytes}")
+    raise ValueError(f"the thumbnail has {file.tell()} bytes with two colors; expected at most {most_bytes}")
 
 
 def main(arguments=None, notebooks=NOTEBOOKS, folder=FOLDER):
-    """Make the thumbnail of each notebook; 0 if all have a picture, 1 if not."""
+    """Make the thumbnail of each notebook; return 0 if all have a picture, 1 if not."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args(arguments)
     folder.mkdir(parents=True, exist_ok=True)
     without = 0

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, are committed as run in that order, and are fit to read."""
+"""The notebooks run from top to bottom, are committed as run in that order, and are readable."""
 
 import base64
 import inspect
@@ -24,7 +24,7 @@ import refresh  # noqa: E402
 import thumbnails  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-HANGS = 900  # seconds per cell, after which a notebook is stopped
+HANGS = 900  # seconds after which a notebook is stopped
 TRAINS_LONG = ("07", "08", "09")  # half a minute to a minute each
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 each_notebook_run = pytest.mark.parametrize(
@@ -43,18 +43,18 @@ def outputs_of(path):
     return [output for cell in cells_of(path, "code") for output in cell.outputs]
 
 
-# The notebooks that there are
+# The notebooks themselves
 
 
 @each_notebook_run
 @runs_a_kernel
 def test_a_fresh_copy_runs_without_errors_or_warnings(path):
-    """How long it takes is for the machine to say: `refresh.py` prints it."""
+    """No time limit here, as it would measure the machine; `refresh.py` prints the time."""
     refresh.run(nbformat.read(path, as_version=4), HANGS)
 
 
 @each_notebook
-def test_what_is_committed_was_run_as_a_whole_with_the_code_that_stands_there(path):
+def test_it_is_committed_as_run_as_a_whole_with_its_present_code(path):
     assert refresh.complaints(path) == [], f"run: python notebooks/refresh.py {path.stem}"
 
 
@@ -93,9 +93,7 @@ def test_it_ends_with_three_exercises_their_solutions_folded_and_a_link_to_the_n
     match = re.search(
         r"## Exercises\n(.*)<details><summary>Solutions</summary>\n\n(.*)</details>", exercises.source, re.DOTALL
     )
-    assert match, (
-        "the last but one cell needs '## Exercises' and '<details><summary>Solutions</summary>' with an empty line"
-    )
+    assert match, "the second last Markdown cell needs '## Exercises', and an empty line after '<details>...</summary>'"
     for part in match.groups():
         assert re.findall(r"^(\d)\. ", part, re.MULTILINE) == ["1", "2", "3"]
     following = list(thumbnails.TITLES)[(int(path.stem[:2]) + 1) % len(thumbnails.TITLES)]
@@ -133,7 +131,7 @@ def test_the_lines_derived_in_02_are_those_of_the_package():
 
 @pytest.fixture
 def folder(tmp_path):
-    """Writes a small notebook with this second cell into an empty folder."""
+    """A function that writes a small notebook with a given second cell to an empty folder."""
 
     def write(second_cell, name="00_small.ipynb"):
         code = ["a = 6", second_cell, "print(a)"]
@@ -168,18 +166,18 @@ def test_refresh_writes_what_was_run_and_a_second_time_changes_nothing(folder, c
         pytest.param("while True:\n    pass", "was still running after 10 seconds", marks=pytest.mark.slow),
     ],
 )
-def test_refresh_leaves_a_notebook_with_a_mistake_as_it_was_and_names_the_cell(folder, second_cell, message, capsys):
+def test_refresh_leaves_a_notebook_with_a_mistake_unchanged_and_names_the_cell(folder, second_cell, message, capsys):
     path = folder(second_cell)
     before = path.read_bytes()
     assert refresh.main(["00", "--time-limit", "10" if "while" in second_cell else "600"], path.parent) == 1
     first_line = re.escape(repr(second_cell.splitlines()[0]))
-    assert re.search(rf"left as it was: cell 5 of 6 \({first_line}\) {message}", capsys.readouterr().out, re.DOTALL)
+    assert re.search(rf"left unchanged: cell 5 of 6 \({first_line}\) {message}", capsys.readouterr().out, re.DOTALL)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def as_run(path):
-    """What refresh would make of a notebook without outputs, without a kernel."""
+    """What refresh would make of a notebook without outputs, but without a kernel."""
     notebook = nbformat.read(path, as_version=4)
     refresh.put_in_common_cells(notebook, path.name)
     for number, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
@@ -208,7 +206,7 @@ def with_a_warning(notebook):
     ("change", "complaint"),
     [
         (out_of_order, "not run one after the other"),
-        (edited, "not the code that was run"),
+        (edited, "its code has changed"),
         (without_buttons, "buttons"),
         (with_a_warning, "a warning"),
     ],
@@ -225,7 +223,7 @@ def test_check_notices(folder, change, complaint, capsys):
     assert complaint in line and ";" not in line
 
 
-def test_the_text_may_be_edited_without_running(folder):
+def test_text_may_be_edited_without_a_new_run(folder):
     path = folder("a *= 7")
     notebook = as_run(path)
     notebook.cells[0].source += ", and beautiful"
@@ -233,15 +231,15 @@ def test_the_text_may_be_edited_without_running(folder):
     assert refresh.complaints(path) == []
 
 
-@pytest.mark.parametrize(("name", "message"), [("07", "'07' fits no notebook"), ("0", "'0' fits several notebooks")])
-def test_a_name_that_fits_no_single_notebook_is_refused(folder, name, message, capsys):
+@pytest.mark.parametrize(("name", "number"), [("07", "no notebook"), ("0", "several notebooks")])
+def test_a_name_that_matches_no_single_notebook_is_rejected(folder, name, number, capsys):
     folder("1"), folder("2", "01_second.ipynb")
     with pytest.raises(SystemExit):
         refresh.main([name], folder("1").parent)
-    assert f"{message}; there are 00_small, 01_second" in capsys.readouterr().err
+    assert f"{name!r} matches {number}; expected one of 00_small, 01_second" in capsys.readouterr().err
 
 
-def test_the_cell_for_colab_does_nothing_elsewhere_and_names_no_registry():
+def test_the_cell_for_colab_does_nothing_elsewhere_and_uses_no_registry():
     assert "%pip install" in refresh.INSTALL and "pypi" not in refresh.INSTALL.lower()
     assert '\nif "google.colab" in sys.modules:' in refresh.INSTALL
 
@@ -250,13 +248,13 @@ def test_the_cell_for_colab_does_nothing_elsewhere_and_names_no_registry():
 
 
 def picture(width, height):
-    """A picture of noise, which no compression makes small."""
+    """A picture of noise, which hardly compresses."""
     pixels, file = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8), io.BytesIO()
     Image.fromarray(pixels).save(file, "png")
     return base64.b64encode(file.getvalue()).decode()
 
 
-def test_thumbnails_are_the_tagged_pictures_all_of_one_size_in_few_bytes(tmp_path):
+def test_thumbnails_are_the_tagged_pictures_all_of_the_same_size_in_few_bytes(tmp_path):
     cells = [nbformat.v4.new_code_cell("1"), nbformat.v4.new_code_cell("2", metadata={"tags": ["thumbnail"]})]
     for cell, size in zip(cells, [(900, 540), (100, 500)], strict=True):
         cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": picture(*size)})]

@@ -1,4 +1,4 @@
-"""A notebook in a real JupyterLab in a real browser: run by its menu, its slider moved, its animation played."""
+"""A notebook in a real JupyterLab in a real browser: run from the menu, its slider moved, its animation played."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from PIL import Image
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PATH = NOTEBOOKS / "06_prune_and_regrow.ipynb"
-SECONDS = 300  # after which something is not going to happen
+SECONDS = 300  # after which a test stops waiting
 TOKEN = "for-this-test-only"
 MISSING = [name for name in ("jupyterlab", "ipywidgets") if find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}: the extra 'notebooks'")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISS
 
 @pytest.fixture
 def lab(tmp_path):
-    """The address of a JupyterLab with a copy of the notebook without its outputs, and with settings of its own."""
+    """The address of a JupyterLab with its own settings and a copy of the notebook without outputs."""
     import nbformat
 
     notebook = nbformat.read(PATH, as_version=4)
@@ -36,7 +36,7 @@ def lab(tmp_path):
     folder.mkdir()
     nbformat.write(notebook, folder / PATH.name)
     settings = {
-        "notebook-extension/tracker": {"windowingMode": "none"},  # cells outside the window are there for the test too
+        "notebook-extension/tracker": {"windowingMode": "none"},  # cells outside the window exist for the test, too
         "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},  # no network
     }
     for name, values in settings.items():
@@ -74,10 +74,10 @@ def answers(address):
 
 
 def wait_for(condition, sleep=time.sleep):
-    """Wait until a condition holds; fail if it does not in time."""
+    """Wait until a condition holds; fail after SECONDS."""
     end = time.monotonic() + SECONDS
     while not condition():
-        assert time.monotonic() < end, f"waited {SECONDS:g} seconds in vain"
+        assert time.monotonic() < end, f"the condition did not hold within {SECONDS:g} seconds"
         sleep(0.2)
 
 
@@ -90,19 +90,19 @@ def page(browser):
 
 
 def choose_from_menu(page, menu, entry):
-    """Click an entry of a menu, as a reader does."""
+    """Click an entry of a menu, like a reader."""
     page.locator(".lm-MenuBar-itemLabel").get_by_text(menu, exact=True).click()
     page.locator(".lm-Menu-itemLabel").get_by_text(entry, exact=True).click()
 
 
 def kernel_is_ready(lab):
-    """Whether the page is connected to a kernel that waits for work."""
+    """Whether the page is connected to an idle kernel."""
     with urllib.request.urlopen(f"{lab}/api/kernels?token={TOKEN}", timeout=10) as answer:
         return [(k["execution_state"], k["connections"]) for k in json.load(answer)] == [("idle", 1)]
 
 
 def wait_in(page, condition):
-    """The same, while the page goes on with its work."""
+    """Like :func:`wait_for`, but the page keeps running."""
     wait_for(condition, lambda seconds: page.wait_for_timeout(1000 * seconds))
 
 
@@ -115,12 +115,12 @@ def outputs(page, kind):
 
 
 def pictures(page, selector):
-    """What the pictures at a place show, as addresses of data."""
+    """The pictures that match a selector, as data addresses."""
     return page.locator(selector).evaluate_all("images => images.map(image => image.src)")
 
 
 def move_slider(page):
-    """Move the first slider with the keyboard; the number beside it and the picture of its cell must change."""
+    """Move the first slider by keyboard; the number beside it and the picture in its cell must change."""
     slider = page.locator(".widget-slider").first
     handle, readout = slider.locator(".noUi-handle"), slider.locator(".widget-readout")
     slider.evaluate("slider => slider.scrollIntoView()")
@@ -133,7 +133,7 @@ def move_slider(page):
 
 
 def play_animation(page):
-    """Start the first animation; its frames must go by."""
+    """Start the first animation; its frame must change."""
     button = page.locator(".anim-buttons button[title='Play']").first
     frame = "img[id^='_anim_img']"
     page.locator(frame).first.evaluate("frame => frame.scrollIntoView()")
@@ -142,9 +142,9 @@ def play_animation(page):
     wait_in(page, lambda: pictures(page, frame) != first)
 
 
-def test_a_notebook_runs_by_its_menu_and_its_controls_work(lab, page, tmp_path):
+def test_a_notebook_runs_from_the_menu_and_its_controls_work(lab, page, tmp_path):
     page.goto(f"{lab}/lab/tree/{PATH.name}?token={TOKEN}")
-    # Lab drops what it is told to run before its kernel is there
+    # JupyterLab drops commands to run cells before its kernel is ready
     wait_in(page, lambda: kernel_is_ready(lab) and "[ ]:" in prompts(page))
     n_cells = len(prompts(page))
     choose_from_menu(page, "Run", "Run All Cells")
