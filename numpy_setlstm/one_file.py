@@ -14,8 +14,9 @@ replaced. So the network is sparse from its first step to its last.
 
 Read from top to bottom. `python one_file.py` checks all gradients, then trains dense, static and
 evolved networks and compares them; it needs nothing but NumPy, and about 15 seconds.
-Sizes: N reviews of T words; D numbers per word, H hidden units, V words known, C classes.
-Papers: Hochreiter and Schmidhuber 1997 (LSTM), Mocanu et al. 2018 (SET), Liu et al. 2019 (both).
+Sizes: N reviews of T words; D numbers per word, H hidden units, V words, C classes. dA = dloss/dA.
+Papers: Hochreiter and Schmidhuber 1997 (LSTM), Mocanu et al. 2018 (SET), Liu et al. 2019 (both),
+Kingma and Ba 2015 (Adam: steps of about the learning rate, whatever the size of the gradient).
 """
 
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ class SparseMatrix:
     """Connection k leads from unit rows[k] to unit cols[k] and has the weight values[k]."""
 
     shape: tuple
-    rows: np.ndarray  # (nnz,): one entry per connection, in any order
+    rows: np.ndarray  # (nnz,): one entry for each of nnz connections, in any order
     cols: np.ndarray  # (nnz,)
     values: np.ndarray  # (nnz,)
     __array_ufunc__ = None  # so that NumPy leaves x @ W to __rmatmul__
@@ -51,7 +52,7 @@ def weights_of(W):
 
 
 def weight_gradient(x, dy, W):
-    """Gradient dW of y = x @ W: the input at a weight's row times what comes back at its column."""
+    """Gradient dW of the loss, where y = x @ W: input x at the row times dy at the column."""
     if isinstance(W, SparseMatrix):
         return (x[:, W.rows] * dy[:, W.cols]).sum(axis=0)  # (nnz,): of the connections only
     return x.T @ dy  # (n_rows, n_cols)
@@ -68,14 +69,14 @@ def regrow(shape, rows, cols, count, rng):
 
 
 def erdos_renyi(shape, rng, *, er_epsilon):
-    """Random graph of er_epsilon * (n_rows + n_cols) connections, or of all if that is more."""
+    """Random graph of er_epsilon * (n_rows + n_cols) connections, at most one per cell."""
     count = min(round(er_epsilon * sum(shape)), shape[0] * shape[1])
     none = np.empty(0, int)
     return SparseMatrix(shape, *regrow(shape, none, none, count, rng), rng.normal(size=count))
 
 
 def prune(W, zeta):
-    """Positions of the weakest: the share zeta nearest 0 of all w >= 0, and that of all w < 0."""
+    """Positions of the weakest: the share zeta nearest 0 of the w >= 0, likewise of the w < 0."""
     weakest = []
     for group in (np.flatnonzero(W.values >= 0), np.flatnonzero(W.values < 0)):
         order = np.argsort(np.abs(W.values[group]), kind="stable")
@@ -84,12 +85,12 @@ def prune(W, zeta):
 
 
 def carry(state, pruned):
-    """Numbers per connection, after a SET step: survivors keep theirs, the grown begin at 0."""
+    """Take an array with one number per connection through a SET step: survivors, then zeros."""
     return np.append(np.delete(state, pruned), np.zeros(len(pruned), state.dtype))  # (nnz,)
 
 
 def set_step(W, zeta, rng):
-    """Prune the weakest connections, regrow as many. Returns the new W, and what was pruned."""
+    """Prune the weakest connections, grow as many in free cells. Returns new W, what was pruned."""
     pruned = prune(W, zeta)
     rows, cols = np.delete(W.rows, pruned), np.delete(W.cols, pruned)
     new_rows, new_cols = regrow(W.shape, rows, cols, len(pruned), rng)
@@ -100,7 +101,7 @@ def set_step(W, zeta, rng):
 def embedding_forward(tokens, E):
     """Word w becomes row w of E: tokens (N, T) -> x (N, T, D)."""
     one_hot = np.eye(E.shape[0])[tokens.ravel()]  # (N * T, V): with a large V, look up rows instead
-    return (one_hot @ E).reshape(*tokens.shape, E.shape[1]), (one_hot, E)
+    return (one_hot @ E).reshape(*tokens.shape, E.shape[1]), (one_hot, E)  # cache, for backward
 
 
 def embedding_backward(dx, cache):
@@ -121,7 +122,7 @@ def lstm_forward(x, W_x, W_h, b, mask):
     hs, steps = [], []
     for t in range(T):
         z = x[:, t] @ W_x + h_prev @ W_h + b  # (N, 4H): gates i, f, o and candidate g side by side
-        i, f, o = np.split(sigmoid(z[:, : 3 * H]), 3, axis=1)  # (N, H) each: write, keep, show
+        i, f, o = np.split(sigmoid(z[:, : 3 * H]), 3, axis=1)  # (N, H): i writes, f keeps, o shows
         g = np.tanh(z[:, 3 * H :])  # (N, H): what could be written
         c = f * c_prev + i * g  # (N, H)
         h = o * np.tanh(c)  # (N, H)
@@ -133,7 +134,7 @@ def lstm_forward(x, W_x, W_h, b, mask):
 
 
 def lstm_backward(dh, cache):
-    """Backpropagation through time: the same steps, last one first. Returns dx, dW_x, dW_h, db."""
+    """Backpropagation through time: the same steps, last one first, from the dh of the loss."""
     x, W_x, W_h, mask, steps = cache
     dx, dW_x, dW_h, db = np.zeros_like(x), 0, 0, 0  # each step uses the same weights: sums
     dh_next = dc_next = 0  # what the later steps send back
@@ -141,17 +142,17 @@ def lstm_backward(dh, cache):
         h_prev, c_prev, i, f, o, g, tanh_c = steps[t]
         dh_t = dh[:, t] + dh_next  # h is used by the loss and by the next step
         do = dh_t * tanh_c  # h = o * np.tanh(c)
-        dc = dh_t * o * (1 - tanh_c**2) + dc_next  # the same line; c, too, is used twice
+        dc = dh_t * o * (1 - tanh_c**2) + dc_next  # c is used by h and by the next c
         di, df, dg = dc * g, dc * c_prev, dc * i  # c = f * c_prev + i * g
         dz = [di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)]
         word = mask[:, t, None]  # (N, 1)
-        dz = word * np.hstack(dz)  # (N, 4H)  i, f, o = sigmoid(z), g = np.tanh(z)
+        dz = word * np.hstack(dz)  # (N, 4H): sigmoid' = s * (1 - s), tanh' = 1 - tanh**2
         dx[:, t] = dz @ W_x.T  # z = x @ W_x + h_prev @ W_h + b
         dW_x += weight_gradient(x[:, t], dz, W_x)
         dW_h += weight_gradient(h_prev, dz, W_h)
         db += dz.sum(axis=0)
-        dh_next = np.where(word, dz @ W_h.T, dh_t)  # h_prev = np.where(word, h, h_prev)
-        dc_next = np.where(word, dc * f, dc_next)
+        dh_next = np.where(word, dz @ W_h.T, dh_t)  # at padding, h and c were copied, ...
+        dc_next = np.where(word, dc * f, dc_next)  # ... so their gradients pass unchanged
     return dx, dW_x, dW_h, db
 
 
@@ -169,9 +170,9 @@ def init_network(V, D, H, C, rng, er_epsilon=None):
     for name, shape in parameters.items():
         W = erdos_renyi(shape, rng, er_epsilon=er_epsilon) if er_epsilon else rng.normal(size=shape)
         if name != "E":
-            weights_of(W)[...] /= np.sqrt(3 * weights_of(W).size / shape[1])  # by inputs per unit
+            weights_of(W)[...] /= np.sqrt(3 * weights_of(W).size / shape[1])  # 3 * inputs per unit
         parameters[name] = W
-    parameters["b"] = np.repeat([0.0, 1.0, 0.0, 0.0], H)  # (4H,): at first the memory is kept
+    parameters["b"] = np.repeat([0.0, 1.0, 0.0, 0.0], H)  # (4H,): f starts near 0.7
     parameters["W_out"] = rng.normal(size=(H, C)) * np.sqrt(2 / (H + C))
     return parameters | {"b_out": np.zeros(C)}
 
@@ -196,7 +197,7 @@ def loss_and_gradients(parameters, tokens, labels):
 
 
 def check_gradients(parameters, tokens, labels):
-    """Compare each gradient dw with the complex step: loss(w + ih) = loss(w) + ih dw for tiny h."""
+    """Compare each dw with the complex step: loss(w + 1e-20j).imag = 1e-20 * dw, to all digits."""
     _, gradients = loss_and_gradients(parameters, tokens, labels)
     for name, W in parameters.items():
         numeric = np.zeros(weights_of(W).shape)
@@ -212,16 +213,16 @@ def check_gradients(parameters, tokens, labels):
 
 
 def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, adam_eps=1e-8):
-    """One update of Adam. Each weight has an age of its own: a grown connection begins anew."""
+    """One update of Adam: about learning_rate * sign(m). A grown connection begins at age 0."""
     age = age + 1
     m = beta1 * m + (1 - beta1) * gradient  # running mean of the gradient
     v = beta2 * v + (1 - beta2) * gradient**2  # and of its square
-    m_hat, v_hat = m / (1 - beta1**age), v / (1 - beta2**age)  # as if they had not begun at 0
+    m_hat, v_hat = m / (1 - beta1**age), v / (1 - beta2**age)  # at age 1: gradient, gradient**2
     return -learning_rate * m_hat / (np.sqrt(v_hat) + adam_eps), m, v, age
 
 
 def train(parameters, tokens, labels, rng, *, n_epochs, zeta, batch_size=20, learning_rate=0.05):
-    """Epochs of minibatches, with a SET step between two epochs unless zeta is 0."""
+    """Train the parameters in place, with a SET step between two epochs unless zeta is 0."""
     zeros = {name: np.zeros_like(weights_of(W)) for name, W in parameters.items()}
     state = {name: [zero, zero, zero.astype(int)] for name, zero in zeros.items()}  # m, v, age
     for epoch in range(n_epochs):
@@ -243,11 +244,11 @@ THINGS = "soup waiter plot ending music bed view cake dragon butler lamp piano c
 
 
 def make_reviews(n, rng):
-    """Reviews "complaint but praise", 1, or "praise but complaint", 0: only word order tells."""
+    """Label 1: "complaint but praise"; 0: "praise but complaint". Only word order tells."""
 
     def clause(praise):  # "the soup was great" or, to the same effect, "the soup was not awful"
         negated = rng.random() < 0.2
-        adjective = rng.choice(GOOD if praise != negated else BAD)
+        adjective = rng.choice(GOOD if praise != negated else BAD)  # "not" turns it round
         return f"the {rng.choice(THINGS)} was {'not ' if negated else ''}{adjective}"
 
     labels = rng.permutation(np.arange(n) % 2)
@@ -262,7 +263,7 @@ def encode(texts, ids):
 
 
 def main(seeds=(1, 2, 3), n_reviews=800, n_epochs=12):
-    """Check the gradients, then train three kinds of networks from each seed and compare them."""
+    """Check gradients, then compare three kinds; static and evolved start from the same network."""
     rng = np.random.default_rng(0)
     small = init_network(9, 4, 5, 3, rng, er_epsilon=1)
     check_gradients(small, rng.integers(6, size=(4, 6)), np.arange(4) % 3)  # with some padding, 0
@@ -289,7 +290,7 @@ def main(seeds=(1, 2, 3), n_reviews=800, n_epochs=12):
         row = "  ".join(f"{accuracy:6.1%}" for accuracy in [*accuracies, np.mean(accuracies)])
         print(f"{kind:40}{size:10,}{size / cells:10.1%}   {row}")
     print("\nConnections per word of the last network:")
-    degrees = np.bincount(parameters["E"].rows, minlength=len(ids) + 2)  # connections of each word
+    degrees = np.bincount(parameters["E"].rows, minlength=len(ids) + 2)  # their mean stays as it is
     for name, words in (("opinions", GOOD + BAD), ("things", THINGS)):
         now = degrees[encode([" ".join(words)], ids)].mean()
         print(f"{name:10}{degrees.mean():.1f} at random, {now:.1f} evolved")
