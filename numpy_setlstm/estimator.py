@@ -86,8 +86,9 @@ class SetLSTMClassifier(Estimator):
     validation_fraction : float in [0, 1), default 0.1
         Share of the training texts that is held out to choose the best epoch; which ones depends on the texts only, not
         on the seed. 0: the last epoch is used.
-    without_known_words : {"error", "accept"}
-        Whether a text that is empty or has no known word is rejected, or classified by the initial state.
+    without_known_words : {"warn", "accept", "error"}
+        Whether texts that are empty or have no known word are classified by the initial state, with a warning that
+        counts them or without, or are an error.
     engine : {"fast", "plain"}
         Which code runs: that made for speed, or the layers as you read them. The results are equal up to rounding.
     lstm : tuple of (forward, backward), optional
@@ -143,7 +144,7 @@ class SetLSTMClassifier(Estimator):
         zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero", zeta_schedule="constant", vocabulary_size=None,
         max_length=100, padding="pre", truncating="pre", n_epochs=8, batch_size=64, optimizer="adam",
         learning_rate=None, embedding_learning_rate=None, embedding_scale=None, learning_rate_decay=0.0,
-        embedding_dropout=0.5, dropout=0.5, max_norm=1.0, validation_fraction=0.1, without_known_words="error",
+        embedding_dropout=0.5, dropout=0.5, max_norm=1.0, validation_fraction=0.1, without_known_words="warn",
         engine="fast", lstm=None, check=True, kernel="auto", n_threads=None, dtype="float32", progress=False,
         random_state=None,
     ):  # fmt: skip
@@ -221,8 +222,7 @@ class SetLSTMClassifier(Estimator):
         self._check_fitted()
         texts_or_ids = check_X(X)
         sequences = read(texts_or_ids, self.vocabulary_)
-        if self.without_known_words == "error":
-            check_known_words(sequences, texts_or_ids)
+        check_known_words(sequences, texts_or_ids, self.without_known_words)
         tokens = self._pad(sequences)
         batches = range(0, len(tokens), PREDICT_BATCH)
         bar = tqdm(batches, desc="predicting", unit="batch", disable=None if self.progress else True)
@@ -354,8 +354,7 @@ class SetLSTMClassifier(Estimator):
         training, validation = split(texts_or_ids, labels, self.validation_fraction)
         vocabulary = self.vocabulary_ if resume else self._build_vocabulary(take(texts_or_ids, training))
         sequences = read(texts_or_ids, vocabulary)
-        if self.without_known_words == "error":
-            check_known_words(sequences, texts_or_ids, may_be_unknown=validation)
+        check_known_words(sequences, texts_or_ids, self.without_known_words, may_be_unknown=validation)
         tokens, targets = self._pad(sequences), np.searchsorted(classes, labels)
         if resume:
             state = self.training_state_

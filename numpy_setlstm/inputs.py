@@ -1,6 +1,7 @@
 """User input, checked: parameters, texts or word ids, labels. Every message says how to mend it."""
 
 import hashlib
+import warnings
 
 import numpy as np
 
@@ -20,7 +21,7 @@ _CHOICES = {
     "padding": ("pre", "post"),
     "truncating": ("pre", "post"),
     "optimizer": tuple(OPTIMIZERS),
-    "without_known_words": ("error", "accept"),
+    "without_known_words": ("warn", "accept", "error"),
     "engine": ENGINES,
     "kernel": KERNELS,
     "dtype": ("float32", "float64"),
@@ -66,6 +67,8 @@ def check_parameters(parameters):
     ValueError: zeta is 1.5; expected a number in [0, 1]
     """
     for name, value in parameters.items():
+        if isinstance(value, np.ndarray):
+            raise ValueError(f"{name} is an array of shape {value.shape}; expected a single value: value.item()")
         if name in _CHOICES and value not in _CHOICES[name]:
             raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(repr, _CHOICES[name]))}")
         if value is None and name in _OPTIONAL:
@@ -97,9 +100,15 @@ def check_X(X):
     Traceback (most recent call last):
     TypeError: X is a single text, 'one text'; expected a list of texts: [text]
     """
-    if isinstance(X, str):
+    if isinstance(X, str | bytes):
         raise TypeError(f"X is a single text, {X[:40]!r}; expected a list of texts: [text]")
-    if isinstance(X, np.ndarray) and X.dtype.kind not in "OUS":
+    if hasattr(X, "columns") or hasattr(X, "tocsr"):
+        kind = type(X).__name__
+        hint = "one column of texts, such as df['text']" if hasattr(X, "columns") else "texts, or word ids: X.toarray()"
+        raise TypeError(f"X is a {kind}; expected {hint}")
+    if isinstance(X, set | frozenset | dict):
+        raise TypeError(f"X is a {type(X).__name__}, which has no order to match labels to; expected a list of texts")
+    if isinstance(X, np.ndarray) and X.dtype.kind not in "OUST":
         if X.dtype.kind not in "iu":
             raise TypeError(f"X has dtype {X.dtype}; expected integer word ids: X.astype(np.int32), or a list of str")
         if X.ndim != 2:
@@ -128,21 +137,40 @@ def _is_tokens(text):
 
 
 def check_y(y, n_texts):
-    """Accept one label per text, numbers or str, as an ndarray of shape (n_texts,)."""
+    """Accept one label per text, whole numbers or str, as an ndarray of shape (n_texts,)."""
+    if isinstance(y, set | frozenset | dict):
+        raise TypeError(f"y is a {type(y).__name__}, which has no order to match texts to; expected a list of labels")
+    if np.ma.is_masked(y):
+        raise ValueError(f"{np.ma.count_masked(y)} labels are masked; leave those texts out")
     try:
         labels = np.asarray(y)
     except ValueError:
         raise ValueError("y has entries of different lengths; expected one number or str per text") from None
-    if labels.dtype.kind == "U" and not all(isinstance(label, str) for label in y):
-        raise ValueError("y mixes text with something else, such as NaN; expected labels of one kind")
-    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels.ravel()):
-        labels = labels.astype(str)
+    if labels.dtype.kind in "UOT":
+        labels = _check_text_labels(labels, np.asarray(y, object))
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        warnings.warn(f"y has shape {labels.shape}; it is read as {labels.shape[:1]}: y.ravel()", stacklevel=3)
+        labels = labels.ravel()
     if labels.ndim != 1 or labels.dtype.kind not in "biufU":
         raise ValueError(f"y has shape {labels.shape} and dtype {labels.dtype}; expected one number or str per text")
     if len(labels) != n_texts:
         raise ValueError(f"there are {n_texts} texts and {len(labels)} labels; expected as many labels as texts")
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError("y has labels that are NaN or infinite; leave those texts out")
+    fractions = labels[labels != np.floor(labels)] if labels.dtype.kind == "f" else labels[:0]
+    if len(fractions):
+        raise ValueError(f"y has the label {fractions[0]}; expected classes: whole numbers or str, not measurements")
+    return labels
+
+
+def _check_text_labels(labels, given):
+    """Labels as an array of str, if all of the `given` objects are; NumPy must have dropped nothing of them."""
+    if all(isinstance(label, str) for label in given.ravel()):
+        if any(label.endswith("\0") for label in given.ravel()):
+            raise ValueError(r"a label ends with the character '\0', which NumPy drops: rename it")
+        return given.astype(str)
+    if labels.dtype.kind != "O":
+        raise ValueError("y mixes text with something else, such as NaN; expected labels of one kind")
     return labels
 
 
@@ -154,11 +182,14 @@ def check_classes(labels):
     return classes
 
 
-def check_known_words(sequences, texts_or_ids, may_be_unknown=()):
-    """Reject texts that are empty or have no known word; those at the positions `may_be_unknown` only if empty.
+def check_known_words(sequences, texts_or_ids, action, may_be_unknown=()):
+    """Find texts that are empty or have no known word; those at the positions `may_be_unknown` only if empty.
 
-    `sequences` are the word ids of each text before any are cut off; `texts_or_ids` are for the message.
+    `sequences` are the word ids of each text before any are cut off; `texts_or_ids` are for the message. The `action`
+    is "warn", "accept" or "error".
     """
+    if action == "accept":
+        return
     lowest = np.full(len(sequences), UNKNOWN_ID + 1)
     lowest[list(may_be_unknown)] = UNKNOWN_ID
     unreadable = np.flatnonzero(
@@ -169,10 +200,10 @@ def check_known_words(sequences, texts_or_ids, may_be_unknown=()):
         text = texts_or_ids[k]
         content = str(text[:8].tolist()) if isinstance(text, np.ndarray) else repr(text[:40])
         reason = "is empty" if all(word == PADDING_ID for word in sequences[k]) else "has no known word"
-        raise ValueError(
-            f"text {k}, {content}, {reason} ({unreadable.size} of {len(sequences)} texts are like this): leave them "
-            "out, or set without_known_words='accept' (--accept-unknown)"
-        )
+        which = f"text {k}, {content}, {reason} ({unreadable.size} of {len(sequences)} texts are like this)"
+        if action == "error":
+            raise ValueError(f"{which}: leave them out, or set without_known_words='accept' (--accept-unknown)")
+        warnings.warn(f"{which}; the network classifies them without having read a word", stacklevel=4)
 
 
 def check_resumable(parameters, trained_with, changeable):

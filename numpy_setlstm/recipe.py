@@ -64,6 +64,12 @@ def initial_state(clf, n_words, n_classes):
     er_epsilon = None if clf.connectivity == "dense" else clf.er_epsilon
     if clf.connectivity != "dense" and er_epsilon is None:
         er_epsilon = sizes.er_epsilon_for(clf.parameter_share)
+    empty = [name for name, count in sizes.connection_counts(er_epsilon).items() if count == 0]
+    if empty:
+        raise ValueError(
+            f"{'parameter_share' if clf.er_epsilon is None else 'er_epsilon'} leaves {' and '.join(empty)} without a "
+            f"connection (er_epsilon is {er_epsilon:g}): raise it"
+        )
     network = init_network(
         sizes,
         streams["topology"],

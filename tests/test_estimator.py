@@ -282,7 +282,7 @@ FAILING = {
     "an empty list": ({}, [], []),
     "one class only": ({}, TEXTS, ["good"] * 60),
     "labels missing": ({}, TEXTS, OPINION[:-1]),
-    "an empty text": ({}, [*TEXTS, ""], [*OPINION, "good"]),
+    "an empty text": ({"without_known_words": "error"}, [*TEXTS, ""], [*OPINION, "good"]),
     "ids out of range": ({"vocabulary_size": 3}, np.full((60, 2), 3), OPINION),
     "too few to hold out": ({}, TEXTS[:2], OPINION[:2]),
     "a seed that is none": ({"random_state": "abc"}, TEXTS, OPINION),

@@ -24,7 +24,8 @@ def classifier(**parameters):
         "n_epochs": 2,
         "batch_size": 8,
     }
-    return SetLSTMClassifier(**small | {"random_state": 0, "validation_fraction": 0} | parameters)
+    strict = {"random_state": 0, "validation_fraction": 0, "without_known_words": "error"}
+    return SetLSTMClassifier(**small | strict | parameters)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ CHOICES = {
     "optimizer": ("rmsprop", "'adam', 'sgd'"),
     "padding": ("left", "'pre', 'post'"),
     "truncating": ("left", "'pre', 'post'"),
-    "without_known_words": ("ignore", "'error', 'accept'"),
+    "without_known_words": ("ignore", "'warn', 'accept', 'error'"),
     "dtype": ("float16", "'float32', 'float64'"),
 }
 
@@ -291,9 +292,15 @@ def test_labels_of_another_type_are_refused(labels):
         classifier().fit(TEXTS, labels)
 
 
-def test_labels_of_another_rank_are_refused():
-    with raises(ValueError, "y has shape (32, 1)", "expected one number or str per text"):
-        classifier().fit(TEXTS, LABELS[:, None])
+def test_labels_of_another_rank_are_rejected():
+    with raises(ValueError, "y has shape (16, 2)", "expected one number or str per text"):
+        classifier().fit(TEXTS, LABELS.reshape(16, 2))
+
+
+def test_a_column_of_labels_is_read_as_such_with_a_warning():
+    with pytest.warns(UserWarning, match=r"y has shape \(32, 1\); it is read as \(32,\): y.ravel\(\)"):
+        column = classifier().fit(TEXTS, LABELS[:, None])
+    assert np.array_equal(column.predict(TEXTS), classifier().fit(TEXTS, LABELS).predict(TEXTS))
 
 
 def test_labels_that_are_lists_of_unequal_lengths_are_refused():
@@ -361,7 +368,7 @@ def test_an_object_array_of_texts_is_accepted():
     assert check_X(np.array(["good film", "bad"], dtype=object)) == ["good film", "bad"]
 
 
-@pytest.mark.parametrize("labels", [["a", "b"], [1, 2], [True, False], [0.5, 1.5], np.array(["a", "b"], dtype=object)])
+@pytest.mark.parametrize("labels", [["a", "b"], [1, 2], [True, False], [1.0, 2.0], np.array(["a", "b"], dtype=object)])
 def test_labels_may_be_numbers_or_texts_and_are_kept_as_such(labels):
     checked = check_y(labels, 2)
     assert checked.tolist() == list(labels) and checked.dtype.kind != "O"
@@ -376,3 +383,83 @@ def test_different_training_data_have_different_fingerprints():
     data = [(["ab", "c"], [0, 1]), (["a", "bc"], [0, 1]), (["c", "ab"], [0, 1]), (["ab", "c"], [1, 0])]
     data += [(IDS[:2], [0, 1]), (IDS[:2].reshape(4, 2), [0, 1]), (IDS[1::-1], [0, 1])]
     assert len({fingerprint(texts_or_ids, np.array(labels)) for texts_or_ids, labels in data}) == len(data)
+
+
+# What NumPy and others would silently take for something else
+
+
+class Frame:
+    """What makes a DataFrame one, as far as it matters here: iterating gives the names of its columns."""
+
+    columns = ["text", "stars"]
+
+    def __iter__(self):
+        return iter(self.columns)
+
+
+@pytest.mark.parametrize(
+    "X, message",
+    [
+        (Frame(), "X is a Frame; expected one column of texts, such as df['text']"),
+        ({"good film", "bad film"}, "X is a set, which has no order to match labels to"),
+        ({"good film": 1}, "X is a dict, which has no order"),
+        (b"good film", "X is a single text"),
+    ],
+    ids=["data frame", "set", "dict", "bytes"],
+)
+def test_what_is_no_sequence_of_texts_is_rejected(X, message):
+    with raises(TypeError, message):
+        classifier().fit(X, [1, 0])
+
+
+def test_a_sparse_matrix_of_scipy_is_rejected():
+    scipy_sparse = pytest.importorskip("scipy.sparse", reason="the message about SciPy's matrices needs SciPy")
+    with raises(TypeError, "X is a csr_", "X.toarray()"):
+        classifier().fit(scipy_sparse.csr_matrix(IDS), LABELS)
+
+
+@pytest.mark.parametrize(
+    "y, error, message",
+    [
+        (np.linspace(0, 1, 32), ValueError, "y has the label 0.03"),
+        (np.ma.masked_equal(LABELS, 1), ValueError, "16 labels are masked"),
+        (["a\0", "a"] * 16, ValueError, "ends with the character"),
+        ({0, 1}, TypeError, "y is a set, which has no order"),
+    ],
+    ids=["measurements", "masked", "trailing NUL", "set"],
+)
+def test_labels_that_would_be_taken_for_others_are_rejected(y, error, message):
+    with pytest.raises(error, match=message):
+        classifier().fit(TEXTS, y)
+
+
+def test_labels_of_numpys_variable_width_strings():
+    StringDType = getattr(np.dtypes, "StringDType", None)
+    if StringDType is None:
+        pytest.skip("NumPy before 2.0 has no StringDType")
+    labels = np.array(["neg", "positive"], dtype=StringDType())
+    assert check_y(labels, 2).tolist() == ["neg", "positive"]
+    assert check_X(np.array(["good", "bad film"], dtype=StringDType())) == ["good", "bad film"]
+
+
+def test_an_array_in_place_of_a_number_is_named():
+    with raises(ValueError, "zeta is an array of shape (1,); expected a single value"):
+        classifier(zeta=np.array([0.1])).fit(TEXTS, LABELS)
+
+
+def test_a_network_without_connections_is_rejected():
+    with raises(ValueError, "er_epsilon leaves E and W_x and W_h without a connection (er_epsilon is 1e-09)"):
+        classifier(er_epsilon=1e-9).fit(TEXTS, LABELS)
+
+
+def test_texts_without_a_known_word_are_counted_and_classified_unless_told_otherwise(of_texts):
+    texts = ["good film", "", "xylophone"]
+    assert SetLSTMClassifier().without_known_words == "warn"
+    of_texts.set_params(without_known_words="warn")
+    with pytest.warns(UserWarning, match="text 1, '', is empty .2 of 3 texts are like this.; the network classifies"):
+        warned = of_texts.predict_proba(texts)
+    accepting = of_texts.set_params(without_known_words="accept")
+    np.testing.assert_array_equal(accepting.predict_proba(texts), warned)
+    with raises(ValueError, "text 1, '', is empty"):
+        of_texts.set_params(without_known_words="error").predict(texts)
+    of_texts.set_params(without_known_words="error")
