@@ -27,7 +27,9 @@ __all__ = [
 DATASETS = ("imdb", "sanders", "yelp", "amazon")
 
 
-def load_dataset(name, data_home=None, *, test_fraction=0.2, seed=0, download=False):
+def load_dataset(
+    name, data_home=None, *, test_fraction=0.2, seed=0, download=False, max_bytes=None, max_review_bytes=None
+):
     """Load one of the public data sets by name.
 
     Parameters
@@ -42,6 +44,12 @@ def load_dataset(name, data_home=None, *, test_fraction=0.2, seed=0, download=Fa
         Determines which texts are held out. Not used for IMDB.
     download : bool
         Whether to download missing files; possible for "imdb" and "sanders".
+    max_bytes : int, optional
+        Largest decompressed size of a file, or of IMDB's folder. Default: the environment variable
+        NUMPY_SETLSTM_MAX_BYTES, or 8 GiB, but for a compressed file at most 16 MiB and 50 times its size.
+    max_review_bytes : int, optional
+        Largest size of a review with the other fields of its row. Default: the environment variable
+        NUMPY_SETLSTM_MAX_REVIEW_BYTES, or 1 MiB.
 
     Returns
     -------
@@ -50,7 +58,7 @@ def load_dataset(name, data_home=None, *, test_fraction=0.2, seed=0, download=Fa
     Raises
     ------
     DatasetError
-        If `name` is unknown, or the files are missing, damaged or not in the expected format.
+        If `name` is unknown, or the files are missing, damaged, larger than a limit or not in the expected format.
 
     Examples
     --------
@@ -58,9 +66,10 @@ def load_dataset(name, data_home=None, *, test_fraction=0.2, seed=0, download=Fa
     Traceback (most recent call last):
     numpy_setlstm.datasets.reviews.DatasetError: there is no data set 'imbd'; expected one of imdb, ...
     """
+    sizes = {"max_bytes": max_bytes, "max_review_bytes": max_review_bytes}
     if name == "imdb":
-        return load_imdb(data_home, download=download)
+        return load_imdb(data_home, download=download, **sizes)
     loaders = {"sanders": load_sanders, "yelp": load_yelp, "amazon": load_amazon}
-    if name not in loaders:
+    if not isinstance(name, str) or name not in loaders:
         raise DatasetError(f"there is no data set {name!r}; expected one of {', '.join(DATASETS)}")
-    return loaders[name](data_home, test_fraction=test_fraction, seed=seed, download=download)
+    return loaders[name](data_home, test_fraction=test_fraction, seed=seed, download=download, **sizes)

@@ -5,13 +5,14 @@ Reviews", WWW 2013. https://www.kaggle.com/datasets/snap/amazon-fine-food-review
 """
 
 from numpy_setlstm.datasets.files import find_data_home, find_file, read_csv
+from numpy_setlstm.datasets.limits import get_limits
 from numpy_setlstm.datasets.reviews import DatasetError, label_by_stars
 from numpy_setlstm.datasets.splitting import split_reviews
 
 RULE = "Scores of 1 and 2 are negative, 4 and 5 positive; reviews with a score of 3 are omitted."
 
 
-def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False):
+def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False, max_bytes=None, max_review_bytes=None):
     r"""Load the food reviews with a score of 1, 2, 4 or 5.
 
     Parameters
@@ -23,6 +24,8 @@ def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False):
         See :func:`load_dataset`.
     download : bool
         Not possible: downloading the file requires a login.
+    max_bytes, max_review_bytes : int, optional
+        See :func:`load_dataset`.
 
     Returns
     -------
@@ -32,7 +35,8 @@ def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False):
     Raises
     ------
     DatasetError
-        If the file is missing, damaged, not UTF-8 or not in the expected format (the message names the row).
+        If the file is missing, damaged, not UTF-8, larger than a limit or not in the expected format (the message names
+        the row).
 
     Notes
     -----
@@ -51,6 +55,7 @@ def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False):
     ...     load_amazon(home, test_fraction=0.5)  # without the three stars
     Reviews(amazon: train 2 (50% positive), test 2 (50% positive))
     """
+    limits = get_limits(max_bytes, max_review_bytes)
     folder = find_data_home(data_home) / "amazon_fine_foods"
     path = find_file(folder, ["Reviews.csv"])
     if path is None:
@@ -59,5 +64,5 @@ def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False):
             f"no Reviews.csv in {folder}: {cannot}get it from "
             "https://www.kaggle.com/datasets/snap/amazon-fine-food-reviews and put it there"
         )
-    texts, labels = label_by_stars(read_csv(path, ["Id", "Score", "Summary", "Text"]), "Score", "Text")
+    texts, labels = label_by_stars(read_csv(path, ["Id", "Score", "Summary", "Text"], limits), "Score", "Text")
     return split_reviews("amazon", texts, labels, RULE, test_fraction, seed)

@@ -2,17 +2,30 @@
 
 import csv
 import gzip
+import io
 import json
 import os
+import stat
 import tarfile
 import zlib
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
-from numpy_setlstm.datasets.reviews import DatasetError
+from numpy_setlstm.datasets.limits import LimitedStream, Limits
+from numpy_setlstm.datasets.reviews import DatasetError, shown
 
 #: The environment variable with the folder of the data sets.
 DATA_HOME_VARIABLE = "NUMPY_SETLSTM_DATA"
+
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def find_data_home(data_home=None):
@@ -23,13 +36,40 @@ def find_data_home(data_home=None):
             "the folder of the data sets is not known: pass data_home, or set the environment variable "
             f"{DATA_HOME_VARIABLE}"
         )
-    return Path(data_home).expanduser()
+    if not isinstance(data_home, (str, os.PathLike)):
+        raise DatasetError(f"data_home is {shown(data_home)}; expected a str or a Path")
+    try:
+        return Path(data_home).expanduser()
+    except (RuntimeError, TypeError) as error:  # "~nobody"; a path of bytes
+        raise DatasetError(f"data_home is {shown(data_home)}; expected the path of a folder ({error})") from error
+
+
+def kind_of(path):
+    """Return what a path leads to, such as "a file" or "a folder"; None if there is nothing."""
+    try:
+        return _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "no file")
+    except (FileNotFoundError, NotADirectoryError):
+        return "a link to nothing" if os.path.islink(path) else None
+    except (OSError, ValueError) as error:  # no permission, links in a circle, a name too long or with a NUL
+        raise _unreadable(path, error) from error
 
 
 def find_file(folder, names):
     """Return the first of the files `names` in a folder, plain or with ".gz" added, or None."""
-    candidates = [folder / (name + suffix) for name in names for suffix in ("", ".gz")]
-    return next((path for path in candidates if path.is_file()), None)
+    kinds = {folder / (name + suffix): None for name in names for suffix in ("", ".gz")}
+    for path in kinds:
+        kinds[path] = kind_of(path)
+        if kinds[path] == "a file":
+            return path
+    for path, kind in kinds.items():
+        if kind is not None:
+            raise DatasetError(f"{path} is {kind}; expected a file: put the data file there")
+    return None
+
+
+def _unreadable(path, error):
+    reason = getattr(error, "strerror", None) or error
+    return DatasetError(f"{path} cannot be read ({reason}): check the path, its permissions and the disk")
 
 
 @contextmanager
@@ -38,68 +78,141 @@ def damage_explained(path):
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
-        raise DatasetError(f"{path} is damaged or truncated ({error}): delete it and get it again") from error
+        reason = " ".join(str(error).split())
+        raise DatasetError(f"{path} is damaged or truncated ({reason}): delete it and get it again") from error
     except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise DatasetError(
-            f"{path} is not UTF-8 text (invalid byte 0x{byte:02x}): save it as UTF-8, or get the original file"
-        ) from error
+        raise _not_utf8(path, error.object[error.start]) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
-def open_text(path):
-    """Open a UTF-8 text file, gzipped if its name ends in ".gz"."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    return opener(path, "rt", encoding="utf-8-sig", newline="")  # newline="": as the csv reader requires
+def _not_utf8(where, byte):
+    return DatasetError(
+        f"{where} is not UTF-8 text (invalid byte 0x{byte:02x}): save it as UTF-8, or get the original file"
+    )
 
 
-def read_csv(path, columns):
+@contextmanager
+def open_bytes(path, limits):
+    """Open a file, gzipped if its name ends in ".gz" or ".tgz", as a stream of bytes that ends at the limit."""
+    is_compressed = path.suffix in (".gz", ".tgz")
+    if kind_of(path) != "a file":  # opening a named pipe would wait for ever
+        raise DatasetError(f"{path} is {kind_of(path) or 'missing'}; expected a file: put the data file there")
+    with damage_explained(path), (gzip.open if is_compressed else open)(path, "rb") as file:
+        limit = limits.of_file(path.stat().st_size, is_compressed)
+        yield io.BufferedReader(LimitedStream(file, limit, path), 1 << 16)
+
+
+class _Lines:
+    """Lines of UTF-8 text with at most as many bytes as a review may have; a row may be several lines."""
+
+    def __init__(self, stream, path, limits):
+        # newline="": as the csv reader requires. Invalid bytes become surrogates, so that their line is known.
+        self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        self._path, self._limits = path, limits
+        self.number = 0  # of lines read
+        self.row_bytes = 0  # in the lines since a row began
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = self._text.readline(self._limits.review + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        where = f"{self._path}, line {self.number}"
+        try:
+            self.row_bytes += len(line) if line.isascii() else len(line.encode("utf-8"))
+        except UnicodeEncodeError as error:
+            raise _not_utf8(where, ord(line[error.start]) & 0xFF) from error
+        self._limits.check_review(self.row_bytes, where)
+        if "\0" in line:
+            raise DatasetError(f"{where} has a NUL character: save the file as UTF-8, or get the original file")
+        return line
+
+
+def read_csv(path, columns, limits=None):
     """Yield each row of a CSV file whose header has at least these columns: where it is (for errors), and a dict.
 
-    Raises a DatasetError for a wrong header, a malformed row, or a damaged file.
+    Blank lines are skipped. Raises a DatasetError for a wrong header, a malformed row, or a damaged file.
     """
-    with damage_explained(path), open_text(path) as file:
-        reader = csv.reader(file, strict=True)
-        header = next(reader, [])
-        missing = [column for column in columns if column not in header]
+    limits = limits or Limits()
+    with open_bytes(path, limits) as stream:
+        rows = _csv_rows(_Lines(stream, path, limits), path, limits)
+        _, header = next(rows, (None, []))
+        missing = [column for column in columns if header.count(column) != 1]
         if missing:
+            twice = [column for column in missing if column in header]
             raise DatasetError(
                 f"{path} has the header {_shorten(','.join(header))!r}; expected one with the columns "
-                f"{', '.join(columns)}: is it the right file?"
+                f"{', '.join(columns)}{f', each once ({twice[0]} is repeated)' if twice else ''}: is it the right file?"
             )
-        number = 0
+        for where, fields in rows:
+            if len(fields) != len(header):
+                raise DatasetError(
+                    f"{where} has {len(fields)} fields; expected {len(header)}: fix the row or get the file again"
+                )
+            yield where, dict(zip(header, fields, strict=True))
+
+
+def _csv_rows(lines, path, limits):
+    """Yield where a row is, and its fields; row 0 is the header."""
+    reader = csv.reader(lines, strict=True)
+    number = 0
+    while True:
+        lines.row_bytes = 0
+        previous = csv.field_size_limit(min(limits.review, 2**31 - 1))  # a setting of the process: leave it as it was
         try:
-            for number, fields in enumerate(reader, start=1):
-                where = f"{path}, row {number} (line {reader.line_num})"
-                if len(fields) != len(header):
-                    raise DatasetError(
-                        f"{where} has {len(fields)} fields; expected {len(header)}: fix the row or get the file again"
-                    )
-                yield where, dict(zip(header, fields, strict=True))
+            fields = next(reader, None)
         except csv.Error as error:
-            raise DatasetError(
-                f"{path}, row {number + 1} (line {reader.line_num}) is not valid CSV ({error}): "
-                "fix the row or get the file again"
-            ) from error
+            where = f"{path}, row {number} (line {lines.number})" if number else f"{path}, header (line {lines.number})"
+            raise DatasetError(f"{where} is not valid CSV ({error}): fix the row or get the file again") from error
+        finally:
+            csv.field_size_limit(previous)
+        if fields is None:
+            return
+        if fields:
+            yield f"{path}, row {number} (line {lines.number})", fields
+            number += 1
 
 
-def read_json_lines(path, keys):
+def read_json_lines(path, keys, limits=None):
     """Yield each line of a file with one JSON object per line: where it is (for errors), and a dict with these keys.
 
-    Raises a DatasetError for a malformed line or a damaged file.
+    Blank lines are skipped. Raises a DatasetError for a malformed line or a damaged file.
     """
-    with damage_explained(path), open_text(path) as file:
-        for number, line in enumerate(file, start=1):
-            where = f"{path}, line {number}"
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DatasetError(
-                    f"{where} is not valid JSON ({error.msg}): fix the line or get the file again"
-                ) from error
+    limits = limits or Limits()
+    with open_bytes(path, limits) as stream:
+        lines = _Lines(stream, path, limits)
+        for line in lines:
+            lines.row_bytes = 0
+            where = f"{path}, line {lines.number}"
+            if line.isspace():
+                continue
+            row = _parse_json(line, where)
             missing = [key for key in keys if not isinstance(row, dict) or key not in row]
             if missing:
                 raise DatasetError(f"{where} is {_shorten(line)!r}; expected an object with {', '.join(keys)}")
             yield where, row
+
+
+def _parse_json(line, where):
+    try:
+        return json.loads(line, object_pairs_hook=_object)
+    except RecursionError:
+        reason = "nested too deeply"
+    except ValueError as error:  # malformed; a number with too many digits; a key that is repeated
+        reason = getattr(error, "msg", error)
+    raise DatasetError(f"{where} is not valid JSON ({reason}): fix the line or get the file again")
+
+
+def _object(pairs):
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        repeated = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {shown(repeated)} is repeated")
+    return row
 
 
 def _shorten(text):

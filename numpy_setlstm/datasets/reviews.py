@@ -1,5 +1,7 @@
 """The class of a data set: texts with labels, in a training part and a test part."""
 
+import re
+import reprlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,17 +52,38 @@ class Reviews:
         return f"Reviews({self.name}: {', '.join(sizes)})"
 
 
+def shown(value):
+    """Return a value as an error message shows it: on one line, and not longer than a line."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 60
+    return short.repr(value)
+
+
 def label_from_stars(stars, where):
     """Return 0 for one or two stars, 1 for four or five, None for three; `where` is for the error message."""
-    try:
+    number = stars
+    if isinstance(stars, str) and re.fullmatch(r"\s*[1-5](\.0*)?\s*", stars):
         number = float(stars)
-    except (TypeError, ValueError):
-        number = None
-    if number not in (1, 2, 3, 4, 5):
-        raise DatasetError(f"{where}: the stars are {stars!r}; expected a whole number from 1 to 5")
+    if isinstance(number, (bool, str)) or number not in (1, 2, 3, 4, 5):
+        raise DatasetError(f"{where}: the stars are {shown(stars)}; expected a whole number from 1 to 5")
     if number == 3:
         return None
     return POSITIVE if number > 3 else NEGATIVE
+
+
+def check_text(text, where):
+    """Return the text of a review, or raise a DatasetError if it is none; `where` is for the error message."""
+    if not isinstance(text, str):
+        raise DatasetError(f"{where} is {shown(text)}; expected a string: fix the line or get the file again")
+    if "\0" in text:
+        raise DatasetError(f"{where} has a NUL character: save the file as UTF-8, or get the original file")
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            half = f"\\u{ord(text[error.start]):04x}"
+            raise DatasetError(f"{where} has half a character, {half}: fix the line or get the file again") from error
+    return text
 
 
 def label_by_stars(rows, stars, text):
@@ -68,7 +91,8 @@ def label_by_stars(rows, stars, text):
     texts, labels = [], []
     for where, row in rows:
         label = label_from_stars(row[stars], where)
+        content = check_text(row[text], f"{where}: the field {text!r}")
         if label is not None:
-            texts.append(row[text])
+            texts.append(content)
             labels.append(label)
     return texts, labels

@@ -6,7 +6,8 @@ copies with texts hold the tweets that were still online when the copy was made,
 
 from numpy_setlstm.datasets.download import fetch
 from numpy_setlstm.datasets.files import find_data_home, find_file, read_csv
-from numpy_setlstm.datasets.reviews import NEGATIVE, POSITIVE, DatasetError
+from numpy_setlstm.datasets.limits import get_limits
+from numpy_setlstm.datasets.reviews import NEGATIVE, POSITIVE, DatasetError, shown
 from numpy_setlstm.datasets.splitting import split_reviews, tweet_key
 
 URL = "https://raw.githubusercontent.com/zfz/twitter_corpus/77c6194a9b06c6b1fa1f37f355cdd39819560a08/full-corpus.csv"
@@ -16,7 +17,7 @@ RULE = "Labeled by hand; tweets labeled neutral or irrelevant are omitted."
 _LABELS = {"negative": NEGATIVE, "positive": POSITIVE, "neutral": None, "irrelevant": None}
 
 
-def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False):
+def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False, max_bytes=None, max_review_bytes=None):
     r"""Load the tweets that are positive or negative.
 
     Parameters
@@ -28,6 +29,8 @@ def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False):
         See :func:`load_dataset`.
     download : bool
         Whether to download the file (0.9 MB) if it is missing.
+    max_bytes, max_review_bytes : int, optional
+        See :func:`load_dataset`.
 
     Returns
     -------
@@ -37,7 +40,8 @@ def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False):
     Raises
     ------
     DatasetError
-        If the file is missing, damaged, not UTF-8 or not in the expected format; the message names the row.
+        If the file is missing, damaged, not UTF-8, larger than a limit or not in the expected format; the message names
+        the row.
 
     Notes
     -----
@@ -58,6 +62,7 @@ def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False):
     ...     load_sanders(home, test_fraction=0.5)
     Reviews(sanders: train 2 (50% positive), test 2 (50% positive))
     """
+    limits = get_limits(max_bytes, max_review_bytes)
     folder = find_data_home(data_home) / "sanders"
     path = find_file(folder, ["full-corpus.csv"])
     if path is None and download:
@@ -66,9 +71,11 @@ def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False):
     if path is None:
         raise DatasetError(f"no full-corpus.csv in {folder}: pass download=True, or get it from {URL}")
     texts, labels = [], []
-    for where, row in read_csv(path, ["Topic", "Sentiment", "TweetId", "TweetDate", "TweetText"]):
+    for where, row in read_csv(path, ["Topic", "Sentiment", "TweetId", "TweetDate", "TweetText"], limits):
         if row["Sentiment"] not in _LABELS:
-            raise DatasetError(f"{where}: the sentiment is {row['Sentiment']!r}; expected one of {', '.join(_LABELS)}")
+            raise DatasetError(
+                f"{where}: the sentiment is {shown(row['Sentiment'])}; expected one of {', '.join(_LABELS)}"
+            )
         label = _LABELS[row["Sentiment"]]
         if label is not None:
             texts.append(row["TweetText"])

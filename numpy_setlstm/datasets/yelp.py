@@ -1,6 +1,7 @@
 """Reviews of restaurants and shops from the Yelp Open Dataset, Yelp Inc. https://www.yelp.com/dataset."""
 
 from numpy_setlstm.datasets.files import find_data_home, find_file, read_csv, read_json_lines
+from numpy_setlstm.datasets.limits import get_limits
 from numpy_setlstm.datasets.reviews import DatasetError, label_by_stars
 from numpy_setlstm.datasets.splitting import split_reviews
 
@@ -10,7 +11,9 @@ _SAMPLE = "yelp.csv"
 _ACADEMIC = "yelp_academic_dataset_review.json"
 
 
-def load_yelp(data_home=None, *, test_fraction=0.2, seed=0, download=False, file_name=None):
+def load_yelp(
+    data_home=None, *, test_fraction=0.2, seed=0, download=False, file_name=None, max_bytes=None, max_review_bytes=None
+):
     r"""Load the Yelp reviews with one, two, four or five stars.
 
     Parameters
@@ -25,6 +28,8 @@ def load_yelp(data_home=None, *, test_fraction=0.2, seed=0, download=False, file
         Not possible: downloading the files requires agreeing to Yelp's terms.
     file_name : {"yelp.csv", "yelp_academic_dataset_review.json"}, optional
         The file to read; by default the first of the two that exists.
+    max_bytes, max_review_bytes : int, optional
+        See :func:`load_dataset`.
 
     Returns
     -------
@@ -33,8 +38,8 @@ def load_yelp(data_home=None, *, test_fraction=0.2, seed=0, download=False, file
     Raises
     ------
     DatasetError
-        If the file is missing, damaged, not UTF-8 or not in the expected format (the message names the row or line),
-        or `file_name` is neither of the two.
+        If the file is missing, damaged, not UTF-8, larger than a limit or not in the expected format (the message names
+        the row or line), or `file_name` is neither of the two.
 
     Notes
     -----
@@ -55,6 +60,7 @@ def load_yelp(data_home=None, *, test_fraction=0.2, seed=0, download=False, file
     names = [_SAMPLE, _ACADEMIC] if file_name is None else [file_name]
     if not set(names) <= {_SAMPLE, _ACADEMIC}:
         raise DatasetError(f"file_name is {file_name!r}; expected {_SAMPLE!r} or {_ACADEMIC!r}")
+    limits = get_limits(max_bytes, max_review_bytes)
     folder = find_data_home(data_home) / "yelp"
     path = find_file(folder, names)
     if path is None:
@@ -63,5 +69,5 @@ def load_yelp(data_home=None, *, test_fraction=0.2, seed=0, download=False, file
             f"no {' or '.join(names)} in {folder}: {cannot}get it from https://www.yelp.com/dataset and put it there"
         )
     read = read_csv if path.name.startswith(_SAMPLE) else read_json_lines
-    texts, labels = label_by_stars(read(path, ["stars", "text"]), "stars", "text")
+    texts, labels = label_by_stars(read(path, ["stars", "text"], limits), "stars", "text")
     return split_reviews("yelp", texts, labels, RULE, test_fraction, seed)
