@@ -21,7 +21,7 @@ FLOORS = {
     5: ("cli", "lab"),
     4: ("estimator", "inputs", "recipe", "scikit_learn", "checkpoint", "plotting"),
     3: ("training", "evolution", "initialization", "interrupt"),
-    2: ("network", "converters", "fast", "measures"),
+    2: ("network", "own_lstm", "converters", "fast", "measures"),
     1: ("layers", "topology", "optimizers"),
     0: ("text", "sparse", "cells", "one_file", "gradcheck", "datasets"),
 }

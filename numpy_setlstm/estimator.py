@@ -32,7 +32,7 @@ __all__ = ["SetLSTMClassifier"]
 DEFAULT_VOCABULARY_SIZE = 20_000
 PREDICT_BATCH = 256  # texts that are predicted together; changes the memory, not the result
 SPEED = ("engine", "kernel", "n_threads")  # parameters that change nothing but the speed
-RESUME_WITH_OTHER = ("n_epochs", "progress", *SPEED, "check", "without_known_words", "random_state")
+RESUME_WITH_OTHER = ("n_epochs", "patience", "progress", *SPEED, "check", "without_known_words", "random_state")
 
 
 class SetLSTMClassifier(Estimator):
@@ -86,6 +86,8 @@ class SetLSTMClassifier(Estimator):
     validation_fraction : float in [0, 1), default 0.1
         Share of the training texts that is held out to choose the best epoch; which ones depends on the texts only, not
         on the seed. 0: the last epoch is used.
+    patience : int, optional
+        Stop after this many epochs without a better one on the validation texts.
     without_known_words : {"warn", "accept", "error"}
         Whether texts that are empty or have no known word are classified by the initial state, with a warning that
         counts them or without, or are an error.
@@ -144,7 +146,8 @@ class SetLSTMClassifier(Estimator):
         zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero", zeta_schedule="constant", vocabulary_size=None,
         max_length=100, padding="pre", truncating="pre", n_epochs=8, batch_size=64, optimizer="adam",
         learning_rate=None, embedding_learning_rate=None, embedding_scale=None, learning_rate_decay=0.0,
-        embedding_dropout=0.5, dropout=0.5, max_norm=1.0, validation_fraction=0.1, without_known_words="warn",
+        embedding_dropout=0.5, dropout=0.5, max_norm=1.0, validation_fraction=0.1, patience=None,
+        without_known_words="warn",
         engine="fast", lstm=None, check=True, kernel="auto", n_threads=None, dtype="float32", progress=False,
         random_state=None,
     ):  # fmt: skip

@@ -33,9 +33,11 @@ _WHOLE_NUMBERS = {
     "n_epochs": 1,
     "batch_size": 1,
     "n_threads": 1,
+    "patience": 1,
     "vocabulary_size": 3,  # padding, unknown, and a word
 }
 _OPTIONAL = (
+    "patience",
     "er_epsilon",
     "vocabulary_size",
     "n_threads",
@@ -79,6 +81,8 @@ def check_parameters(parameters):
                 raise ValueError(f"{name} is {value!r}; expected a whole number of at least {_WHOLE_NUMBERS[name]}")
         if name in _RANGES and not _in_range(value, _RANGES[name]):
             raise ValueError(f"{name} is {value!r}; expected a number in {_RANGES[name]}")
+        if name == "patience" and parameters.get("validation_fraction") == 0:
+            raise ValueError(f"patience is {value}, and validation_fraction 0 leaves no texts to judge epochs by")
         if name == "random_state" and not isinstance(value, np.random.Generator):
             if not isinstance(value, int | np.integer) or value < 0:
                 raise ValueError(f"random_state is {value!r}; expected a whole number of at least 0, or a Generator")

@@ -15,7 +15,6 @@ from numpy_setlstm.fast.engine import FastEngine
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward
 from numpy_setlstm.layers.embedding import EmbeddingCache, check_tokens, embedding_backward, embedding_forward
 from numpy_setlstm.layers.lstm import GATES, lstm_backward, lstm_forward
-from numpy_setlstm.layers.own import adapt, check_own
 from numpy_setlstm.layers.readout import (
     LinearCache,
     cross_entropy_backward,
@@ -25,6 +24,7 @@ from numpy_setlstm.layers.readout import (
     softmax,
 )
 from numpy_setlstm.optimizers import OPTIMIZERS
+from numpy_setlstm.own_lstm import adapt, check_own
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
 

@@ -1,6 +1,7 @@
 """What scikit-learn's tools ask of an estimator, without needing scikit-learn."""
 
 import inspect
+import sys
 
 __all__ = ["NotFittedError"]
 
@@ -50,6 +51,12 @@ class Estimator:
 
     def _check_fitted(self):
         if not self.__sklearn_is_fitted__():
-            raise NotFittedError(
+            raise _not_fitted_error()(
                 f"this {type(self).__name__} is not fitted yet: call fit(texts, labels), or load a saved model"
             )
+
+
+def _not_fitted_error():
+    """Our NotFittedError; one that is scikit-learn's as well where that is in use."""
+    theirs = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", None)
+    return NotFittedError if theirs is None else type("NotFittedError", (NotFittedError, theirs), {})

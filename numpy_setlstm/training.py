@@ -56,6 +56,7 @@ class TrainingSettings:
     prune_rule: str = "sign"  #: See :func:`numpy_setlstm.topology.prune`
     growth: str = "zero"  #: In random cells, from 0 ("zero") or drawn ("random"); or where the "gradient" is largest
     zeta_schedule: str = "constant"  #: Or "cosine": see :func:`numpy_setlstm.evolution.zeta_of`
+    patience: int | None = None  #: Stop after so many epochs without a better one on validation texts; None: never
 
 
 @dataclass
@@ -169,7 +170,7 @@ def train(state, settings, tokens, labels, validation=None, *, progress=False, a
     # A loss that is no longer finite is raised as an error, so NumPy need not warn of it as well.
     with bar, InterruptFlag() as interrupt, np.errstate(over="ignore", invalid="ignore"):
         state.interrupted, state.inconsistent = False, True
-        while state.epoch < settings.n_epochs:
+        while state.epoch < settings.n_epochs and not _out_of_patience(state, settings):
             if state.order is None:
                 _begin_epoch(state, settings, tokens, labels, validation)
             while state.batch < per_epoch:
@@ -253,6 +254,10 @@ def _end_epoch(state, validation):
     for key, entry in entries.items():
         history[key].append(entry)
     state.epoch, state.batch, state.order = state.epoch + 1, 0, None
+
+
+def _out_of_patience(state, settings):
+    return settings.patience is not None and state.epoch - 1 - state.best_epoch >= settings.patience
 
 
 def _is_best(state, loss, accuracy):

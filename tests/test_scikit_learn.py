@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from numpy_setlstm import SetLSTMClassifier, pad_sequences
+from numpy_setlstm import SetLSTMClassifier, pad_sequences, scikit_learn
 from numpy_setlstm.text import Vocabulary
 
 WORDS = "plot actor scene music camera ending script joke hero villain".split()
@@ -93,6 +93,9 @@ def test_scikit_learn_knows_whether_it_is_fitted():
     clf = classifier()
     with pytest.raises(NotFittedError):
         check_is_fitted(clf)
+    for error in (NotFittedError, scikit_learn.NotFittedError):
+        with pytest.raises(error, match="not fitted yet"):
+            clf.predict(TEXTS)
     check_is_fitted(clf.fit(TEXTS, LABELS))
 
 

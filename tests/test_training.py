@@ -833,3 +833,40 @@ def test_on_a_terminal_without_progress_nothing_is_printed(monkeypatch):
     monkeypatch.setattr("sys.stderr", terminal)
     classifier().fit(TEXTS, LABELS)
     assert terminal.getvalue() == ""
+
+
+# Early stopping
+
+
+def worse_after(monkeypatch, best):
+    """Validation accuracies that rise until the epoch `best` and fall from then on."""
+    epochs = iter(range(100))
+
+    def made_up(network, tokens, labels, batch_size=256):
+        epoch = next(epochs)
+        return 1.0, 0.5 - 0.01 * abs(epoch - best)
+
+    monkeypatch.setattr(training, "evaluate", made_up)
+
+
+@pytest.mark.parametrize("patience, n_trained", [(1, 4), (2, 5), (100, 8), (None, 8)])
+def test_training_stops_after_as_many_epochs_without_a_better_one(monkeypatch, patience, n_trained):
+    worse_after(monkeypatch, best=2)
+    clf = classifier(n_epochs=8, patience=patience, connectivity="static").fit(TEXTS, LABELS)
+    assert len(clf.history_["validation_accuracy"]) == n_trained and clf.best_epoch_ == 2
+
+
+def test_more_patience_goes_on_where_less_had_stopped():
+    def fit(**parameters):
+        return classifier(n_epochs=6, learning_rate=0.0, embedding_learning_rate=0.0, **parameters).fit(TEXTS, LABELS)
+
+    stopped = fit(connectivity="static", patience=2)  # without learning, no epoch is better than the first
+    assert len(stopped.history_["train_loss"]) == 3
+    whole = fit(connectivity="static", patience=5)
+    stopped.set_params(patience=5).fit(TEXTS, LABELS, resume=True)
+    assert stopped.history_["train_loss"] == whole.history_["train_loss"] and len(whole.history_["train_loss"]) == 6
+
+
+def test_patience_needs_texts_to_judge_by():
+    with pytest.raises(ValueError, match="patience is 3, and validation_fraction 0 leaves no texts"):
+        classifier(patience=3, validation_fraction=0).fit(TEXTS, LABELS)
