@@ -238,7 +238,7 @@ def test_rows_of_ids_are_texts_too():
     [
         (["a"], [0], 1, "fraction is 1; expected"),
         (["a"], [0], -0.1, "fraction is -0.1; expected"),
-        (["a"], [0, 1], 0.5, "1 texts and 2"),
+        (["a"], [0, 1], 0.5, "1 texts and labels of shape \\(2,\\); expected"),
     ],
 )
 def test_split_rejects(texts, labels, fraction, message):

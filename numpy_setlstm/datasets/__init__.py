@@ -3,7 +3,7 @@
 from numpy_setlstm.datasets.amazon import load_amazon
 from numpy_setlstm.datasets.files import DATA_HOME_VARIABLE
 from numpy_setlstm.datasets.imdb import load_imdb
-from numpy_setlstm.datasets.reviews import DatasetError, Reviews
+from numpy_setlstm.datasets.reviews import DatasetError, Reviews, shown
 from numpy_setlstm.datasets.sanders import load_sanders
 from numpy_setlstm.datasets.splitting import split_by_text
 from numpy_setlstm.datasets.synthetic import make_reviews
@@ -59,6 +59,8 @@ def load_dataset(
     ------
     DatasetError
         If `name` is unknown, or the files are missing, damaged, larger than a limit or not in the expected format.
+    ValueError
+        If `test_fraction` is no number in [0, 1), or `seed` no seed.
 
     Examples
     --------
@@ -67,9 +69,9 @@ def load_dataset(
     numpy_setlstm.datasets.reviews.DatasetError: there is no data set 'imbd'; expected one of imdb, ...
     """
     sizes = {"max_bytes": max_bytes, "max_review_bytes": max_review_bytes}
-    if name == "imdb":
+    if isinstance(name, str) and name == "imdb":
         return load_imdb(data_home, download=download, **sizes)
     loaders = {"sanders": load_sanders, "yelp": load_yelp, "amazon": load_amazon}
     if not isinstance(name, str) or name not in loaders:
-        raise DatasetError(f"there is no data set {name!r}; expected one of {', '.join(DATASETS)}")
+        raise DatasetError(f"there is no data set {shown(name)}; expected one of {', '.join(DATASETS)}")
     return loaders[name](data_home, test_fraction=test_fraction, seed=seed, download=download, **sizes)

@@ -4,11 +4,12 @@ Reviews have copies: a review listed under several products, a tweet that many p
 text in the test part would be recognized instead of judged, and the accuracy would be too high.
 """
 
+import numbers
 import re
 
 import numpy as np
 
-from numpy_setlstm.datasets.reviews import DatasetError, Reviews
+from numpy_setlstm.datasets.reviews import DatasetError, Reviews, shown
 
 _LINK_OR_USER = re.compile(r"(?:https?://|www\.)\S+|@\w+")
 _NO_WORD = re.compile(r"[\W_]+")
@@ -51,7 +52,9 @@ def split_by_text(texts, labels, fraction, rng, *, key=text_key):
     Raises
     ------
     ValueError
-        If `fraction` is outside [0, 1), or `texts` and `labels` differ in length.
+        If `fraction` is no number in [0, 1), `texts` is a str, or `texts` and `labels` differ in length.
+    TypeError
+        If a text is neither a str nor a sequence.
 
     Notes
     -----
@@ -66,13 +69,18 @@ def split_by_text(texts, labels, fraction, rng, *, key=text_key):
     (['good', 'bad', 'Good ', 'dull'], ['fine', 'awful'])
     """
     labels = np.asarray(labels)
-    if not 0 <= fraction < 1:
-        raise ValueError(f"fraction is {fraction}; expected a number in [0, 1)")
-    if len(texts) != len(labels):
-        raise ValueError(f"there are {len(texts)} texts and {len(labels)} labels; expected one label per text")
+    check_fraction(fraction)
+    if labels.ndim != 1 or isinstance(texts, str) or len(texts) != len(labels):
+        raise ValueError(
+            f"there are {len(texts)} texts and labels of shape {labels.shape}; expected a list of texts and one label "
+            "per text"
+        )
     copies_of = {}  # key -> positions of all copies of that text
     for position, text in enumerate(texts):
-        copies_of.setdefault(key(text) if isinstance(text, str) else tuple(text), []).append(position)
+        try:
+            copies_of.setdefault(key(text) if isinstance(text, str) else tuple(text), []).append(position)
+        except TypeError:
+            raise TypeError(f"text {position} is {shown(text)}; expected a str or a sequence of word ids") from None
     groups = list(copies_of.values())
     group_labels = labels[[group[0] for group in groups]]
     held_out = []
@@ -82,6 +90,12 @@ def split_by_text(texts, labels, fraction, rng, *, key=text_key):
     is_held_out = np.zeros(len(texts), dtype=bool)
     is_held_out[held_out] = True
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def check_fraction(fraction, name="fraction"):
+    """Raise a ValueError for a fraction that is no number in [0, 1)."""
+    if not isinstance(fraction, numbers.Real) or isinstance(fraction, bool) or not 0 <= fraction < 1:
+        raise ValueError(f"{name} is {shown(fraction)}; expected a number in [0, 1)")
 
 
 def _draw_groups(groups, fraction):
@@ -99,14 +113,20 @@ def _draw_groups(groups, fraction):
 
 def split_reviews(name, texts, labels, rule, test_fraction, seed, key=text_key):
     """Return the Reviews of texts without an official split; texts whose copies have both labels are dropped."""
-    label_sets = {}
-    for text, label in zip(texts, labels, strict=True):
-        label_sets.setdefault(key(text), set()).add(label)
-    clear = [k for k, text in enumerate(texts) if len(label_sets[key(text)]) == 1]
+    check_fraction(test_fraction, "test_fraction")
+    keys = [key(text) for text in texts]
+    label_of = {}  # key -> the label of all its texts, or None if they have both
+    for k, label in zip(keys, labels, strict=True):
+        label_of[k] = label if label_of.get(k, label) == label else None
+    clear = [position for position, k in enumerate(keys) if label_of[k] is not None]
     if not clear:
         raise DatasetError(f"the files of {name} hold no positive or negative review: are they the right files?")
     texts, labels = [texts[k] for k in clear], np.array([labels[k] for k in clear], dtype=np.int64)
-    train, test = split_by_text(texts, labels, test_fraction, np.random.default_rng(seed), key=key)
+    try:
+        rng = np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ValueError(f"seed is {shown(seed)}; expected a whole number of at least 0, or a Generator") from None
+    train, test = split_by_text(texts, labels, test_fraction, rng, key=key)
     return Reviews(
         name=name,
         train_texts=[texts[k] for k in train],

@@ -12,9 +12,11 @@ wrong." Only the first of the four is negative. Four rules, applied from left to
 All other sentences have no opinion.
 """
 
+import numbers
+
 import numpy as np
 
-from numpy_setlstm.datasets.reviews import NEGATIVE, POSITIVE
+from numpy_setlstm.datasets.reviews import NEGATIVE, POSITIVE, shown
 
 ADJECTIVES = {
     POSITIVE: (
@@ -142,7 +144,10 @@ def make_reviews(n, rng, *, mix=None, max_fillers=2):
     Raises
     ------
     ValueError
-        If `mix` is empty or holds an unknown kind, or `max_fillers` is less than 1.
+        If `mix` is empty, holds an unknown kind or a frequency that is negative or not finite, or has the sum 0; if `n`
+        is no whole number of at least 0, or `max_fillers` none of at least 1.
+    TypeError
+        If `rng` is not a Generator.
 
     Notes
     -----
@@ -162,10 +167,12 @@ def make_reviews(n, rng, *, mix=None, max_fillers=2):
       I must admit that he was wrong.
     """
     mix = MIX if mix is None else mix
-    if not mix or not set(mix) <= set(_WRITERS):
-        raise ValueError(f"mix holds {', '.join(mix) or 'nothing'}; expected some of {', '.join(_WRITERS)}")
-    if max_fillers < 1:
-        raise ValueError(f"max_fillers is {max_fillers}; expected at least 1")
+    _check_mix(mix)
+    for name, value, least in (("n", n, 0), ("max_fillers", max_fillers, 1)):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} is {shown(value)}; expected a whole number of at least {least}")
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng is {shown(rng)}; expected a Generator, such as numpy.random.default_rng(0)")
     labels = rng.permutation(np.arange(n) % 2)
     kinds = list(mix)
     weights = np.array(list(mix.values()), dtype=float)
@@ -178,6 +185,17 @@ def make_reviews(n, rng, *, mix=None, max_fillers=2):
             sentences.insert(rng.integers(len(sentences) + 1), _filler(rng))
         texts.append(" ".join(sentence[0].upper() + sentence[1:] + "." for sentence in sentences))
     return texts, labels
+
+
+def _check_mix(mix):
+    if not isinstance(mix, dict) or not mix or not set(mix) <= set(_WRITERS):
+        raise ValueError(f"mix is {shown(mix)}; expected a dict with some of the keys {', '.join(_WRITERS)}")
+    for kind, weight in mix.items():
+        is_number = isinstance(weight, numbers.Real) and not isinstance(weight, bool)
+        if not is_number or not 0 <= weight < float("inf"):
+            raise ValueError(f"mix[{kind!r}] is {shown(weight)}; expected a finite number of at least 0")
+    if not 0 < sum(mix.values()) < float("inf"):
+        raise ValueError(f"the frequencies of mix have the sum {sum(mix.values())}; expected a finite one above 0")
 
 
 def _pick(options, rng):
