@@ -1,11 +1,11 @@
 """From texts to arrays of word ids: a tokenizer, a vocabulary, and padding.
 
-``tokenize`` splits a text into words, a ``Vocabulary`` turns the words into ids, and ``pad_sequences`` brings the lists
-of ids to one length, so that they fit into one array of shape (N, T).
+``tokenize`` splits a text into words, a ``Vocabulary`` turns them into ids, ``pad_sequences`` makes one (N, T) array.
 """
 
 import html
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -15,22 +15,33 @@ PADDING_ID = 0
 UNKNOWN_ID = 1
 SPECIAL_WORDS = ("<pad>", "<unk>")  # their positions are PADDING_ID and UNKNOWN_ID
 
-_APOSTROPHES = str.maketrans("\u2019\u00b4`\x92", "''''")  # four more ways to write the one in "don't"
-_TAG = re.compile(r"</?[a-z][^<>]*>")  # "<br />", "</a>", but not the heart "<3"
+_CATEGORIES = "".join(map(unicodedata.category, map(chr, range(0x1F000))))  # two letters each, "Mn" for an accent
+_MARKS = "".join(f"{chr(m.start() // 2)}-{chr(m.end() // 2 - 1)}" for m in re.finditer("(?:M.)+", _CATEGORIES))
+_LONG_RUN = re.compile(rf"([{_MARKS}]{{30}})[{_MARKS}]+")  # no letter has more, and to sort them takes quadratic time
+_CHARACTERS = str.maketrans("\u2019\u00b4`\x92\uff01\uff1f\u061f", "'" * 4 + "!??")  # other forms of "'", "!", "?"
+_CHARACTERS |= dict.fromkeys([0xAD, 0x200C, 0x2060, 0xFEFF, *range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400)])
+_ELEMENTS = r"""[abipqsu]|abbr|article|aside|audio|big|blockquote|body|br|button|canvas|caption|center|cite|code|col|
+d[dlt]|del|details|div|em|embed|figure|font|footer|form|h[1-6r]|head|header|html|iframe|img|input|ins|kbd|label|li|link|
+main|map|mark|marquee|meta|nav|noscript|object|[ou]l|option|param|picture|pre|script|section|select|small|source|span|
+strike|strong|style|su[bp]|svg|table|tbody|textarea|thead|time|title|t[dhrt]|var|video|wbr"""
+_TAG = re.compile(rf"</?(?:{_ELEMENTS})(?:\s[^<>=]*=[^<>]*|\s*/?)>", re.VERBOSE)  # not "<sigh>", "<a good film>"
 _LINK = re.compile(r"(?:https?://|www\.)\S+")
-_USER = re.compile(r"(?<!\w)@\w+")  # not the "@" inside an e-mail address
-_TOKEN = re.compile(
-    r"""
+_USER = re.compile(rf"(?<![\w{_MARKS}])@[\w{_MARKS}]+")  # not the "@" inside an e-mail address
+_TOKEN = r"""
       <url>|<user>
     | </?3(?!\d)                        # a heart, a broken heart
     | [:;=]['^-]?(?:[()\[\]|*/\\]+|[dpo](?!\w))   # :-)  ;)  =(  :/  :d, but not the ":d" of "starring:danny"
     | \d+(?:[.,/:]\d+)+                 # 3.5  1,000  10/10  20:15
-    | [^\W_]+(?:'[^\W_]+)*              # film  don't  80s; underscores and hyphens separate words
-    | !(?!!) | \?(?!\?)                 # "!!!" counts once
-    | [\u2600-\u27bf\U0001f300-\U0001faff]        # a pictogram
-    """,
-    re.VERBOSE,
-)
+    | LETTERS(?:'LETTERS)*              # film  don't  80s; underscores and hyphens separate words
+    | !(?!!) | \?(?!\?)                 # "!!!" counts once"""
+_ASCII_TOKEN = re.compile(_TOKEN.replace("LETTERS", r"[^\W_]+"), re.VERBOSE)  # twice as fast
+_HAN_OR_KANA = r"\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_LETTERS = rf"[^\W_{_HAN_OR_KANA}]+(?:(?![\0-\x7f])[{_MARKS}\u200d]+[^\W_{_HAN_OR_KANA}]*)*"
+_EMOJI = r"[‼⁇-⁉↔-↙↩↪⌚⌛⌨⏏⏩-⏺Ⓜⓜ▪▫▶◀◻-◾☀-➿⤴⤵⬀-⯿〰〽㊗㊙\U0001f000-\U0001f1e5\U0001f200-\U0001faff]"
+_WORLD_TOKEN = re.compile(rf"""(?x)
+      [0-9#*]\u20e3 | [\U0001f1e6-\U0001f1ff]{{1,2}}         # a keycap, a flag
+    | {_EMOJI}[\U000e0020-\U000e007f]*(?:\u200d{_EMOJI})*    # an emoji, tagged or joined
+    | (?=\w)[{_HAN_OR_KANA}][{_MARKS}]* | {_TOKEN.replace("LETTERS", _LETTERS)}""")
 
 
 def tokenize(text):
@@ -39,34 +50,45 @@ def tokenize(text):
     Parameters
     ----------
     text : str
-        With or without HTML.
+        With or without HTML, in any script.
 
     Returns
     -------
     list of str
-        Words; numbers and ratings such as "10/10" in one piece; "!", "?" and emoticons, because they carry
+        Words; numbers and ratings such as "10/10" in one piece; "!", "?", emoticons and emoji, because they carry
         sentiment. All other punctuation is dropped.
+
+    Raises
+    ------
+    TypeError
+        If `text` is no str.
 
     Notes
     -----
-    HTML tags such as ``<br />`` separate words and vanish, entities such as ``&amp;`` are decoded. A link becomes
-    "<url>" and a user name "<user>": only their presence matters. A hashtag keeps its word. "don't" stays one word,
-    because its halves "don" and "t" no longer say "not".
+    HTML tags such as ``<br />`` vanish, entities such as ``&amp;`` are decoded. A link becomes "<url>" and a user name
+    "<user>": only their presence matters. A hashtag keeps its word. "don't" stays one word, because its halves no
+    longer say "not". Text is in Unicode's form NFC; marks stay with their letters, and "İ" becomes "i". Each emoji is a
+    token, without its skin tone, and so is each Chinese or Japanese character; Thai is split at spaces only.
 
     Examples
     --------
     >>> tokenize("I DON'T get it...<br />10/10, @anna says &quot;wow&quot;!!! :-) #film http://t.co/x")
     ['i', "don't", 'get', 'it', '10/10', '<user>', 'says', 'wow', '!', ':-)', 'film', '<url>']
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a text is {type(text).__name__} {str(text)[:40]!r}; expected str: decode bytes first")
     if "&" in text:
         text = html.unescape(text)
-    text = text.lower().translate(_APOSTROPHES)
+    text = text.lower()
+    if not unicodedata.is_normalized("NFC", text):
+        text = unicodedata.normalize("NFC", _LONG_RUN.sub(r"\1", text))
+    text = text.replace("i\u0307", "i").translate(_CHARACTERS)  # lower() turns "İ" into two characters
     if "<" in text:
         text = _TAG.sub(" ", text)
     text = _LINK.sub(" <url> ", text)
     if "@" in text:
         text = _USER.sub(" <user> ", text)
-    return _TOKEN.findall(text)
+    return (_ASCII_TOKEN if text.isascii() else _WORLD_TOKEN).findall(text)
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,8 +102,8 @@ class Vocabulary:
 
     Raises
     ------
-    ValueError
-        If `words` does not begin with "<pad>", "<unk>", or a word occurs twice.
+    ValueError, TypeError
+        If `words` does not begin with "<pad>", "<unk>", a word occurs twice, or one is no str.
 
     Examples
     --------
@@ -98,13 +120,12 @@ class Vocabulary:
     _ids: dict = field(init=False, compare=False)
 
     def __post_init__(self):
-        words = tuple(map(str, self.words))
+        words = tuple(map(str, _as_tokens(list(self.words))))
         ids = {word: k for k, word in enumerate(words)}
         if words[:2] != SPECIAL_WORDS:
             raise ValueError(f"a vocabulary begins with the words {SPECIAL_WORDS}, this one with {words[:2]}")
         if len(ids) < len(words):
-            twice = next(word for k, word in enumerate(words) if ids[word] != k)
-            raise ValueError(f"the word {twice!r} occurs more than once in the vocabulary")
+            raise ValueError(f"{Counter(words).most_common(1)[0][0]!r} occurs more than once in the vocabulary")
         object.__setattr__(self, "words", words)  # the dataclass is frozen; this is its constructor
         object.__setattr__(self, "_ids", ids)
 
@@ -115,10 +136,10 @@ class Vocabulary:
         At most `max_size` words, "<pad>" and "<unk>" included, that occur at least `min_count` times, ordered by
         frequency and then alphabetically, so that the same texts always give the same ids.
         """
-        if isinstance(texts, str):
-            raise ValueError("texts must be a list of texts, got a single str")
-        if max_size < len(SPECIAL_WORDS):
-            raise ValueError(f"max_size counts '<pad>' and '<unk>', so it is at least 2, got {max_size}")
+        if isinstance(texts, str | bytes | dict) or getattr(texts, "ndim", 1) != 1:
+            raise ValueError(f"texts must be a list of texts, got a single {type(texts).__name__}")
+        _check_whole([max_size], "max_size, which counts '<pad>' and '<unk>', is", len(SPECIAL_WORDS))
+        _check_whole([min_count], "min_count is")
         counts = Counter()
         for text in texts:
             counts.update(_as_tokens(text))
@@ -135,11 +156,7 @@ class Vocabulary:
 
     def decode(self, ids):
         """Return the words of some ids."""
-        ids = [int(k) for k in ids]
-        for k in ids:
-            if not 0 <= k < len(self.words):
-                raise ValueError(f"id {k} is outside the vocabulary of {len(self.words)} words")
-        return [self.words[k] for k in ids]
+        return [self.words[k] for k in _check_whole(ids, "the vocabulary was given ids", 0, len(self) - 1)]
 
     def __len__(self):
         return len(self.words)
@@ -152,7 +169,21 @@ class Vocabulary:
 
 
 def _as_tokens(text):
-    return tokenize(text) if isinstance(text, str) else text
+    if isinstance(text, str):
+        return tokenize(text)
+    if not isinstance(text, list | tuple | np.ndarray) or not all(isinstance(token, str) for token in text):
+        raise TypeError(f"got {type(text).__name__} {str(text)[:40]!r}; expected a text, or a list of str")
+    return text
+
+
+def _check_whole(values, what, lowest=0, highest=2**31 - 1):
+    """The values as a list or tuple, which has whole numbers in a range only; `what` begins the message."""
+    values = values if isinstance(values, list | tuple) else np.asarray(values).tolist()
+    kinds = set(map(type, values)) if isinstance(values, list | tuple) else {str}
+    are_whole = all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds)
+    if not are_whole or values and not lowest <= min(values) <= max(values) <= highest:
+        raise ValueError(f"{what} {repr(values)[:40]}; expected whole numbers from {lowest} to {highest}")
+    return values
 
 
 def pad_sequences(sequences, length, padding="pre", truncating="pre"):
@@ -174,7 +205,7 @@ def pad_sequences(sequences, length, padding="pre", truncating="pre"):
     Raises
     ------
     ValueError
-        If `padding` or `truncating` is neither "pre" nor "post", `length` is less than 1, or an id is no integer.
+        If `padding`, `truncating` or `length` is invalid, or an id is no whole number from 0 to 2**31 - 1.
 
     Examples
     --------
@@ -185,17 +216,11 @@ def pad_sequences(sequences, length, padding="pre", truncating="pre"):
     for name, side in (("padding", padding), ("truncating", truncating)):
         if side not in ("pre", "post"):
             raise ValueError(f'{name} must be "pre" or "post", got {side!r}')
-    if length < 1:
-        raise ValueError(f"length must be at least 1, got {length}")
+    _check_whole([length], "length is", 1)
     padded = np.full((len(sequences), length), PADDING_ID, dtype=np.int32)  # (N, T)
     for row, sequence in enumerate(sequences):
-        ids = np.asarray(sequence[-length:] if truncating == "pre" else sequence[:length])
-        if len(ids) == 0:
-            continue
-        if ids.dtype.kind not in "iu":
-            raise ValueError(f"sequence {row} holds {ids.dtype} values, expected integer ids")
-        if padding == "pre":
-            padded[row, length - len(ids) :] = ids
-        else:
-            padded[row, : len(ids)] = ids
+        ids = _check_whole(sequence, f"sequence {row} has the ids")
+        ids = ids[-length:] if truncating == "pre" else ids[:length]
+        start = length - len(ids) if padding == "pre" else 0
+        padded[row, start : start + len(ids)] = ids
     return padded
