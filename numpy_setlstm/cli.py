@@ -14,6 +14,7 @@ from numpy_setlstm.lab.benchmark.harness import PeerError
 from numpy_setlstm.lab.benchmark.peers import OURS, PEERS
 from numpy_setlstm.lab.benchmark.run import QUICK_SECONDS, REPEATS, ROWS, run_benchmark
 from numpy_setlstm.lab.benchmark.work import Work
+from numpy_setlstm.lab.console import as_text, complain, finite, in_one_line, path, read_lines, say, seed_number, whole
 from numpy_setlstm.lab.experiment import (
     GRID_CONNECTIVITIES,
     GRID_DATASETS,
@@ -30,6 +31,7 @@ from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.topology import PRUNE_RULES
 
 EXIT_WRONG, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
+MOST_SEEDS = 10_000  # of --seeds
 
 
 def main(arguments=None):
@@ -46,24 +48,30 @@ def main(arguments=None):
         0 if all went well, 1 if `gradcheck` found a wrong gradient, 2 for an error, which is reported in one line, or
         130 if interrupted.
     """
-    options = build_parser().parse_args(arguments)
-    warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     try:
+        parser = build_parser()
+        options = parser.parse_args(arguments)
+        if options.command is None:
+            parser.print_help(sys.stderr)
+            return EXIT_ERROR
+        warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
         return options.command(options)
     except KeyboardInterrupt:
-        print("numpy-setlstm: interrupted", file=sys.stderr)
+        complain("numpy-setlstm: interrupted")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
-        return 0
-    except (ValueError, TypeError, OSError, ArithmeticError, MemoryError, ImportError, PeerError) as error:
-        print(f"numpy-setlstm: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return EXIT_ERROR
+    except (ValueError, TypeError, OSError, ArithmeticError, MemoryError, ImportError, Warning, PeerError) as error:
+        complain(f"numpy-setlstm: error: {in_one_line(error)}")
+    except Exception as error:  # a mistake of this package
+        if sys.flags.dev_mode:
+            raise
+        where = "this is a bug; python -X dev -m numpy_setlstm with the same options shows where"
+        complain(f"numpy-setlstm: error: {type(error).__name__}: {in_one_line(error)}; {where}")
+    return EXIT_ERROR
 
 
 def demo(options):
     """Train dense, static and evolved networks on synthetic reviews."""
-    results = run_demo(options.output, seed=options.seed, progress=True)
+    results = run_demo(options.output, seed=options.seed, progress=True, report=say)
     return EXIT_INTERRUPTED if results[-1]["interrupted"] else 0
 
 
@@ -80,10 +88,10 @@ def train(options):
             raise FileExistsError(f"{model_path} exists: continue with --resume, or choose another --output")
         clf = SetLSTMClassifier(random_state=options.seed or 0, progress=True, without_known_words="accept", **given)
     reviews = load_dataset(options.dataset, options.data_home, download=options.download)
-    print(f"{reviews}\nlabels: {reviews.rule}")
-    result = run_training(clf, reviews, options.output, seed=options.seed or 0, resume=options.resume)
+    say(f"{reviews}\nlabels: {reviews.rule}")
+    result = run_training(clf, reviews, options.output, seed=options.seed or 0, resume=options.resume, report=say)
     if result["interrupted"]:
-        print("interrupted; the same command with --resume continues", file=sys.stderr)
+        complain("interrupted; the same command with --resume continues")
         return EXIT_INTERRUPTED
     return 0
 
@@ -103,7 +111,7 @@ def run_comparison(options):
         grid = read_grid(options.grid)
     elif not options.report_only:
         settings = dict(parse_setting(text) for text in options.settings or ())
-        seeds = {"seeds": parse_seeds(options.seeds)} if options.seeds else {}
+        seeds = {"seeds": count_of_seeds(options.seeds)} if options.seeds else {}
         names_given = {key: given[key] for key in ("datasets", "connectivities") if key in given}
         grid = grid_from((QUICK if options.quick else {}) | names_given | seeds | {"settings": settings}, "the options")
     interrupted = compare(
@@ -117,9 +125,10 @@ def run_comparison(options):
         save_models=options.save_models,
         retry_failed=options.retry_failed,
         progress=True,
+        report=say,
     )
     if interrupted:
-        print("interrupted; the same command continues", file=sys.stderr)
+        complain("interrupted; the same command continues")
     return EXIT_INTERRUPTED if interrupted else 0
 
 
@@ -144,6 +153,7 @@ def benchmark(options):
         sweeps=options.full or not options.rows,
         max_hidden=(65_536 if options.full else 4096) if options.max_hidden is None else options.max_hidden,
         progress=True,
+        report=say,
     )
     return EXIT_INTERRUPTED if results["interrupted"] else 0
 
@@ -151,11 +161,11 @@ def benchmark(options):
 def predict(options):
     """Label texts with a saved model."""
     clf = SetLSTMClassifier.load(options.model)
-    clf.set_params(without_known_words="accept" if options.accept_unknown else "error")
-    texts = options.texts or [line.rstrip("\n") for line in sys.stdin]
+    clf.set_params(without_known_words=options.unknown)
+    texts = [as_text(text) for text in options.texts] or read_lines(sys.stdin.buffer)
     probabilities = clf.predict_proba(texts)
-    for text, row in zip(texts, probabilities, strict=True):
-        print(f"{clf.classes_[row.argmax()]}\t{row.max():.3f}\t{text}")
+    pairs = zip(texts, probabilities, strict=True)
+    say("\n".join(f"{clf.classes_[row.argmax()]}\t{row.max():.3f}\t{text}" for text, row in pairs))
     return 0
 
 
@@ -163,7 +173,7 @@ def gradcheck(options):
     """Check every gradient of a dense and of a sparse network."""
     sizes = {name: getattr(options, name) for name in GRADCHECK_SIZES}
     methods = METHODS if options.method == "both" else [options.method]
-    right = run_selfcheck(seed=options.seed, methods=methods, output=options.output, **sizes)
+    right = run_selfcheck(seed=options.seed, methods=methods, output=options.output, report=say, **sizes)
     return 0 if right else EXIT_WRONG
 
 
@@ -174,54 +184,66 @@ class OneLineParser(argparse.ArgumentParser):
         """Print one line and exit."""
         self.exit(EXIT_ERROR, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
+    def _print_message(self, message, file=None):  # argparse's own is silent about output that cannot be written
+        if message:
+            (say if file is sys.stdout else complain)(message.removesuffix("\n"))
+
 
 def names(text):
     """Split "torch,scipy" at its commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def count_of_seeds(text):
+    """See :func:`parse_seeds`; each seed takes memory."""
+    seeds = parse_seeds(text)
+    if isinstance(seeds, int) and seeds > MOST_SEEDS:
+        raise ValueError(f"--seeds asks for {text[:40]} seeds; expected at most {MOST_SEEDS}, or a list as in 0,1,2")
+    return seeds
+
+
 # Options of `benchmark` that say what work is done: name and settings, by the field of Work.
 WORK_OPTIONS = {
-    "n_words": ("--vocabulary", {"type": int, "metavar": "V", "help": "words (default: 20000)"}),
-    "embedding_dim": ("--embedding-dim", {"type": int, "metavar": "D", "help": "(default: 256)"}),
-    "hidden_size": ("--hidden", {"type": int, "metavar": "H", "help": "units of the LSTM (default: 256)"}),
-    "length": ("--length", {"type": int, "metavar": "T", "help": "words per text (default: 100)"}),
-    "batch_size": ("--batch", {"type": int, "metavar": "N", "help": "texts per minibatch (default: 64)"}),
+    "n_words": ("--vocabulary", {"type": whole, "metavar": "V", "help": "words (default: 20000)"}),
+    "embedding_dim": ("--embedding-dim", {"type": whole, "metavar": "D", "help": "(default: 256)"}),
+    "hidden_size": ("--hidden", {"type": whole, "metavar": "H", "help": "units of the LSTM (default: 256)"}),
+    "length": ("--length", {"type": whole, "metavar": "T", "help": "words per text (default: 100)"}),
+    "batch_size": ("--batch", {"type": whole, "metavar": "N", "help": "texts per minibatch (default: 64)"}),
     "share": (
         "--parameter-share",
-        {"type": float, "help": "parameters as a share of the dense network's (default: 0.039)"},
+        {"type": finite, "help": "parameters as a share of the dense network's (default: 0.039)"},
     ),
     "recurrent_density": (
         "--recurrent-density",
-        {"type": float, "metavar": "SHARE", "help": "of W_h, instead of --parameter-share"},
+        {"type": finite, "metavar": "SHARE", "help": "of W_h, instead of --parameter-share"},
     ),
-    "seed": ("--seed", {"type": int, "help": "of weights and texts (default: 0)"}),
+    "seed": ("--seed", {"type": seed_number, "help": "of weights and texts (default: 0)"}),
 }
 
 
 # Options of `train` that are parameters of SetLSTMClassifier, by the name that they have there.
 TRAIN_PARAMETERS = {
     "connectivity": {"choices": CONNECTIVITIES, "help": "evolved, static or dense"},
-    "n_epochs": {"type": int, "metavar": "N", "help": "epochs in all"},
-    "vocabulary_size": {"type": int, "metavar": "V", "help": "words that are known (default: 20000)"},
-    "embedding_dim": {"type": int, "metavar": "D", "help": "numbers per word vector"},
-    "hidden_size": {"type": int, "metavar": "H", "help": "units of the LSTM"},
-    "max_length": {"type": int, "metavar": "T", "help": "last words of a text that are read"},
-    "parameter_share": {"type": float, "help": "parameters as a share of the dense network's"},
-    "er_epsilon": {"type": float, "metavar": "EPSILON", "help": "Erdős–Rényi epsilon, instead of --parameter-share"},
-    "zeta": {"type": float, "help": "fraction of the connections that a SET step replaces"},
+    "n_epochs": {"type": whole, "metavar": "N", "help": "epochs in all"},
+    "vocabulary_size": {"type": whole, "metavar": "V", "help": "words that are known (default: 20000)"},
+    "embedding_dim": {"type": whole, "metavar": "D", "help": "numbers per word vector"},
+    "hidden_size": {"type": whole, "metavar": "H", "help": "units of the LSTM"},
+    "max_length": {"type": whole, "metavar": "T", "help": "last words of a text that are read"},
+    "parameter_share": {"type": finite, "help": "parameters as a share of the dense network's"},
+    "er_epsilon": {"type": finite, "metavar": "EPSILON", "help": "Erdős–Rényi epsilon, instead of --parameter-share"},
+    "zeta": {"type": finite, "help": "fraction of the connections that a SET step replaces"},
     "prune_rule": {"choices": PRUNE_RULES, "help": "which connections a SET step removes"},
     "growth": {"choices": GROWTHS, "help": "where new connections are and how they start"},
     "zeta_schedule": {"choices": ZETA_SCHEDULES, "help": "whether zeta stays or falls from one SET step to the next"},
-    "batch_size": {"type": int, "metavar": "N", "help": "texts per minibatch"},
+    "batch_size": {"type": whole, "metavar": "N", "help": "texts per minibatch"},
     "optimizer": {"choices": tuple(OPTIMIZERS), "help": "update rule"},
-    "learning_rate": {"type": float, "metavar": "RATE", "help": "of all but the embedding"},
-    "embedding_learning_rate": {"type": float, "metavar": "RATE", "help": "of the embedding"},
-    "learning_rate_decay": {"type": float, "metavar": "DECAY", "help": "rates / (1 + DECAY · epoch)"},
-    "embedding_dropout": {"type": float, "metavar": "P", "help": "of the word vectors"},
-    "dropout": {"type": float, "metavar": "P", "help": "of the last hidden state"},
+    "learning_rate": {"type": finite, "metavar": "RATE", "help": "of all but the embedding"},
+    "embedding_learning_rate": {"type": finite, "metavar": "RATE", "help": "of the embedding"},
+    "learning_rate_decay": {"type": finite, "metavar": "DECAY", "help": "rates / (1 + DECAY · epoch)"},
+    "embedding_dropout": {"type": finite, "metavar": "P", "help": "of the word vectors"},
+    "dropout": {"type": finite, "metavar": "P", "help": "of the last hidden state"},
     "engine": {"choices": ENGINES, "help": "code that runs: made for speed, or the layers as you read them"},
-    "n_threads": {"type": int, "metavar": "N", "help": "threads that share a minibatch (default: all cores)"},
+    "n_threads": {"type": whole, "metavar": "N", "help": "threads that share a minibatch (default: all cores)"},
 }
 
 
@@ -243,7 +265,8 @@ def build_parser():
         prog="numpy-setlstm", description="Sparse LSTMs that choose their connections while they learn, in NumPy."
     )
     parser.add_argument("--version", action="version", version=f"numpy-setlstm {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(metavar="COMMAND")
     for name, (function, add_options) in COMMANDS.items():
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         add_options(command)
@@ -253,18 +276,20 @@ def build_parser():
 
 def add_demo_options(parser):
     """Add the options of `demo`."""
-    parser.add_argument("--output", default="demo", metavar="DIR", help="for results and pictures (default: demo)")
-    parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    add = parser.add_argument
+    add("--output", default="demo", type=path, metavar="DIR", help="for results and pictures (default: demo)")
+    add("--seed", type=seed_number, default=0, help="(default: 0)")
 
 
 def add_train_options(parser):
     """Add the options of `train`; those of the classifier are called like its parameters."""
     add = parser.add_argument
     add("--dataset", required=True, choices=DATASETS)
-    add("--data-home", metavar="DIR", help=f"folder of the data sets (default: the variable {DATA_HOME_VARIABLE})")
+    home = f"folder of the data sets (default: the variable {DATA_HOME_VARIABLE})"
+    add("--data-home", type=path, metavar="DIR", help=home)
     add("--download", action="store_true", help="download the data set if it is missing")
-    add("--seed", type=int, help="(default: 0)")
-    add("--output", required=True, metavar="DIR", help="for the model, results and pictures")
+    add("--seed", type=seed_number, help="(default: 0)")
+    add("--output", required=True, type=path, metavar="DIR", help="for the model, results and pictures")
     add("--resume", action="store_true", help="continue training the model in DIR")
     defaults = SetLSTMClassifier().get_params()
     for name, settings in TRAIN_PARAMETERS.items():
@@ -276,19 +301,19 @@ def add_train_options(parser):
 def add_compare_options(parser):
     """Add the options of `compare`."""
     add = parser.add_argument
-    add("--output", required=True, metavar="DIR", help="for results and tables; continues there")
-    add("--grid", metavar="FILE", help="what to run, in TOML or JSON: see docs/comparing.md")
+    add("--output", required=True, type=path, metavar="DIR", help="for results and tables; continues there")
+    add("--grid", type=path, metavar="FILE", help="what to run, in TOML or JSON: see docs/comparing.md")
     add("--quick", action="store_true", help="a grid that takes less than ten minutes")
     add("--report-only", action="store_true", help="only make the tables of the results in DIR")
     page = "Markdown page to write the results into; may be repeated"
-    add("--page", action="append", dest="pages", metavar="FILE", help=page)
+    add("--page", action="append", dest="pages", type=path, metavar="FILE", help=page)
     add("--datasets", type=names, metavar="NAMES", help=f"some of {','.join(GRID_DATASETS)}")
     add("--connectivities", type=names, metavar="NAMES", help=f"some of {','.join(GRID_CONNECTIVITIES)}")
     add("--seeds", metavar="SEEDS", help="how many, as in 5, or which, as in 0,1,2 (default: 0)")
     setting = "parameter of SetLSTMClassifier; every value is run; may be repeated for other parameters"
     add("--set", action="append", dest="settings", metavar="NAME=VALUE[,VALUE...]", help=setting)
-    add("--data-home", metavar="DIR", help=f"folder of the data sets ({DATA_HOME_VARIABLE})")
-    add("--workers", type=int, metavar="N", help="processes (default: one per core)")
+    add("--data-home", type=path, metavar="DIR", help=f"folder of the data sets ({DATA_HOME_VARIABLE})")
+    add("--workers", type=whole, metavar="N", help="processes (default: one per core)")
     add("--scheduler", metavar="ADDRESS", help="of a Dask cluster that computes the runs")
     add("--save-models", action="store_true", help="keep the models beside the results")
     add("--retry-failed", action="store_true", help="repeat the runs that failed")
@@ -297,40 +322,45 @@ def add_compare_options(parser):
 def add_benchmark_options(parser):
     """Add the options of `benchmark`."""
     add = parser.add_argument
-    add("--output", required=True, metavar="DIR", help="for results and pictures")
+    add("--output", required=True, type=path, metavar="DIR", help="for results and pictures")
     peers = [name for name in PEERS if name != OURS]
     add("--peers", type=names, default=peers, metavar="NAMES", help=f"some of {','.join(peers)} (default: all)")
     rows = "named works: " + "; ".join(f"{k}: {w}" for k, w in ROWS.items()).replace("%", "%%")
     add("--rows", type=names, metavar="NUMBERS", help=rows)
     for field, (option, settings) in WORK_OPTIONS.items():
         add(option, dest=field, **settings)
-    add("--threads", type=int, metavar="N", help="of each peer (default: one per core)")
-    add("--repeats", type=int, default=REPEATS, metavar="N", help=f"rounds at most (default: {REPEATS})")
+    add("--threads", type=whole, metavar="N", help="of each peer (default: one per core)")
+    add("--repeats", type=whole, default=REPEATS, metavar="N", help=f"rounds at most (default: {REPEATS})")
     limit = f"roughly; what does not fit is left out (default: {QUICK_SECONDS})"
-    add("--time-limit", type=float, default=QUICK_SECONDS, metavar="SECONDS", help=limit)
+    add("--time-limit", type=finite, default=QUICK_SECONDS, metavar="SECONDS", help=limit)
     add("--full", action="store_true", help="no time limit: all densities and sizes, at the work's own size")
     largest = "largest size of the sweep (default: 4096, with --full 65536)"
-    add("--max-hidden", type=int, metavar="H", help=largest)
+    add("--max-hidden", type=whole, metavar="H", help=largest)
 
 
 def add_predict_options(parser):
     """Add the options of `predict`."""
-    parser.add_argument("model", metavar="MODEL", help=f"a {MODEL_FILE} that train saved")
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="without any, each line of standard input")
-    unknown = "classify texts without a known word too, instead of rejecting them"
-    parser.add_argument("--accept-unknown", action="store_true", help=unknown)
+    parser.add_argument("model", type=path, metavar="MODEL", help=f"a {MODEL_FILE} that train saved")
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="without any, each line of standard input, in UTF-8")
+    unknown = parser.add_mutually_exclusive_group()
+    parser.set_defaults(unknown="warn")
+    for option, value, text in (
+        ("--accept-unknown", "accept", "classify texts without a known word without a warning"),
+        ("--reject-unknown", "error", "end with an error at a text without a known word"),
+    ):
+        unknown.add_argument(option, action="store_const", dest="unknown", const=value, help=text)
 
 
 def add_gradcheck_options(parser):
     """Add the options of `gradcheck`."""
     add = parser.add_argument
-    add("--seed", type=int, default=0, help="of everything (default: 0)")
+    add("--seed", type=seed_number, default=0, help="of everything (default: 0)")
     both = "complex step, central differences (default: both)"
     add("--method", choices=(*METHODS, "both"), default="both", help=both)
     for name, (option, default, text) in GRADCHECK_SIZES.items():
-        help_text = f"{text} (default: {default})"
-        add(option, dest=name, type=type(default), default=default, metavar="X", help=help_text)
-    add("--output", metavar="DIR", help="folder for a picture: the error against the step size")
+        kind = whole if isinstance(default, int) else finite
+        add(option, dest=name, type=kind, default=default, metavar="X", help=f"{text} (default: {default})")
+    add("--output", type=path, metavar="DIR", help="folder for a picture: the error against the step size")
 
 
 COMMANDS = {

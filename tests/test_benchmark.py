@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -436,6 +437,26 @@ def test_a_worker_answers_and_reports_its_memory():
         process.call("train", 1, 0)  # it still works
 
 
+@pytest.mark.parametrize("first", ["", "{here}", None], ids=["notebook", "python -m", "console script"])
+def test_a_worker_executes_no_file_of_the_current_folder(tmp_path, monkeypatch, first):
+    for name in ("json", "scipy", "numpy", "struct", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w').write({name!r})")
+    monkeypatch.chdir(tmp_path)
+    if first is not None:
+        monkeypatch.setattr(sys, "path", [first.format(here=tmp_path), *sys.path])
+    with Worker("scipy" if not missing_library("scipy") else "sparse", 1) as process:
+        process.call("build", TINY.to_json(), 1)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_worker_finds_a_package_that_is_imported_from_the_current_folder(monkeypatch):
+    root = Path(harness.__file__).resolve().parents[3]
+    monkeypatch.chdir(root)
+    assert harness.safe_path()[-1] == str(root) and harness.safe_path().count(str(root)) == 1
+    with Worker(None, 1) as process:
+        assert process.call("memory")["idle"] is None
+
+
 def test_the_peak_is_that_of_the_worker_and_not_of_its_parent():
     mine = np.ones(2**26)  # half a gigabyte in this process
     with Worker(None, 1) as process:
@@ -588,7 +609,7 @@ def test_the_command_skips_peers_that_are_not_installed(capsys, tmp_path, limits
         (["--repeats", "-2"], "repeats is -2"),
         (["--time-limit", "-5"], "time_limit is -5.0"),
         (["--max-hidden", "10"], "max_hidden is 10; expected at least 256"),
-        (["--vocabulary", "many"], "invalid int value: 'many'"),
+        (["--vocabulary", "many"], "'many' is not a whole number"),
     ],
 )
 def test_an_error_is_one_line(capsys, tmp_path, arguments, message):

@@ -1,16 +1,19 @@
 """The command line and the experiments behind it, on a data set of a few made-up reviews."""
 
+import io
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from numpy_setlstm import SetLSTMClassifier, cli, network, plotting
+from numpy_setlstm import SetLSTMClassifier, __main__, cli, network, plotting
 from numpy_setlstm.datasets import make_reviews
 from numpy_setlstm.lab.experiment import demo
 from numpy_setlstm.lab.experiment.demo import DEMO_PARAMETERS, run_demo
@@ -53,6 +56,10 @@ def run(capsys, *arguments):
 
 def train(data_home, output, *more):
     return ["train", "--dataset", "sanders", "--data-home", data_home, "--output", output, *SMALL, *more]
+
+
+def standard_input(monkeypatch, data):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
 
 @pytest.mark.parametrize("connectivity", ["set", "static", "dense"])
@@ -115,9 +122,167 @@ def test_ctrl_c_saves_the_model_and_resume_goes_on(data_home, tmp_path):
     assert cli.main([*map(str, train(data_home, output, "--resume")), "--epochs", str(epoch + 1)]) == 0
 
 
+# The process: streams, locales, Ctrl-C
+
+MAIN = "import sys; from numpy_setlstm import __main__ as process; "
+ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+CP1252 = {"PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
+
+
+def start(*arguments, before="", python=(), env=(), **settings):
+    """The command line in a process of its own, after the code `before`."""
+    code = f"{MAIN}{before}\nsys.exit(process.main())"
+    command = [sys.executable, *python, "-c", code, *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL} | settings
+    return subprocess.Popen(command, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"} | dict(env), **pipes)
+
+
+def finish(*arguments, **settings):
+    """Exit code, standard output and standard error of :func:`start`."""
+    process = start(*arguments, **settings)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model file."""
+    texts, labels = make_reviews(40, np.random.default_rng(0))
+    path = tmp_path_factory.mktemp("model") / "model.npz"
+    sizes = {"embedding_dim": 8, "hidden_size": 8, "er_epsilon": 2, "n_epochs": 1}
+    SetLSTMClassifier(**sizes, progress=True, random_state=0).fit(texts, labels).save(path)
+    return path
+
+
+@pytest.mark.parametrize("env", [ASCII, CP1252, {}], ids=["ascii", "cp1252", "default"])
+def test_any_text_can_be_predicted_and_help_read_in_any_locale(model, env):
+    text = "the soup was awful, \U0001f600 é अच्छी"
+    code, out, err = finish("predict", "--accept-unknown", model, text, env=env)
+    assert (code, err) == (0, b"")
+    if env is CP1252:
+        assert "awful, \\U0001f600 é \\u0905" in out.decode("cp1252")
+    elif env is ASCII:
+        assert "awful, \\U0001f600 \\xe9 \\u0905" in out.decode("ascii")
+    code, out, err = finish("train", "--help", env=env)
+    assert (code, err) == (0, b"") and b"--er-epsilon" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell's closed streams")
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_streams_may_be_closed(model, closed):
+    def close():
+        for number in closed:
+            os.close(number)
+
+    code, out, err = finish("predict", model, "the soup was awful", preexec_fn=close)
+    assert code == 0 and err == b"" and (out == b"") == (1 in closed)
+    code, out, err = finish("predict", model, preexec_fn=close)  # reads standard input, which has no line
+    assert code == 2 and out == b"" and (2 in closed or err.count(b"\n") == 1 and b"at least one text" in err)
+
+
+def test_a_reader_that_has_seen_enough_does_not_stop_the_work(tmp_path):
+    process = start("gradcheck", "--output", tmp_path)
+    first = process.stdout.readline()
+    process.stdout.close()
+    assert first.startswith(b"dense network") and process.wait(timeout=120) == 0 and process.stderr.read() == b""
+    process.stderr.close()
+    assert (tmp_path / "step_sizes.png").exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["gradcheck", "--method", "complex"]], ids=" ".join)
+def test_output_that_cannot_be_written_is_an_error_in_one_line(arguments):
+    with open("/dev/full", "w") as full:
+        code, _, err = finish(*arguments, stdout=full)
+    assert code == 2 and err.count(b"\n") == 1 and b"No space left" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one process")
+@pytest.mark.parametrize(
+    "before",
+    [
+        "sys.meta_path.insert(0, type('', (), {'find_spec': lambda self, name, *_: signal.raise_signal(2)})())",
+        "import numpy_setlstm.cli as cli; cli.build_parser = lambda: signal.raise_signal(2)",
+        "import numpy_setlstm.cli as cli; cli.main = lambda: signal.raise_signal(2)",
+        "import numpy_setlstm.cli as cli; cli.main = lambda: atexit.register(signal.raise_signal, 2) and None",
+        """
+import numpy_setlstm.cli as cli, time
+class Lost:
+    def __del__(self):
+        signal.raise_signal(2)
+def main():
+    lost = Lost()
+    del lost
+    time.sleep(60)
+cli.main = main
+""",
+    ],
+    ids=["while importing", "in the parser", "anywhere", "while Python ends", "in a destructor"],
+)
+def test_ctrl_c_ends_the_process_quietly(before):
+    code, out, err = finish("--version", before=f"import atexit, signal\n{before}")
+    assert code == 130 and out == b"" and err in (b"", b"numpy-setlstm: interrupted\n")
+
+
+def test_a_mistake_of_the_package_is_one_line_too(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "run_demo", lambda *_, **__: {}["nothing"])
+    code, _, err = run(capsys, "demo")
+    assert code == 2 and err.count("\n") == 1 and "KeyError: 'nothing'; this is a bug" in err
+    broken = "import numpy_setlstm.cli as cli; cli.run_demo = None"
+    code, _, err = finish("demo", before=broken, python=["-X", "dev"])
+    assert code == 2 and b"not callable" in err
+    broken = "import numpy_setlstm.cli as cli; cli.run_demo = lambda *_, **__: {}[0]"
+    assert b"Traceback" in finish("demo", before=broken, python=["-X", "dev"])[2]
+
+
+def test_python_m_imports_nothing_from_the_current_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    monkeypatch.chdir(tmp_path)
+    __main__.prepare_path()
+    assert str(tmp_path) not in sys.path
+    root = str(Path(cli.__file__).parent.parent)
+    monkeypatch.setattr(sys, "path", [root, "elsewhere"])
+    monkeypatch.chdir(root)
+    __main__.prepare_path()
+    assert sys.path == ["elsewhere", root]  # where the package itself is
+
+
+def test_without_a_command_the_help_says_what_there_is(capsys):
+    code, out, err = run(capsys)
+    assert code == 2 and out == "" and "usage: numpy-setlstm" in err and "gradcheck" in err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX's signals and limits")
+def test_odd_command_lines_end_as_they_should():
+    script = Path(__file__).parent / "attack_command_line.py"
+    command = [sys.executable, str(script), "--lines", "12", "--seed", "3", "--no-early-signals"]
+    attack = subprocess.run(command, capture_output=True, text=True)
+    assert attack.returncode == 0, attack.stdout + attack.stderr
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
+        *(
+            ([*command, value], message)
+            for command in (["demo", "--seed"], ["gradcheck", "--seed"])
+            for value, message in [
+                ("-1", "--seed: -1 is negative; expected a whole number of at least 0"),
+                ("9" * 5000, "is not a whole number that fits into 64 bits"),
+                ("1e400", "'1e400' is not a whole number"),
+            ]
+        ),
+        (["gradcheck", "--parameter-share", "1e400"], "'1e400' is not a finite number"),
+        (["train", "--dataset", "sanders", "--output", "x", "--zeta", "nan"], "--zeta: 'nan' is not a finite number"),
+        (["train", "--dataset", "sanders", "--output", ""], "--output: '' is empty; expected a file or folder"),
+        (["train", "--dataset", "sanders", "--output", "x", "--data-home", " "], "--data-home: ' ' is empty"),
+        (["predict", "", "good"], "MODEL: '' is empty"),
+        (
+            ["compare", "--output", "{tmp}/x", "--datasets", "demo", "--connectivities", "set", "--seeds", "100000000"],
+            "--seeds asks for 100000000 seeds; expected at most 10000",
+        ),
         (["train", "--dataset", "netflix", "--output", "{tmp}/x"], "invalid choice: 'netflix'"),
         (["train", "--dataset", "sanders"], "required: --output"),
         (["train", "--dataset", "yelp", "--data-home", "{home}", "--output", "{tmp}/x"], "yelp.csv"),
@@ -135,11 +300,11 @@ def test_ctrl_c_saves_the_model_and_resume_goes_on(data_home, tmp_path):
             "no model file",
         ),
         (["predict", "{tmp}/none.npz", "good"], "there is no model file"),
-        (["predict", "{home}/sanders/full-corpus.csv", "good"], "not a model of numpy_setlstm"),
+        (["predict", "{home}/sanders/full-corpus.csv", "good"], "full-corpus.csv is "),
         (["gradcheck", "--texts", "2"], "texts is 2; expected at least 5"),
         (["gradcheck", "--parameter-share", "0.01"], "parameter_share 0.01 allows"),
-        (["gradcheck", "--hidden-size", "four"], "invalid int value: 'four'"),
-        (["gradcheck", "--seed", "-1"], "seed is -1"),
+        (["gradcheck", "--hidden-size", "four"], "'four' is not a whole number"),
+        (["gradcheck", "--seed", "-1"], "--seed: -1 is negative"),
         (["gradcheck", "--method", "forward"], "invalid choice: 'forward'"),
         (["gradcheck", "--method", "complex", "--output", "{home}/sanders/full-corpus.csv"], "full-corpus.csv"),
     ],
@@ -193,14 +358,19 @@ def test_a_matrix_too_large_to_film_is_drawn_all_the_same(capsys, data_home, tmp
 def test_predict_reads_standard_input_and_refuses_what_it_cannot_read(capsys, data_home, tmp_path, monkeypatch):
     assert run(capsys, *train(data_home, tmp_path / "run"))[0] == 0
     model = tmp_path / "run" / "model.npz"
-    monkeypatch.setattr(sys, "stdin", iter(["the soup was awful\n", "the plot was superb\n"]))
+    standard_input(monkeypatch, b"the soup was awful\r\nthe plot was superb \xc3\xa9\n")
     code, out, _ = run(capsys, "predict", model)
     assert code == 0 and len(out.splitlines()) == 2
     for text, reason in [("", "is empty"), ("zzzz qqqq", "has no known word")]:
-        code, _, err = run(capsys, "predict", model, text)
+        code, _, err = run(capsys, "predict", "--reject-unknown", model, text)
         assert code == 2 and reason in err
-    assert run(capsys, "predict", model, "zzzz qqqq", "--accept-unknown")[0] == 0
-    monkeypatch.setattr(sys, "stdin", iter([]))
+        with pytest.warns(UserWarning, match="1 of 1 texts|1 text"):
+            assert run(capsys, "predict", model, text)[0] == 0
+        assert run(capsys, "predict", model, text, "--accept-unknown")[::2] == (0, "")
+    standard_input(monkeypatch, b"good\ncaf\xe9\n")
+    code, _, err = run(capsys, "predict", model)
+    assert code == 2 and "line 2 of standard input is not UTF-8" in err
+    standard_input(monkeypatch, b"")
     code, _, err = run(capsys, "predict", model)
     assert code == 2 and "expected at least one text" in err
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +24,22 @@ class PeerError(RuntimeError):
     """A peer could not do its work; the message says why."""
 
 
+# Python's -m and -c look for modules in the current folder first; with -I they do not.
+START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from numpy_setlstm.lab.benchmark.worker import main; main()"
+)
+
+
+def safe_path():
+    """Where a worker looks for modules: where this process does, except in the current folder.
+
+    The folder of this package comes last, so that a package imported from the current folder is found.
+    """
+    here, package = os.path.realpath(os.getcwd()), Path(__file__).resolve().parents[3]
+    return [entry for entry in sys.path if os.path.realpath(entry or here) != here] + [str(package)]
+
+
 class Worker:
     """A process in which one peer works with some threads; without a peer's name, one for other measurements."""
 
@@ -30,7 +47,7 @@ class Worker:
         self.name, self.threads = name, threads
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "numpy_setlstm.lab.benchmark.worker"],
+            [sys.executable, "-I", "-c", START, json.dumps(safe_path())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -140,7 +140,3 @@ def main():
     tasks = Tasks()
     for line in sys.stdin:
         print(json.dumps(answer(tasks, line)), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    main()
