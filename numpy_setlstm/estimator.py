@@ -13,6 +13,7 @@ from numpy_setlstm.inputs import (
     check_known_words,
     check_parameters,
     check_resumable,
+    check_tokenizer,
     check_X,
     check_y,
     fingerprint,
@@ -69,6 +70,8 @@ class SetLSTMClassifier(Estimator):
         Words of a text that are read. Arrays of word ids are read as they are.
     padding, truncating : {"pre", "post"}
         Where short texts are padded, and where long ones are cut: "pre" reads the last words. For texts only.
+    tokenizer : callable, optional
+        Splits each str into a list of str; by default :func:`numpy_setlstm.tokenize`. Lists of tokens are not split.
     n_epochs : int, default 8
         Passes through the texts.
     batch_size : int, default 64
@@ -144,12 +147,11 @@ class SetLSTMClassifier(Estimator):
     def __init__(
         self, connectivity="set", *, embedding_dim=256, hidden_size=256, parameter_share=0.039, er_epsilon=None,
         zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero", zeta_schedule="constant", vocabulary_size=None,
-        max_length=100, padding="pre", truncating="pre", n_epochs=8, batch_size=64, optimizer="adam",
+        max_length=100, padding="pre", truncating="pre", tokenizer=None, n_epochs=8, batch_size=64, optimizer="adam",
         learning_rate=None, embedding_learning_rate=None, embedding_scale=None, learning_rate_decay=0.0,
         embedding_dropout=0.5, dropout=0.5, max_norm=1.0, validation_fraction=0.1, patience=None,
-        without_known_words="warn",
-        engine="fast", lstm=None, check=True, kernel="auto", n_threads=None, dtype="float32", progress=False,
-        random_state=None,
+        without_known_words="warn", engine="fast", lstm=None, check=True, kernel="auto", n_threads=None,
+        dtype="float32", progress=False, random_state=None,
     ):  # fmt: skip
         arguments = locals()
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit
@@ -223,7 +225,7 @@ class SetLSTMClassifier(Estimator):
             If a text is empty or has no known word and ``without_known_words="error"``, or weights are NaN or infinite.
         """
         self._check_fitted()
-        texts_or_ids = check_X(X)
+        texts_or_ids = check_X(X, self.tokenizer)
         sequences = read(texts_or_ids, self.vocabulary_)
         check_known_words(sequences, texts_or_ids, self.without_known_words)
         tokens = self._pad(sequences)
@@ -255,7 +257,7 @@ class SetLSTMClassifier(Estimator):
         (5, 2)
         """
         check_parameters(self.get_params())
-        texts_or_ids = check_X(X)
+        texts_or_ids = check_X(X, self.tokenizer)
         labels = check_y(y, len(texts_or_ids))
         classes = check_classes(labels)
         training, _ = split(texts_or_ids, labels, self.validation_fraction)
@@ -290,25 +292,26 @@ class SetLSTMClassifier(Estimator):
     def save(self, path):
         """Write the model, and all that is needed to continue training, to one ``.npz`` file, which is replaced whole.
 
-        An LSTM of your own is code, which is not saved: hand it to :meth:`load`.
+        An `lstm` or `tokenizer` is code and not saved: hand it to :meth:`load`.
         """
         self._check_fitted()
         header, arrays = pack_state(self.training_state_)
-        header["parameters"] = self.get_params() | {"random_state": None, "lstm": None}
+        header["parameters"] = self.get_params() | {"random_state": None, "lstm": None, "tokenizer": None}
         header["own_lstm"] = None if self.lstm is None else [getattr(part, "__qualname__", "?") for part in self.lstm]
-        header["fingerprint"] = self._fingerprint
+        own_tokenizer = None if self.tokenizer is None else getattr(self.tokenizer, "__qualname__", "?")
+        header |= {"own_tokenizer": own_tokenizer, "fingerprint": self._fingerprint}
         header["vocabulary"] = None if self.vocabulary_ is None else list(self.vocabulary_.words)
         save_arrays(path, header, arrays | {"classes": self.classes_})
 
     @classmethod
-    def load(cls, path, lstm=None):
+    def load(cls, path, lstm=None, tokenizer=None):
         """Read a model that :meth:`save` wrote, by this version of the package or an older one.
 
         Parameters
         ----------
         path : str or Path
-        lstm : tuple of (forward, backward), optional
-            The LSTM of your own that the model was trained with, if it was.
+        lstm, tokenizer : optional
+            Those of your own that the model was trained with, if it was.
 
         Returns
         -------
@@ -324,7 +327,8 @@ class SetLSTMClassifier(Estimator):
         """
         try:
             header, arrays = load_model(path, lstm)
-            clf = cls(**header["parameters"] | {"lstm": lstm})
+            check_tokenizer(header.get("own_tokenizer"), tokenizer)
+            clf = cls(**header["parameters"] | {"lstm": lstm, "tokenizer": tokenizer})
             clf.classes_ = arrays["classes"]
             clf.vocabulary_ = None if header["vocabulary"] is None else Vocabulary(header["vocabulary"])
             clf._fingerprint, clf._trained_with = header["fingerprint"], clf.get_params()
@@ -344,15 +348,13 @@ class SetLSTMClassifier(Estimator):
         this object changes before everything has proved usable.
         """
         check_parameters(self.get_params())
-        texts_or_ids = check_X(X)
+        texts_or_ids = check_X(X, self.tokenizer)
         labels = check_y(y, len(texts_or_ids))
         if resume:
             self._check_fitted()
             check_resumable(self.get_params(), self._trained_with, RESUME_WITH_OTHER)
             if fingerprint(texts_or_ids, labels) != self._fingerprint:
-                raise ValueError(
-                    "the texts or labels differ from those training began with; resume needs the same ones"
-                )
+                raise ValueError("texts or labels differ from those training began with; resume needs the same ones")
         classes = self.classes_ if resume else check_classes(labels)
         training, validation = split(texts_or_ids, labels, self.validation_fraction)
         vocabulary = self.vocabulary_ if resume else self._build_vocabulary(take(texts_or_ids, training))

@@ -40,6 +40,7 @@ _OPTIONAL = (
     "patience",
     "er_epsilon",
     "vocabulary_size",
+    "tokenizer",
     "n_threads",
     "learning_rate",
     "embedding_learning_rate",
@@ -75,6 +76,8 @@ def check_parameters(parameters):
             raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(repr, _CHOICES[name]))}")
         if value is None and name in _OPTIONAL:
             continue
+        if name == "tokenizer" and not callable(value):
+            raise ValueError(f"tokenizer is {value!r}; expected a function from str to list of str, or None")
         if name in _WHOLE_NUMBERS:
             is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
             if not is_whole or value < _WHOLE_NUMBERS[name]:
@@ -97,8 +100,10 @@ def _in_range(value, interval):
     return above and below
 
 
-def check_X(X):
+def check_X(X, tokenizer=None):
     """Accept an iterable of str or of lists of str (tokens), as a list; or word ids, an (n_texts, T) integer array.
+
+    A `tokenizer` that is not None makes a list of tokens of each str.
 
     >>> check_X("one text")
     Traceback (most recent call last):
@@ -133,7 +138,19 @@ def check_X(X):
             continue
         hint = "; for lists of word ids use pad_sequences" if isinstance(text, list | tuple | np.ndarray) else ""
         raise TypeError(f"text {k} is {type(text).__name__} {str(text)[:40]!r}; expected str or a list of str{hint}")
-    return texts
+    return texts if tokenizer is None else _tokenized(texts, tokenizer)
+
+
+def _tokenized(texts, tokenizer):
+    words = {}  # each word once in memory, not once per text
+    token_lists = []
+    for text in texts:
+        tokens = tokenizer(text) if isinstance(text, str) else text
+        if not _is_tokens(tokens):
+            got = f"{type(tokens).__name__} {str(tokens)[:40]!r}"
+            raise TypeError(f"the tokenizer made {got} of the text {text[:40]!r}; expected a list of str")
+        token_lists.append([words.setdefault(token, token) for token in tokens])
+    return token_lists
 
 
 def _is_tokens(text):
@@ -225,6 +242,13 @@ def check_resumable(parameters, trained_with, changeable):
             f"n_epochs was {before} when training began and is {n_epochs} now; with zeta_schedule='cosine' it decides "
             "how much each SET step replaces: set n_epochs back, or fit anew"
         )
+
+
+def check_tokenizer(own, tokenizer):
+    """Check that a model that has a tokenizer of its own, by the name `own`, is given one, and no other model is."""
+    if (own is None) != (tokenizer is None):
+        trained_with = "the package's tokenizer" if own is None else f"the tokenizer {own}"
+        raise ValueError(f"it was made with {trained_with}: load it {'without' if own is None else 'with'} tokenizer=")
 
 
 def take(texts_or_ids, chosen):

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numpy_setlstm import SetLSTMClassifier
+from numpy_setlstm.checkpoint import CheckpointError
 from numpy_setlstm.text import PADDING_ID, UNKNOWN_ID, Vocabulary, pad_sequences, tokenize
 
 
@@ -269,3 +271,62 @@ def test_no_sequences_give_an_empty_array():
 def test_padding_refuses(args, message):
     with pytest.raises(ValueError, match=message):
         pad_sequences(*args)
+
+
+# A tokenizer of your own
+
+LINES = ["a lovely film", "a dull film", "not dull at all", "not lovely at all"] * 8
+OPINION = ["pos", "neg", "pos", "neg"] * 8
+
+
+def classifier(tokenizer, **parameters):
+    small = {"embedding_dim": 6, "hidden_size": 5, "parameter_share": 0.5, "max_length": 4, "n_epochs": 2}
+    return SetLSTMClassifier(**small, tokenizer=tokenizer, random_state=0, validation_fraction=0, **parameters)
+
+
+def pairs(text):
+    words = text.split()
+    return list(map("_".join, zip(words[:-1], words[1:], strict=True)))
+
+
+def test_a_tokenizer_is_as_if_the_texts_were_lists_of_its_tokens():
+    own = classifier(pairs).fit(LINES, OPINION)
+    lists = classifier(None).fit([pairs(line) for line in LINES], OPINION)
+    assert "at_all" in own.vocabulary_ and "all" not in own.vocabulary_
+    np.testing.assert_array_equal(own.predict_proba(LINES), lists.predict_proba([pairs(line) for line in LINES]))
+    np.testing.assert_array_equal(own.predict_proba([pairs(line) for line in LINES]), own.predict_proba(LINES))
+    assert own.network_sizes(LINES, OPINION) == lists.network_sizes([pairs(line) for line in LINES], OPINION)
+
+
+def test_a_saved_model_needs_its_tokenizer_again(tmp_path):
+    """The file holds no code; silently taking the package's tokenizer would give other answers."""
+    path = tmp_path / "model.npz"
+    own = classifier(pairs).fit(LINES, OPINION)
+    own.save(path)
+    with pytest.raises(CheckpointError, match="made with the tokenizer pairs: load it with tokenizer="):
+        SetLSTMClassifier.load(path)
+    again = SetLSTMClassifier.load(path, tokenizer=pairs)
+    np.testing.assert_array_equal(again.predict_proba(LINES), own.predict_proba(LINES))
+    again.set_params(n_epochs=4).fit(LINES, OPINION, resume=True)
+    own.set_params(n_epochs=4).fit(LINES, OPINION, resume=True)
+    np.testing.assert_array_equal(again.predict_proba(LINES), own.predict_proba(LINES))
+    with pytest.raises(ValueError, match="tokenizer was .*pairs.* when training began and is None now"):
+        own.set_params(tokenizer=None).fit(LINES, OPINION, resume=True)
+    classifier(None).fit(LINES, OPINION).save(path)
+    with pytest.raises(CheckpointError, match="made with the package's tokenizer: load it without tokenizer="):
+        SetLSTMClassifier.load(path, tokenizer=pairs)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "error", "message"),
+    [
+        ("split", ValueError, "tokenizer is 'split'; expected a function"),
+        (len, TypeError, "made int '13' of the text 'a lovely film'; expected a list of str"),
+        (str.lower, TypeError, "made str 'a lovely film' of"),
+        (lambda text: [1, 2], TypeError, r"made list '\[1, 2\]' of"),
+        (lambda text: map(str, text), TypeError, "made map"),
+    ],
+)
+def test_what_is_no_tokenizer_is_described(tokenizer, error, message):
+    with pytest.raises(error, match=message):
+        classifier(tokenizer).fit(LINES, OPINION)
