@@ -211,15 +211,16 @@ class SparseMatrix:
         return A
 
     def __rmatmul__(self, x):
-        """``x @ W`` for x of shape (..., n_rows): every connection adds its value times its input to its output."""
+        """``x @ W`` for x of shape (..., n_rows): a column sums the inputs of its connections, times their values."""
         x = np.asarray(x)
         if x.ndim == 0 or x.shape[-1] != self.shape[0]:
             raise ValueError(
                 f"x has shape {x.shape}, W has shape {self.shape}; x @ W needs x's last size to be {self.shape[0]}"
             )
         y = np.zeros((*x.shape[:-1], self.shape[1]), np.result_type(x, self.values))  # (..., n_cols)
-        for row, connections in self.topology.by_row():  # the columns of a row are distinct: += loses nothing
-            y[..., self.cols[connections]] += x[..., row, None] * self.values[connections]
+        W_T = self.T  # its rows are the columns of W, with their connections side by side
+        for column, connections in W_T.topology.by_row():
+            y[..., column] = x[..., W_T.cols[connections]] @ W_T.values[connections]
         return y
 
     def connections_of_rows(self, rows):
