@@ -24,7 +24,6 @@ def main():
     prepare_streams()
     prepare_path()
     from numpy_setlstm import cli
-    from numpy_setlstm.lab.console import flush_streams
 
     try:
         if quiet:
@@ -37,7 +36,7 @@ def main():
     finally:
         if quiet:
             signal.signal(signal.SIGINT, _leave)  # nothing is left to save
-    return flush_streams(code or 0)
+    return cli.flush_streams(code or 0)
 
 
 def prepare_streams():

@@ -14,7 +14,18 @@ from numpy_setlstm.lab.benchmark.harness import PeerError
 from numpy_setlstm.lab.benchmark.peers import OURS, PEERS
 from numpy_setlstm.lab.benchmark.run import QUICK_SECONDS, REPEATS, ROWS, run_benchmark
 from numpy_setlstm.lab.benchmark.work import Work
-from numpy_setlstm.lab.console import as_text, complain, finite, in_one_line, path, read_lines, say, seed_number, whole
+from numpy_setlstm.lab.console import (  # noqa: F401  flush_streams is for __main__
+    as_text,
+    complain,
+    finite,
+    flush_streams,
+    in_one_line,
+    path,
+    read_lines,
+    say,
+    seed_number,
+    whole,
+)
 from numpy_setlstm.lab.experiment import (
     GRID_CONNECTIVITIES,
     GRID_DATASETS,

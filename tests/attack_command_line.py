@@ -90,7 +90,7 @@ def train(draw, folder):
     line += ["--output", draw.choice([*["run"] * 5, *PATHS])]
     for option in ("--seed", "--epochs", "--zeta", "--hidden-size", "--threads", "--learning-rate", "--dropout"):
         line += odd(draw, option, NUMBERS, 0.1)
-    return line + odd(draw, "--connectivity", CHOICES) + draw.choice([[], [], ["--resume"], ["--download"]])
+    return line + odd(draw, "--connectivity", CHOICES) + draw.choice([[], [], ["--resume"]])
 
 
 def predict(draw, folder):
