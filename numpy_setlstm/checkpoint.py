@@ -1,20 +1,19 @@
 """Models on disk: one ``.npz`` file of plain arrays and a header in JSON.
 
-Nothing is pickled, so opening a file never runs code from it. A file is written under another name and then moved into
-place, so that there is always a complete one. A digest of everything detects accidental changes.
+Nothing is pickled, so opening a file never runs code from it. A digest of everything detects accidental changes; and
+since anybody can compute a digest, what a file says is checked before it is used: every size against the others, every
+number against its range. The same checks come before a file is written, so that a good one is not lost to a bad one.
 """
 
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from numpy_setlstm.files import UnreadableError, read_npz, replacing
+from numpy_setlstm.model_check import check_evolution, check_gate_counts, check_model, check_optimizer_state
 from numpy_setlstm.network import Network
 from numpy_setlstm.optimizers import weights_of
 from numpy_setlstm.sparse import SparseMatrix, Topology
@@ -24,13 +23,15 @@ from numpy_setlstm.training import STREAMS, TrainingState
 __all__ = ["CheckpointError", "load_arrays", "save_arrays"]
 
 FORMAT_VERSION = 2
+SMALL_HEADER = 2**20
 _HEADER = "header"
 _STATE_KEYS = ("epoch", "batch", "sums", "best_epoch", "first_weights", "notes", "interrupted", "inconsistent")
+_MODEL_KEYS = ("parameters", "own_lstm", "own_tokenizer", "fingerprint", "vocabulary", "format_version", "digest")
 _STEP_ARRAYS = ("pruned", "grown", "pruned_cells", "grown_cells")
 
 
 class CheckpointError(ValueError):
-    """A model file cannot be read; the message says what is wrong with it."""
+    """A model cannot be read, or must not be saved; the message says what is wrong with it."""
 
 
 def save_arrays(path, header, arrays):
@@ -39,7 +40,7 @@ def save_arrays(path, header, arrays):
     Parameters
     ----------
     path : str or Path
-        The folder must exist; an existing file is replaced only when the new one is complete.
+        The folder must exist. An existing file is replaced only when the new one is complete; permissions are kept.
     header : dict
         Anything that JSON can hold.
     arrays : dict of str to ndarray
@@ -50,7 +51,7 @@ def save_arrays(path, header, arrays):
     TypeError
         If an array holds Python objects or the header something that JSON cannot.
     OSError
-        If the file cannot be written; an existing one is untouched.
+        If the file, which the message names, cannot be written; an existing one is untouched.
 
     Examples
     --------
@@ -66,6 +67,7 @@ def save_arrays(path, header, arrays):
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise TypeError(f"{name} holds Python objects; expected plain numbers or text, which need no pickle")
+        arrays[name] = array.astype(array.dtype.newbyteorder("<"), copy=False)
     text = json.dumps({"format_version": FORMAT_VERSION, **header, "digest": ""}, sort_keys=True, default=_plain)
     document = json.loads(text)
     document["digest"] = _digest(text, arrays)
@@ -74,33 +76,15 @@ def save_arrays(path, header, arrays):
         np.savez(file, **{_HEADER: encoded}, **arrays)
 
 
-@contextlib.contextmanager
-def replacing(path):
-    """Open a file for writing bytes that replaces `path` when it is complete; if anything fails, nothing changes."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into: make it first")
-    umask = os.umask(0)
-    os.umask(umask)
-    file = tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name + ".", suffix=".part", delete=False)
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(file.name, 0o666 & ~umask)  # a temporary file is private; this one gets the usual permissions
-        os.replace(file.name, path)
-    except BaseException:
-        os.unlink(file.name)
-        raise
-
-
-def load_arrays(path):
+def load_arrays(path, max_bytes=None):
     """Read what :func:`save_arrays` wrote, by this version of the format or an older one.
 
     Parameters
     ----------
     path : str or Path
+    max_bytes : int, optional
+        Limit on the size of all arrays together. By default 4 GiB, and for a compressed file 16 times its size, which
+        no file of this package reaches.
 
     Returns
     -------
@@ -114,7 +98,8 @@ def load_arrays(path):
     FileNotFoundError
         If there is no such file.
     CheckpointError
-        If the file is cut short, altered, holds pickled objects, has a newer format, or is not a model file.
+        If the file is cut short, altered, holds pickled objects, has a newer format, is not a model file, or is larger
+        than `max_bytes` when decompressed.
 
     Examples
     --------
@@ -127,30 +112,36 @@ def load_arrays(path):
     """
     path = Path(path)
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            contents = {name: file[name] for name in file.files}
-        header = json.loads(contents.pop(_HEADER).tobytes().decode())
-        version = header["format_version"]
-        if not all(isinstance(array, np.ndarray) for array in contents.values()):
-            raise ValueError("it contains files that are not arrays")
+        contents = read_npz(path, max_bytes)
+        header, text = _parse_header(contents.pop(_HEADER, None), max(SMALL_HEADER, path.stat().st_size))
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no model file {path}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, MemoryError) as error:
-        raise CheckpointError(
-            f"{path} is not a complete .npz file, it may be cut short or altered ({error}): save it again"
-        ) from None
-    except (ValueError, KeyError, AttributeError, TypeError, UnicodeDecodeError) as error:
-        raise CheckpointError(
-            f"{path} is not a model of numpy_setlstm, or holds pickled objects, which are never loaded ({error})"
-        ) from None
-    if version not in range(1, FORMAT_VERSION + 1):
+    except UnreadableError as error:
+        raise CheckpointError(f"{path} {error}") from None
+    version = header["format_version"]
+    if type(version) is not int or version not in range(1, FORMAT_VERSION + 1):
         hint = "upgrade numpy_setlstm" if isinstance(version, int) and version > FORMAT_VERSION else "save it again"
         raise CheckpointError(
-            f"{path} has format version {version}; this package reads versions 1 to {FORMAT_VERSION}: {hint}"
+            f"{path} has format version {str(version):.40}; this package reads versions 1 to {FORMAT_VERSION}: {hint}"
         )
-    if header.get("digest") != _digest(json.dumps({**header, "digest": ""}, sort_keys=True), contents):
+    if header.get("digest") != _digest(text, contents):
         raise CheckpointError(f"{path} was altered after it was saved: its contents do not match its digest")
-    return header, contents
+    return header, {name: array.astype(array.dtype.newbyteorder("="), copy=False) for name, array in contents.items()}
+
+
+def _parse_header(encoded, limit):
+    """The header as a dict, from an array of the bytes of its JSON; and the text that its digest is made of."""
+    if encoded is None or encoded.dtype != np.uint8:
+        raise UnreadableError("is not a model of numpy_setlstm: it has no header")
+    if encoded.size > limit:
+        raise UnreadableError(f"has a header of {encoded.size:,} bytes; the limit for a file of its size is {limit:,}")
+    try:
+        header = json.loads(encoded.tobytes().decode())
+        if not isinstance(header, dict) or "format_version" not in header:
+            raise ValueError("it has no format version")
+        return header, json.dumps(header | {"digest": ""}, sort_keys=True)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"is not a model of numpy_setlstm: its header cannot be used ({error})") from None
 
 
 def _plain(value):
@@ -182,14 +173,12 @@ def pack_network(prefix, network):
 
 
 def unpack_network(prefix, header, arrays, engine):
-    """Undo :func:`pack_network`; every index and every weight is checked on the way."""
+    """Undo :func:`pack_network`; every index is checked on the way."""
     header = dict(header)
     shapes, names = header.pop("shapes"), header.pop("names")
     parameters = {}
     for name in names:
         values = arrays[f"{prefix}/{name}/values"]
-        if not np.isfinite(values).all():
-            raise CheckpointError(f"{name} has weights that are NaN or infinite; a model that diverged cannot be used")
         if name in shapes:
             indices = arrays[f"{prefix}/{name}/rows"], arrays[f"{prefix}/{name}/cols"]
             values = SparseMatrix(shapes[name], *indices, values)
@@ -231,6 +220,7 @@ def unpack_state(header, arrays, engine):
     network = unpack_network("network", header["network"], arrays, engine)
     kind, rates, constants = (header["optimizer"][name] for name in ("kind", "learning_rates", "constants"))
     optimizer = network.engine.optimizers[kind](network.parameters, rates, **constants)
+    check_optimizer_state(optimizer.state, arrays, header["own_lstm"])
     for name, quantities in optimizer.state.items():
         for quantity in quantities:
             quantities[quantity] = arrays[f"optimizer/{name}/{quantity}"]
@@ -248,7 +238,7 @@ def unpack_state(header, arrays, engine):
     best_network = None
     if header["has_best"]:
         best_network = unpack_network("best", header["best"], arrays, network.engine)
-    return TrainingState(
+    state = TrainingState(
         network=network,
         optimizer=optimizer,
         streams=streams,
@@ -261,12 +251,55 @@ def unpack_state(header, arrays, engine):
         best_network=best_network,
         **{key: header[key] for key in _STATE_KEYS},
     )
+    check_evolution(state)
+    check_gate_counts(state)
+    _check_same(pack_state(state), header, arrays)
+    return state
 
 
-def load_model(path, lstm=None):
+def _check_same(packed, header, arrays):
+    """ValueError if a state would be saved otherwise than it was found: something is unknown, or was converted."""
+    again, kept = json.loads(json.dumps(packed[0], default=_plain)), packed[1]
+    for name in sorted(header.keys() - set(_MODEL_KEYS)):
+        if name not in again:
+            raise ValueError(f"it has a field {name!r}, which no model has")
+        found, wanted = (json.dumps(part[name], sort_keys=True) for part in (header, again))
+        if found != wanted:
+            raise ValueError(f"{name} is {found:.60}; expected {wanted:.60}")
+    for name in sorted((arrays.keys() | kept.keys()) - {"classes"}):
+        found, wanted = (
+            f"{part[name].dtype} of shape {part[name].shape}" if name in part else "nothing" for part in (arrays, kept)
+        )
+        if found != wanted:
+            raise ValueError(f"the array {name} is {found}; expected {wanted}")
+
+
+def save_model(path, header, arrays):
+    """Write a classifier's header and arrays, unless they could not be loaded again; an old file then remains."""
+    header = json.loads(json.dumps(header, default=_plain))
+    with explained(f"{path} was not written, as this model could not be loaded again"):
+        check_model(header, arrays)
+    save_arrays(path, header, arrays)
+
+
+@contextlib.contextmanager
+def explained(what):
+    """Turn any error about the parts of a model into a CheckpointError of one line that begins with `what`."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        raise CheckpointError(f"{what}: {' '.join(reason.split())}") from error
+
+
+def load_model(path, lstm=None, max_bytes=None):
     """Header, in today's format, and arrays of a model; it needs the same kind of `lstm` that it was trained with."""
-    header, arrays = load_arrays(path)
-    header = upgrade(header)
+    header, arrays = load_arrays(path, max_bytes)
+    with explained(f"{path} cannot be loaded as a SetLSTMClassifier"):
+        header = upgrade(header)
+        check_model(header, arrays)
     own = header["own_lstm"]
     if (own is None) != (lstm is None):
         trained_with = "the package's LSTM" if own is None else " and ".join(own)
@@ -277,6 +310,13 @@ def load_model(path, lstm=None):
     return header, arrays
 
 
+def check_names(header, parameters):
+    """ValueError if a file of today's format lacks one of the classifier's `parameters`; older ones have fewer."""
+    missing = parameters.keys() - header["parameters"].keys()
+    if missing and header["format_version"] == FORMAT_VERSION:
+        raise ValueError(f"it has no parameter {', '.join(sorted(missing))}")
+
+
 def upgrade(header):
     """The header of a model in today's format, from any version of it."""
     if header["format_version"] >= 2:
@@ -285,6 +325,7 @@ def upgrade(header):
     parameters = dict(header["parameters"])
     parameters["parameter_share"] = parameters.pop("density")
     pretraining = header.pop("pretraining", None)
+    inconsistent = header.pop("torn")
     keys = ("validation_loss", "validation_accuracy")
     first = {key.split("_")[1]: pretraining[key] for key in keys if key in pretraining} if pretraining else None
     networks = {name: dict(header[name]) for name in ("network", "best") if name in header}
@@ -294,8 +335,9 @@ def upgrade(header):
     return header | networks | {
         "parameters": parameters | {"engine": "fast", "lstm": None, "check": True},
         "optimizer": header["optimizer"] | {"kind": header["optimizer"]["kind"].lower()},
-        "inconsistent": header.pop("torn"),
+        "inconsistent": inconsistent,
         "first_weights": first,
         "notes": {"pretraining": pretraining} if pretraining else {},
         "own_lstm": None,
+        "own_tokenizer": None,
     }  # fmt: skip

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 from tqdm import tqdm
 
-from numpy_setlstm.checkpoint import CheckpointError, load_model, pack_state, save_arrays, unpack_state
+from numpy_setlstm.checkpoint import check_names, explained, load_model, pack_state, save_model, unpack_state
 from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import (
     check_classes,
@@ -292,7 +292,9 @@ class SetLSTMClassifier(Estimator):
     def save(self, path):
         """Write the model, and all that is needed to continue training, to one ``.npz`` file, which is replaced whole.
 
-        An `lstm` or `tokenizer` is code and not saved: hand it to :meth:`load`.
+        An `lstm` or `tokenizer` is code and not saved: hand it to :meth:`load`. If training diverged, or parameters
+        were changed after `fit`, CheckpointError is raised, and an existing file remains. The best epoch can still be
+        saved: ``clf.with_network(clf.network_).save(path)``.
         """
         self._check_fitted()
         header, arrays = pack_state(self.training_state_)
@@ -301,10 +303,10 @@ class SetLSTMClassifier(Estimator):
         own_tokenizer = None if self.tokenizer is None else getattr(self.tokenizer, "__qualname__", "?")
         header |= {"own_tokenizer": own_tokenizer, "fingerprint": self._fingerprint}
         header["vocabulary"] = None if self.vocabulary_ is None else list(self.vocabulary_.words)
-        save_arrays(path, header, arrays | {"classes": self.classes_})
+        save_model(path, header, arrays | {"classes": self.classes_})
 
     @classmethod
-    def load(cls, path, lstm=None, tokenizer=None):
+    def load(cls, path, lstm=None, tokenizer=None, max_bytes=None):
         """Read a model that :meth:`save` wrote, by this version of the package or an older one.
 
         Parameters
@@ -312,6 +314,8 @@ class SetLSTMClassifier(Estimator):
         path : str or Path
         lstm, tokenizer : optional
             Those of your own that the model was trained with, if it was.
+        max_bytes : int, optional
+            Limit on the size of all arrays: see :func:`numpy_setlstm.checkpoint.load_arrays`.
 
         Returns
         -------
@@ -323,22 +327,18 @@ class SetLSTMClassifier(Estimator):
         FileNotFoundError
             If there is no such file.
         CheckpointError
-            If the file is cut short, altered, pickled or of a newer format, or needs an `lstm` that is not given.
+            If the file is cut short, altered, too large, pickled or of a newer format, or needs an `lstm`.
         """
-        try:
-            header, arrays = load_model(path, lstm)
+        with explained(f"{path} cannot be loaded as a SetLSTMClassifier"):
+            header, arrays = load_model(path, lstm, max_bytes)
             check_tokenizer(header.get("own_tokenizer"), tokenizer)
             clf = cls(**header["parameters"] | {"lstm": lstm, "tokenizer": tokenizer})
+            check_names(header, clf.get_params())
             clf.classes_ = arrays["classes"]
             clf.vocabulary_ = None if header["vocabulary"] is None else Vocabulary(header["vocabulary"])
             clf._fingerprint, clf._trained_with = header["fingerprint"], clf.get_params()
             clf.training_state_ = unpack_state(header, arrays, engine_of(clf))
             clf._publish(clf.training_state_)
-        except CheckpointError:
-            raise
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            reason = f"it has no {error}" if isinstance(error, KeyError) else error
-            raise CheckpointError(f"{path} cannot be loaded as a SetLSTMClassifier: {reason}") from error
         return clf
 
     def _prepare(self, X, y, resume):

@@ -2,16 +2,24 @@
 
 import io
 import json
+import os
 import pickle
+import re
+import signal
 import stat
+import subprocess
+import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from attack_model_files import attack, format_counts, read, write
 
-from numpy_setlstm import SetLSTMClassifier, checkpoint
+from numpy_setlstm import SetLSTMClassifier, checkpoint, files
 from numpy_setlstm.checkpoint import FORMAT_VERSION, CheckpointError, load_arrays, pack_state, save_arrays
+from numpy_setlstm.files import locked, make_folder
 from numpy_setlstm.sparse import weights_of
 
 WORDS = "plot actor scene music camera ending script joke hero villain".split()
@@ -89,7 +97,7 @@ def test_what_readers_see_comes_back(fitted, path):
 
 
 @pytest.mark.parametrize(
-    "labels", [LABELS, LABELS == 1, np.where(LABELS, "größer", "kleiner"), LABELS + 0.5], ids=lambda y: y.dtype.kind
+    "labels", [LABELS, LABELS == 1, np.where(LABELS, "größer", "kleiner"), LABELS + 1.0], ids=lambda y: y.dtype.kind
 )
 def test_labels_of_any_kind_come_back(labels, tmp_path):
     clf = classifier().fit(TEXTS, labels)
@@ -201,7 +209,7 @@ def test_a_failure_while_writing_leaves_the_old_file_and_no_leftovers(function, 
             file.write(b"PK half of a model")
         raise error
 
-    monkeypatch.setattr(checkpoint.np if function == "savez" else checkpoint.os, function, fail)
+    monkeypatch.setattr(checkpoint.np if function == "savez" else files.os, function, fail)
     with pytest.raises(error):
         other.save(path)
     assert path.read_bytes() == before
@@ -453,14 +461,314 @@ def test_a_pickled_array_in_a_model_is_refused_and_its_code_does_not_run(name, p
 # Weights that are no numbers
 
 
+def unusable(path, change):
+    """Alter a file, and give it a fresh digest, as if somebody had edited it."""
+    header, arrays = read(path)
+    change(header, arrays)
+    write(path, header, arrays)
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["E", "W_x", "W_h", "b", "W_out", "b_out"])
-def test_a_model_with_weights_that_are_not_finite_is_not_loaded(name, wrong, tmp_path):
-    clf = classifier().fit(TEXTS, LABELS)
-    weights_of(clf.network_.parameters[name]).flat[0] = wrong
-    clf.save(tmp_path / "model.npz")
-    with pytest.raises(CheckpointError, match=rf"{name} has weights that are NaN or infinite.*diverged"):
-        SetLSTMClassifier.load(tmp_path / "model.npz")
+def test_a_model_with_weights_that_are_not_finite_is_not_loaded(name, wrong, path):
+    unusable(path, lambda header, arrays: arrays[f"best/{name}/values"].flat.__setitem__(0, wrong))
+    with pytest.raises(CheckpointError, match=rf"best/{name}/values has numbers that are NaN or infinite: .* diverged"):
+        SetLSTMClassifier.load(path)
+
+
+@pytest.mark.parametrize("which", ["network", "best_network"])
+@pytest.mark.parametrize("name", ["E", "W_out"])
+def test_a_model_that_diverged_does_not_replace_a_good_file(which, name, path):
+    before = path.read_bytes()
+    clf = SetLSTMClassifier.load(path)
+    weights_of(getattr(clf.training_state_, which).parameters[name]).flat[0] = np.inf
+    with pytest.raises(CheckpointError, match=rf"was not written, .*/{name}/values has numbers that are NaN or inf"):
+        clf.save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["model.npz"]
+
+
+def test_the_best_epoch_of_training_that_diverged_can_be_saved(path, fitted):
+    clf = SetLSTMClassifier.load(path)
+    weights_of(clf.training_state_.network.parameters["E"])[:] = np.nan
+    clf.with_network(clf.network_).save(path)
+    assert np.array_equal(SetLSTMClassifier.load(path).predict_proba(TEXTS), fitted.predict_proba(TEXTS))
+
+
+@pytest.mark.parametrize("parameters", [{"hidden_size": 7}, {"zeta": 5}, {"dropout": 0.1}, {"optimizer": "sgd"}])
+def test_parameters_that_are_not_those_of_the_network_are_not_saved(parameters, path):
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match=f"was not written, .*{next(iter(parameters))}"):
+        SetLSTMClassifier.load(path).set_params(**parameters).save(path)
+    assert path.read_bytes() == before
+
+
+# Files that somebody edited, with a fresh digest
+
+
+def test_a_file_that_was_written_again_is_read(path, fitted):
+    """The control of what follows: without an alteration it loads, even if it is compressed."""
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        write(path, *read(path), compression=compression)
+        assert np.array_equal(SetLSTMClassifier.load(path).predict_proba(TEXTS), fitted.predict_proba(TEXTS))
+
+
+EDITED = {
+    "no class": (("classes",), np.arange(0), "classes are int64 of shape (0,); expected two labels or more"),
+    "one class more": (("classes",), np.arange(3), "network/W_out/values is float32 of shape (5, 2); exp"),
+    "a class twice": (
+        ("classes",),
+        np.array([1, 1]),
+        "classes are [1, 1]; expected different labels in increasing order",
+    ),
+    "complex weights": (("network/b/values",), np.zeros(20, "c8"), "'network/b/values' that is not of plain numbers"),
+    "dates": (("network/b/values",), np.zeros(20, "M8[s]"), "'network/b/values' that is not of plain numbers"),
+    "a state of another shape": (
+        ("optimizer/b/m",),
+        np.zeros(21, "f4"),
+        "optimizer/b/m is float32 of shape (21,); exp",
+    ),
+    "a state of another type": (
+        ("optimizer/b/m",),
+        np.zeros(20),
+        "optimizer/b/m is float64 of shape (20,); expected flo",
+    ),
+    "a kernel": (("parameters", "kernel"), "bogus", "kernel is 'bogus'; expected one of 'auto'"),
+    "a history that is no list": (("history", "train_loss"), 3, "history has int for train_loss; expected 2"),
+    "a history that is too long": (("history", "train_loss"), [1.0] * 3, "history has 3 entries for train_loss; exp"),
+    "a huge matrix": (("network", "shapes", "W_h"), [2**28, 8], "the shape of W_h is (268435456, 8); expected (5, 20)"),
+    "an epoch more": (("epoch",), 3, "history has 2 entries for gate_counts; expected 3"),
+    "a field more": (("more",), 1, "it has a field 'more', which no model has"),
+    "a generator": (("streams", "dropout", "state"), {"state": -1, "inc": 1}, "cannot be loaded"),
+    "progress": (("parameters", "progress"), "yes", "progress is 'yes'; expected true or false"),
+}
+
+
+@pytest.mark.parametrize("what", EDITED)
+def test_a_file_that_contradicts_itself_is_refused_in_one_line(what, path):
+    place, value, message = EDITED[what]
+    header, arrays = read(path)
+    target = arrays if isinstance(value, np.ndarray) else header
+    for key in place[:-1]:
+        target = target[key]
+    target[place[-1]] = value
+    write(path, header, arrays)
+    pattern = re.escape(message)
+    with pytest.raises(CheckpointError, match=pattern) as caught:
+        SetLSTMClassifier.load(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_connections_that_set_did_not_lead_to_are_refused(path):
+    header, arrays = read(path)
+    for part in ("rows", "cols"):
+        arrays[f"network/W_h/{part}"] = arrays[f"initial/W_h/{part}"]
+    write(path, header, arrays)
+    with pytest.raises(CheckpointError, match="the connections network/W_h are not those that the SET steps lead to"):
+        SetLSTMClassifier.load(path)
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_altered_files_are_refused_or_load_unchanged(seed, tmp_path):
+    """A short form of ``python tests/attack_model_files.py``."""
+    counts, bad = attack(60, seed, tmp_path)
+    assert sum(map(sum, (outcomes.values() for outcomes in counts.values()))) == 60
+    assert not bad, f"{bad}\n{format_counts(counts)}"
+
+
+# Files that ask for too much memory
+
+
+def peak_of(function):
+    """The most memory that a call takes, in bytes."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_member_that_inflates_to_too_much_is_refused_before_it_takes_memory(path):
+    header, arrays = read(path)
+    arrays["network/E/values"] = np.zeros(25_000_000, np.float32)
+    write(path, header, arrays, compression=zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 2**20
+
+    def load():
+        with pytest.raises(
+            CheckpointError, match=r"has arrays of 100,0\d\d,\d\d\d bytes, more than the limit of 16,777,216:"
+        ):
+            SetLSTMClassifier.load(path)
+
+    assert peak_of(load) < 2**24
+    with pytest.raises(CheckpointError, match="network/E/values is float32 of shape"):
+        SetLSTMClassifier.load(path, max_bytes=2**28)
+    with pytest.raises(CheckpointError, match="load it with max_bytes="):
+        SetLSTMClassifier.load(path, max_bytes=1000)
+
+
+@pytest.mark.parametrize("max_bytes", [0, -1, True, float("nan")])
+def test_a_limit_has_to_be_one(max_bytes, path):
+    with pytest.raises(CheckpointError, match="max_bytes is .*; expected a number above 0"):
+        SetLSTMClassifier.load(path, max_bytes=max_bytes)
+
+
+HUGE = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({2**28}, 8), }}\n".encode()
+NPY_HEADERS = {
+    "a header of 1 GiB": (b"\x93NUMPY\x02\x00" + (2**30).to_bytes(4, "little"), "a header of 1,073,741,824 bytes"),
+    "a huge matrix": (b"\x93NUMPY\x01\x00" + len(HUGE).to_bytes(2, "little") + HUGE, "8,589,934,592 bytes, but has"),
+    "brackets": (b"\x93NUMPY\x01\x00" + (900).to_bytes(2, "little") + b"(" * 900, "not of plain numbers or text"),
+}
+
+
+@pytest.mark.parametrize("what", NPY_HEADERS)
+def test_the_header_of_an_array_is_not_believed(what, path):
+    beginning, message = NPY_HEADERS[what]
+    write(path, *read(path), damage={"classes": lambda member: beginning + member[10:]})
+
+    def load():
+        with pytest.raises(CheckpointError, match=message):
+            SetLSTMClassifier.load(path)
+
+    assert peak_of(load) < 2**23
+
+
+@pytest.mark.parametrize("text", [b"[" * 10**6, b'{"a":' * 10**5, b"9" * 10**5, b'{"format_version": 1e999}'])
+def test_a_header_that_goes_too_deep_is_refused(text, path):
+    write(path, text, {})
+    with pytest.raises(CheckpointError, match=r"model\.npz"):
+        SetLSTMClassifier.load(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_an_unusual_compression_is_refused(method, path):
+    write(path, *read(path), compression=method)
+    with pytest.raises(CheckpointError, match="compressed by an unusual method"):
+        SetLSTMClassifier.load(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name")
+def test_a_pipe_is_neither_read_nor_replaced(fitted, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CheckpointError, match="is a device or a pipe; expected a regular file"):
+        SetLSTMClassifier.load(tmp_path / "pipe")
+    with pytest.raises(OSError, match="expected a regular file"):
+        fitted.save(tmp_path / "pipe")
+
+
+# The file that is replaced
+
+
+def test_a_saved_file_keeps_the_permissions_of_the_one_it_replaces(path, fitted):
+    for mode in (0o600, 0o640, 0o444):
+        path.chmod(mode)
+        before = stat.S_IMODE(path.stat().st_mode)
+        fitted.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == before
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_symlink_stays_one_and_its_target_is_replaced(exists, path, fitted):
+    (path.parent / "elsewhere").mkdir()
+    target, link = path.parent / "elsewhere" / "model.npz", path.parent / "link.npz"
+    if exists:
+        target.write_bytes(b"old")
+    try:
+        link.symlink_to(target)
+    except OSError:
+        pytest.skip("this system does not let us make symbolic links")
+    fitted.save(link)
+    assert link.is_symlink() and np.array_equal(SetLSTMClassifier.load(target).predict(TEXTS), fitted.predict(TEXTS))
+    assert [file.name for file in target.parent.iterdir()] == ["model.npz"]
+
+
+def test_a_circle_of_symlinks_stays_one(tmp_path, fitted):
+    try:
+        (tmp_path / "model.npz").symlink_to(tmp_path / "model.npz")
+    except OSError:
+        pytest.skip("this system does not let us make symbolic links")
+    with pytest.raises(OSError, match="a circle of links"):
+        fitted.save(tmp_path / "model.npz")
+    assert (tmp_path / "model.npz").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["", ".", "folder"])
+def test_a_path_that_is_no_file_is_refused(name, tmp_path, monkeypatch, fitted):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises((ValueError, OSError), match="the name of the file to write is empty|it is a folder"):
+        fitted.save(name)
+    with pytest.raises(ValueError, match="the name of the output folder is empty; expected a folder"):
+        make_folder("")
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_full_disk_names_the_file(path, fitted, monkeypatch):
+    before = path.read_bytes()
+
+    def fail(file, **_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.np, "savez", fail)
+    with pytest.raises(OSError, match=r"\[Errno 28\] No space left on device; it was not written: .*model\.npz"):
+        fitted.save(path)
+    assert path.read_bytes() == before and len(list(path.parent.iterdir())) == 1
+
+
+KILLED = """
+import os, signal, sys
+from numpy_setlstm.files import locked, replacing
+with locked(sys.argv[1]), replacing(sys.argv[1]) as file:
+    file.write(b"half of a model")
+    file.flush()
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def writer(path):
+    """Another process that is writing the model, and holds its lock."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], **pipes)
+    assert process.stdout.readline() == "writing\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def parts(path):
+    """The half-written files beside a model."""
+    return [file.name for file in path.parent.iterdir() if file.suffix == ".part"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no file that is open")
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(writer, path, fitted):
+    assert len(parts(path)) == 1
+    fitted.save(path)
+    assert len(parts(path)) == 1
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.communicate()
+    assert len(parts(path)) == 1
+    (path.parent / "film.part").write_bytes(b"of somebody else")
+    fitted.save(path)
+    assert parts(path) == ["film.part"]
+
+
+def test_one_of_two_processes_gets_the_lock_and_the_other_is_told_of_it(writer, path):
+    with pytest.raises(
+        BlockingIOError, match=rf"model\.npz is being written by process {writer.pid} on .*: wait until"
+    ):
+        with locked(path):
+            pass
+    writer.kill()
+    writer.communicate()
+    with locked(path):  # what a dead process left is taken over
+        with pytest.raises(BlockingIOError, match=f"process {os.getpid()} on"):
+            with locked(path):
+                pass
+    assert not Path(f"{path}.lock").exists()
 
 
 # Files of older formats

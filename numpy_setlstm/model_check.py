@@ -1,0 +1,289 @@
+"""Whether the parts of a model fit each other: asked before one is saved, and of a file before anything in it is used.
+
+Every check raises a ValueError that says what was found and what was expected; the caller adds the name of the file.
+"""
+
+import re
+
+import numpy as np
+
+from numpy_setlstm.initialization import NetworkSizes
+from numpy_setlstm.inputs import check_parameters
+from numpy_setlstm.network import SPARSE_PARAMETERS
+from numpy_setlstm.sparse import SparseMatrix, weights_of
+from numpy_setlstm.training import HISTORY_KEYS, STREAMS
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+def check_model(header, arrays):
+    """Check a header, as JSON gives it, and the arrays of a model: types, ranges, and all sizes against each other."""
+    for name, array in arrays.items():
+        if name != "classes" and array.dtype.kind in "fc" and not np.isfinite(array).all():
+            raise ValueError(
+                f"{name} has numbers that are NaN or infinite: training diverged; lower the learning rates"
+            )
+    for name, (expected, holds) in _FIELDS.items():
+        if not holds(header[name]):
+            raise ValueError(f"{name} is {_short(header[name])}; expected {expected}")
+    _check_settings(header["parameters"], header)
+    _check_classes(arrays["classes"])
+    _check_networks(header, arrays)
+    _check_position(header, arrays.get("order"))
+    _check_history(header, "order" in arrays)
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _is_number(value, low=0.0, high=FLOAT32_MAX):
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_whole(value, low=0):
+    return type(value) is int and low <= value < 2**62
+
+
+def _is_share(value):
+    return _is_number(value, 0, 1)
+
+
+def _is_scores(scores):
+    """Whether a dict has validation scores, which are None without validation texts."""
+    if not isinstance(scores, dict) or (scores and scores.keys() != {"loss", "accuracy"}):
+        return False
+    return all(value is None for value in scores.values()) or (
+        _is_number(scores["loss"]) and _is_share(scores["accuracy"])
+    )
+
+
+def _is_sums(sums):
+    known = sums == {} or (isinstance(sums, dict) and {"loss", "right", "seconds"} <= sums.keys())
+    return known and all(map(_is_number, sums.values()))
+
+
+def _is_notes(notes):
+    if not isinstance(notes, dict) or not isinstance(notes.get("pretraining", {}), dict):
+        return False
+    if "pretraining" not in notes:
+        return True
+    history, best = notes["pretraining"].get("history"), notes["pretraining"].get("best_epoch")
+    if not isinstance(history, dict) or not all(isinstance(column, list) for column in history.values()):
+        return False
+    n_epochs = len(history.get("train_loss", ()))
+    return all(map(_is_number, history.get("train_loss", ()))) and _is_whole(best, -1) and best < n_epochs
+
+
+def _is_texts(value, count=None):
+    return isinstance(value, list) and all(isinstance(text, str) for text in value) and count in (None, len(value))
+
+
+def _is_steps(steps):
+    return isinstance(steps, list) and all(
+        isinstance(sizes, dict) and all(map(_is_whole, sizes.values())) for sizes in steps
+    )
+
+
+def _is_streams(streams):
+    """Whether there is a state of each generator; NumPy checks all of it but this flag."""
+    known = isinstance(streams, dict) and streams.keys() == set(STREAMS)
+    return known and all(
+        type(state["has_uint32"]) is int and 0 <= state["has_uint32"] <= 1 for state in streams.values()
+    )
+
+
+_BOOLEAN = ("true or false", lambda value: isinstance(value, bool))
+_TABLE = ("a table", lambda value: isinstance(value, dict))
+_COUNT = ("a whole number of at least 0", _is_whole)
+# What the fields of a header may be, apart from their relations.
+_FIELDS = {
+    "parameters": _TABLE,
+    "network": _TABLE,
+    "optimizer": _TABLE,
+    "initial_shapes": _TABLE,
+    "epoch": _COUNT,
+    "batch": _COUNT,
+    "best_epoch": ("a whole number of at least -1", lambda value: _is_whole(value, -1)),
+    "has_best": _BOOLEAN,
+    "interrupted": _BOOLEAN,
+    "inconsistent": _BOOLEAN,
+    "sums": ("loss, right and seconds, at least 0", _is_sums),
+    "first_weights": ("nothing, or loss and accuracy", lambda value: value is None or _is_scores(value)),
+    "notes": ("a table, with numbers in any pretraining", _is_notes),
+    "history": ("lists: " + ", ".join(HISTORY_KEYS), lambda value: isinstance(value, dict)),
+    "set_steps": ("a list of tables of whole numbers", _is_steps),
+    "streams": ("states of the generators " + ", ".join(STREAMS), _is_streams),
+    "fingerprint": ("64 hexadecimal digits", lambda value: isinstance(value, str) and bool(_DIGEST.fullmatch(value))),
+    "vocabulary": ("nothing, or a list of words", lambda value: value is None or _is_texts(value)),
+    "own_tokenizer": ("nothing, or a name", lambda value: value is None or isinstance(value, str)),
+    "own_lstm": ("nothing, or the names of two functions", lambda value: value is None or _is_texts(value, 2)),
+}
+
+
+def _check_settings(parameters, header):
+    """Check the parameters, and that the network, the optimizer and the history are those that they describe."""
+    check_parameters(parameters)
+    for name in ("progress", "check"):
+        if not isinstance(parameters[name], int) or parameters[name] not in (0, 1):
+            raise ValueError(f"{name} is {_short(parameters[name])}; expected true or false")
+    optimizer = header["optimizer"]
+    found = {"optimizer": optimizer["kind"]}
+    for prefix in ["network", "best"][: 1 + header["has_best"]]:
+        found |= {name: header[prefix][name] for name in ("embedding_dropout", "dropout")}
+        for name, value in found.items():
+            if type(value) is not type(parameters[name]) or value != parameters[name]:
+                raise ValueError(
+                    f"{name} is {_short(parameters[name])}, but the network was made with {_short(value)}: set it back"
+                )
+        scales = header[prefix]["scales"]
+        if (scales and scales.keys() != set(SPARSE_PARAMETERS)) or not all(map(_is_number, scales.values())):
+            raise ValueError(
+                f"scales are {_short(scales)}; expected numbers for {', '.join(SPARSE_PARAMETERS)}, or none"
+            )
+    if not all(map(_is_number, optimizer["constants"].values())):
+        raise ValueError(f"the optimizer has {_short(optimizer['constants'])}; expected numbers of at least 0")
+
+
+def _check_classes(classes):
+    if classes.ndim != 1 or classes.dtype.kind not in "biufU" or len(classes) < 2:
+        raise ValueError(f"classes are {classes.dtype} of shape {classes.shape}; expected two labels or more")
+    labels = classes.tolist()  # ValueError if a text is none
+    if labels[-1] != labels[-1] or any(not low < high for low, high in zip(labels, labels[1:], strict=False)):
+        raise ValueError(f"classes are {_short(labels)}; expected different labels in increasing order")
+
+
+def _check_networks(header, arrays):
+    """Check shape and type of all weights, in the current network and the best one."""
+    parameters, vocabulary = header["parameters"], header["vocabulary"]
+    shapes = header["network"]["shapes"]
+    n_words = shapes["E"][0] if "E" in shapes else len(arrays["network/E/values"])
+    if vocabulary is not None and len(vocabulary) != n_words:
+        raise ValueError(f"the vocabulary has {len(vocabulary)} words, but the embedding has {n_words} rows")
+    sizes = NetworkSizes(n_words, parameters["embedding_dim"], parameters["hidden_size"], len(arrays["classes"]))
+    for prefix in ["network", "best"][: 1 + header["has_best"]]:
+        if set(header[prefix]["names"]) != sizes.shapes.keys() or len(header[prefix]["names"]) != len(sizes.shapes):
+            raise ValueError(f"{prefix} has {_short(header[prefix]['names'])}; expected {', '.join(sizes.shapes)}")
+        if header[prefix]["shapes"].keys() != header["initial_shapes"].keys():
+            raise ValueError(f"sparse in {prefix} are {_short(header[prefix]['shapes'])}; expected those of the start")
+        for name, shape in sizes.shapes.items():
+            if name in header[prefix]["shapes"]:
+                made = f"{shape}, as embedding_dim={sizes.embedding_dim} and hidden_size={sizes.hidden_size} say"
+                _expect(f"the shape of {name}", tuple(header[prefix]["shapes"][name]), shape, made)
+                shape = arrays[f"network/{name}/rows"].shape  # noqa: PLW2901  every matrix keeps its connections
+            _expect_array(f"{prefix}/{name}/values", arrays, parameters["dtype"], shape)
+
+
+def _expect(what, found, expected, said=None):
+    if found != expected:
+        raise ValueError(f"{what} is {_short(found)}; expected {said or expected}")
+
+
+def _expect_array(name, arrays, dtype, shape):
+    found, expected = (arrays[name].dtype, arrays[name].shape), (np.dtype(dtype), tuple(shape))
+    if found != expected:
+        raise ValueError(f"{name} is {found[0]} of shape {found[1]}; expected {expected[0]} of shape {expected[1]}")
+
+
+def _check_position(header, order):
+    """Check where training stands: whole epochs, minibatches of the current one, and the best epoch."""
+    epoch, best_epoch, batch = header["epoch"], header["best_epoch"], header["batch"]
+    last = epoch if header["inconsistent"] else epoch - 1
+    if best_epoch > last or (not header["has_best"] and (best_epoch >= 0 or epoch)):
+        raise ValueError(f"best_epoch is {best_epoch} after {epoch} epochs; expected one of them, and its network")
+    if header["has_best"] and best_epoch < 0 and header["first_weights"] is None and not header["inconsistent"]:
+        raise ValueError("there is a best network, but best_epoch is -1; expected its epoch")
+    if order is None:
+        if batch and not header["inconsistent"]:
+            raise ValueError(f"batch is {batch} between two epochs; expected 0")
+        return
+    if order.ndim != 1 or order.dtype.kind != "i" or not np.array_equal(np.sort(order), np.arange(len(order))):
+        raise ValueError("order is not a permutation of the texts")
+    if batch > -(-len(order) // header["parameters"]["batch_size"]) or not header["sums"]:
+        raise ValueError(f"batch is {batch}, in an epoch of {len(order)} texts; expected fewer, and the sums so far")
+
+
+def _check_history(header, in_epoch):
+    """Check that the history has one entry per epoch or evolution, each of the right kind."""
+    history, epoch = header["history"], header["epoch"]
+    evolutions = max(epoch - 1, 0) + (in_epoch and epoch > 0) if header["parameters"]["connectivity"] == "set" else 0
+    lengths = dict.fromkeys(HISTORY_KEYS, epoch) | {"set_steps": evolutions, "validation_loss_evolved": evolutions}
+    columns = history | {"set_steps": header["set_steps"]}
+    if columns.keys() != lengths.keys():
+        raise ValueError(f"history has {', '.join(map(str, columns))}; expected {', '.join(lengths)}")
+    for name, column in columns.items():
+        if not isinstance(column, list) or abs(len(column) - lengths[name]) > header["inconsistent"]:
+            count = f"{len(column)} entries" if isinstance(column, list) else type(column).__name__
+            raise ValueError(f"history has {count} for {name}; expected {lengths[name]}, after {epoch} epochs")
+        holds = _is_share if name.endswith("accuracy") else _is_number
+        is_optional = name.startswith("validation") and all(entry is None for entry in column)
+        if name not in ("gate_counts", "set_steps") and not is_optional and not all(map(holds, column)):
+            raise ValueError(f"history has {_short(column)} for {name}; expected finite numbers")
+
+
+def check_optimizer_state(state, arrays, own_lstm):
+    """Check the arrays of an optimizer against a fresh one's `state`: its types and shapes, no negative ages.
+
+    After gradients of an LSTM of the user's own the state may have double precision.
+    """
+    for name, quantities in state.items():
+        for quantity, fresh in quantities.items():
+            key = f"optimizer/{name}/{quantity}"
+            is_double = own_lstm and fresh.dtype.kind == arrays[key].dtype.kind == "f"
+            _expect_array(key, arrays, arrays[key].dtype if is_double else fresh.dtype, fresh.shape)
+            if quantity in ("age", "v") and arrays[key].size and arrays[key].min() < 0:
+                raise ValueError(f"{key} has {arrays[key].min()}; expected numbers of at least 0")
+
+
+def check_evolution(state):
+    """Replay all SET steps: each has to fit the connections before it, and the last ones have to be the network's."""
+    before = state.initial_topologies
+    found = [before]
+    for k, steps in enumerate(state.history["set_steps"]):
+        _expect(f"set_steps/{k}", sorted(steps), sorted(before))
+        for name, step in steps.items():
+            _check_step(f"set_steps/{k}/{name}", step, before[name])
+        before = {name: step.apply(before[name]) for name, step in steps.items()}
+        found.append(before)
+    if state.inconsistent:
+        return
+    reached = {"network": (state.network, -1)}
+    if state.best_network is not None:
+        evolutions = max(state.best_epoch, 0) if len(found) > 1 else 0  # the first one follows the first epoch
+        reached["best"] = (state.best_network, evolutions)
+    for prefix, (network, k) in reached.items():
+        for name, topology in found[k].items():
+            if not np.array_equal(network.parameters[name].topology.keys, topology.keys):
+                raise ValueError(f"the connections {prefix}/{name} are not those that the SET steps lead to")
+
+
+def _check_step(where, step, topology):
+    _expect(f"{where}/nnz", step.nnz, len(topology.rows))
+    count = step.pruned.shape
+    for part in ("pruned", "grown", "pruned_cells", "grown_cells"):
+        shape = (2, *count) if part.endswith("cells") else count
+        _expect_array(f"{where}/{part}", {f"{where}/{part}": getattr(step, part)}, topology.rows.dtype, shape)
+    for part in ("pruned", "grown"):
+        positions = getattr(step, part)
+        if positions.ndim != 1 or (np.diff(positions) <= 0).any() or ((positions < 0) | (positions >= step.nnz)).any():
+            raise ValueError(f"{where}/{part} is not increasing from 0 to {step.nnz - 1} at most")
+    if not np.array_equal(step.pruned_cells, [topology.rows[step.pruned], topology.cols[step.pruned]]):
+        raise ValueError(f"{where}/pruned_cells are not the connections at the positions pruned")
+
+
+def check_gate_counts(state):
+    """Check that the counts of the history add up to the connections, and that the last ones are the network's."""
+    parameters, now = state.network.parameters, state.network.gate_counts()
+    for k, entry in enumerate(state.history["gate_counts"]):
+        for name, counts in now.items():
+            sizes = entry[name]
+            if entry.keys() != now.keys() or sizes.keys() != counts.keys() or not all(map(_is_whole, sizes.values())):
+                raise ValueError(f"gate_counts of epoch {k + 1} are {_short(entry)}; expected counts as in {counts}")
+            W = parameters[name]
+            _expect(f"the sum of gate_counts of {name} in epoch {k + 1}", sum(sizes.values()), weights_of(W).size)
+    sparse = any(isinstance(parameters[name], SparseMatrix) for name in now)
+    between_epochs = state.order is None and state.epoch > 0 and not state.inconsistent
+    if sparse and between_epochs:
+        _expect("the last entry of gate_counts", state.history["gate_counts"][-1], now)
