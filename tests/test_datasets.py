@@ -8,14 +8,18 @@ import http.server
 import io
 import json
 import os
+import re
 import sys
 import tarfile
 import threading
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from attack_data_files import GOOD, sparse_tar
+from attack_data_files import run as run_attack
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -238,12 +242,20 @@ def test_rows_of_ids_are_texts_too():
     [
         (["a"], [0], 1, "fraction is 1; expected"),
         (["a"], [0], -0.1, "fraction is -0.1; expected"),
+        (["a"], [0], "half", "fraction is 'half'; expected"),
+        ("ab", [0, 1], 0.5, "2 texts and labels of shape \\(2,\\); expected a list of texts"),
+        (["a"], [[0]], 0.5, "labels of shape \\(1, 1\\)"),
         (["a"], [0, 1], 0.5, "1 texts and labels of shape \\(2,\\); expected"),
     ],
 )
 def test_split_rejects(texts, labels, fraction, message):
     with pytest.raises(ValueError, match=message):
         split_by_text(texts, labels, fraction, np.random.default_rng(0))
+
+
+def test_split_rejects_what_is_no_text():
+    with pytest.raises(TypeError, match="text 1 is None; expected a str"):
+        split_by_text(["a", None], [0, 1], 0.5, np.random.default_rng(0))
 
 
 def test_retweets_are_copies():
@@ -455,6 +467,324 @@ def test_imdb_not_utf8(tmp_path):
     for name in IMDB_FILES:
         write(tmp_path / "imdb/aclImdb" / name, b"caf\xe9")
     check_error(lambda: load_imdb(tmp_path), "0_2.txt", "not UTF-8", "0xe9")
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ('{"stars": true, "text": "a"}', ["line 2: the stars are True; expected a whole number from 1 to 5"]),
+        ('{"stars": "4e0", "text": "a"}', ["line 2: the stars are '4e0'"]),
+        ('{"stars": "٤", "text": "a"}', ["line 2: the stars are '٤'"]),
+        ('{"stars": %s, "text": "a"}' % ("5" * 400), ["line 2: the stars are 555", "..."]),
+        ('{"stars": %s, "text": "a"}' % ("5" * 5000), ["line 2", "digits"]),
+        ('{"stars": 5, "text": null}', ["line 2: the field 'text' is None; expected a string"]),
+        ('{"stars": 3, "text": ["a"]}', ["line 2: the field 'text' is ['a']; expected a string"]),
+        (r'{"stars": 5, "text": "\ud83c"}', ["line 2: the field 'text' has half a character, \\ud83c"]),
+        (r'{"stars": 5, "text": "\u0000"}', ["line 2: the field 'text' has a NUL character"]),
+        ('{"stars": 5, "stars": 1, "text": "a"}', ["line 2 is not valid JSON (the key 'stars' is repeated)"]),
+        ("[" * 100_000, ["line 2 is not valid JSON (nested too deeply)"]),
+    ],
+)
+def test_odd_values_in_json(tmp_path, line, parts):
+    path = write(tmp_path / "yelp/yelp_academic_dataset_review.json", yelp_json([(5, "good")]) + line + "\n")
+    check_error(lambda: load_yelp(tmp_path), str(path), *parts)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_blank_lines_are_skipped_and_counted(tmp_path, name):
+    file_name, content, load = WRITERS[name]
+    if name == "sanders":
+        blank = "\n\r\n" + content.replace("\r\n", "\r\n\r\n") + "\n\n"
+    else:
+        blank = "\n" + re.sub(r'\n(?=(\d+,p|b,2011|\{"))', "\n\n", content) + "\n\n"
+    write(tmp_path / "plain" / file_name, content)
+    path = write(tmp_path / "blank" / file_name, blank)
+    expected, loaded = load(tmp_path / "plain"), load(tmp_path / "blank")
+    assert loaded.train_texts == expected.train_texts and loaded.test_texts == expected.test_texts
+    path.write_text(blank + "[", encoding="utf-8", newline="")
+    lines = len(re.findall("\r\n|\r|\n", blank)) + 1
+    check_error(lambda: load(tmp_path / "blank"), f"line {lines}")
+
+
+@pytest.mark.parametrize(
+    ("header", "parts"),
+    [
+        ('Topic,"Sentiment"x,TweetId', ["header (line 1) is not valid CSV (',' expected after '\"')"]),
+        ("Topic,Sentiment,Sentiment,TweetId,TweetDate,TweetText", ["each once (Sentiment is repeated)"]),
+        ('Topic,"Sentiment', ["header (line 1) is not valid CSV (unexpected end of data)"]),
+    ],
+)
+def test_malformed_header(tmp_path, header, parts):
+    path = write(tmp_path / "sanders/full-corpus.csv", header + "\n")
+    check_error(lambda: load_sanders(tmp_path), str(path), *parts)
+
+
+def test_the_line_that_is_not_utf8(tmp_path):
+    write(tmp_path / "yelp/yelp.csv", yelp_csv([(5, "good")] * 5000).encode("utf-8") + b"b,d,r,5,caf\xe9,r,u,0,0,0\n")
+    check_error(lambda: load_yelp(tmp_path), "yelp.csv, line 5002 is not UTF-8 text (invalid byte 0xe9)")
+
+
+def test_nul_characters(tmp_path):
+    write(tmp_path / "yelp/yelp.csv", yelp_csv([(5, "good"), (1, "b\0d")]))
+    check_error(lambda: load_yelp(tmp_path), "yelp.csv, line 3 has a NUL character")
+
+
+# What is not a file
+
+
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="needs named pipes and links")
+
+
+@needs_posix
+@pytest.mark.parametrize("name", [*WRITERS, "imdb"])
+@pytest.mark.parametrize("kind", ["a named pipe", "a folder", "a device", "a link to nothing"])
+def test_no_file(tmp_path, name, kind):
+    file_name, load = ("imdb/a.tar", load_imdb) if name == "imdb" else WRITERS[name][::2]
+    path = tmp_path / file_name
+    path.parent.mkdir()
+    make = {"a named pipe": os.mkfifo, "a folder": Path.mkdir}
+    make |= {"a device": lambda path: path.symlink_to("/dev/zero")}
+    make.get(kind, lambda path: path.symlink_to("nowhere"))(path)
+    check_error(lambda: load(tmp_path), f"{path} is {kind}; expected")
+
+
+@needs_posix
+def test_links_in_a_circle(tmp_path):
+    (tmp_path / "yelp").symlink_to("yelp")
+    check_error(lambda: load_yelp(tmp_path), str(tmp_path / "yelp"), "cannot be read")
+
+
+@needs_posix
+def test_a_link_to_the_file_is_fine(tmp_path):
+    (tmp_path / "yelp").mkdir()
+    (tmp_path / "yelp/yelp.csv").symlink_to(write(tmp_path / "elsewhere/yelp.csv", yelp_csv(STARS)))
+    assert len(load_yelp(tmp_path).train_texts) == 32
+
+
+@pytest.mark.parametrize("data_home", [5, b"data", ["data"], "~no such user/data"])
+def test_data_home_is_a_path(data_home):
+    check_error(lambda: load_yelp(data_home), "data_home is", "expected")
+
+
+# The files of IMDB
+
+
+def write_imdb(home, form, files):
+    """Write the reviews as a folder or as a tar file."""
+    if form == "tar":
+        return write(home / "imdb/a.tar", imdb_tar(files))
+    for name, text in files.items():
+        write(home / "imdb/aclImdb" / name, text)
+    return home / "imdb/aclImdb"
+
+
+@pytest.mark.parametrize("form", ["folder", "tar"])
+def test_reviews_with_one_number_and_two_ratings(tmp_path, form):
+    more = {"train/pos/0_10.txt": "ten", "train/neg/0_1.txt": "one"}
+    write_imdb(tmp_path, form, IMDB_FILES | more)
+    reviews = load_imdb(tmp_path)
+    assert [text[-1] if text in more.values() else text.split("\x85")[0] for text in reviews.train_texts[:4]] == [
+        *("e", "train neg 0", "train pos 0", "n")
+    ]
+    assert reviews.train_labels.tolist() == [0, 0, 1, 1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("form", ["folder", "tar"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("train/pos/00_9.txt", "'train/pos/0"),
+        ("train/pos/5_1.txt", "'train/pos/5_1.txt'; expected reviews named NUMBER_RATING.txt with ratings from 7"),
+        ("test/neg/x.txt", "'test/neg/x.txt'; expected reviews named NUMBER_RATING.txt with ratings from 1 to"),
+    ],
+)
+def test_names_of_reviews(tmp_path, form, name, message):
+    path = write_imdb(tmp_path, form, IMDB_FILES | {name: "text"})
+    check_error(lambda: load_imdb(tmp_path), str(path), message, "get the original file")
+
+
+def test_member_that_is_there_twice(tmp_path):
+    path = write(tmp_path / "imdb/a.tar", imdb_tar(name="aclImdb/train/pos/0_9.txt", content=b"other"))
+    check_error(lambda: load_imdb(tmp_path), f"{path} holds the review 'train/pos/0_9.txt' twice")
+
+
+@needs_posix
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_links_to_a_place_outside(tmp_path, what):
+    folder = write_imdb(tmp_path, "folder", IMDB_FILES)
+    path = folder / "train/pos" / ("0_9.txt" if what == "file" else "")
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    check_error(lambda: load_imdb(tmp_path), f"{path} is a link to a place outside {folder}")
+
+
+@needs_posix
+def test_links_to_a_place_inside(tmp_path):
+    folder = write_imdb(tmp_path, "folder", IMDB_FILES)
+    (folder / "train/pos/0_9.txt").rename(folder / "first.txt")
+    (folder / "train/pos/0_9.txt").symlink_to("../../first.txt")
+    assert len(load_imdb(tmp_path).train_texts) == 6
+
+
+@needs_posix
+@pytest.mark.parametrize("kind", ["a named pipe", "a folder"])
+def test_a_review_that_is_no_file(tmp_path, kind):
+    path = write_imdb(tmp_path, "folder", IMDB_FILES) / "train/pos/7_9.txt"
+    {"a named pipe": os.mkfifo, "a folder": os.mkdir}[kind](path)
+    check_error(lambda: load_imdb(tmp_path), f"{path} is {kind}; expected a file")
+
+
+@pytest.mark.parametrize("place", ["header", "end"])
+def test_tar_that_ends_within(tmp_path, place):
+    """A damaged header, or none, is not taken for the end of the archive."""
+    content = bytearray(imdb_tar())
+    if place == "header":
+        content[1024 * 8] ^= 1  # each member takes two blocks
+    else:
+        del content[1024 * 12 :]
+    path = write(tmp_path / "imdb/a.tar", bytes(content))
+    check_error(lambda: load_imdb(tmp_path), f"{path} is damaged or truncated (bad header")
+
+
+def test_tar_with_members_after_its_end(tmp_path):
+    content = bytearray(imdb_tar())
+    content[1024 * 8 : 1024 * 9] = bytes(1024)
+    path = write(tmp_path / "imdb/a.tar", bytes(content))
+    check_error(lambda: load_imdb(tmp_path), f"{path} is damaged (bytes follow the end of the archive)")
+
+
+# Limits on sizes
+
+
+def check_small_error(load, *parts):
+    """Loading must fail with a one-line message, before it has taken 64 MB."""
+    tracemalloc.start()
+    try:
+        check_error(load, *parts)
+        assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+REVIEW_LIMIT = ("more than 1,048,576 bytes, the limit for one", "max_review_bytes", "NUMPY_SETLSTM_MAX_REVIEW_BYTES")
+
+
+def test_sparse_member(tmp_path):
+    path = write(tmp_path / "imdb/a.tar.gz", sparse_tar())
+    assert path.stat().st_size < 400
+    check_small_error(lambda: load_imdb(tmp_path), f"{path}", "'aclImdb/train/pos/0_9.txt' is a sparse file")
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+def test_review_of_a_gibibyte(tmp_path, name):
+    member = tarfile.TarInfo("aclImdb/train/pos/7_9.txt")
+    member.size = 2**30
+    path = write(tmp_path / "imdb" / name, member.tobuf() + bytes(2**20))
+    check_small_error(lambda: load_imdb(tmp_path), f"{path}, train/pos/7_9.txt", *REVIEW_LIMIT)
+
+
+@needs_posix
+def test_review_of_a_gibibyte_in_a_folder(tmp_path):
+    path = write_imdb(tmp_path, "folder", IMDB_FILES) / "train/pos/0_9.txt"
+    os.truncate(path, 2**30)
+    check_small_error(lambda: load_imdb(tmp_path), str(path), *REVIEW_LIMIT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_header_of_a_gibibyte(tmp_path, kind):
+    member = tarfile.TarInfo("long")
+    member.type, member.size = kind, 2**30
+    path = write(tmp_path / "imdb/a.tar", member.tobuf() + bytes(2**20))
+    check_small_error(lambda: load_imdb(tmp_path), str(path), "a header declares 1,073,741,824 bytes")
+
+
+@pytest.mark.parametrize("unit", [b"x", b" " * 63 + b"\n", b"text,", b'"'])
+@pytest.mark.parametrize("name", ["sanders", "yelp json"])
+def test_bombs(tmp_path, name, unit):
+    file_name, content, load = WRITERS[name]
+    path = tmp_path / (file_name + ".gz")
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(content.encode("utf-8")) + gzip.compress(unit * (2**20 // len(unit))) * 64)
+    check_small_error(lambda: load(tmp_path), str(path))
+
+
+def test_the_limit_of_a_compressed_file(tmp_path):
+    path = tmp_path / "yelp/yelp.csv.gz"
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(yelp_csv(STARS).encode("utf-8")) + gzip.compress((b" " * 255 + b"\n") * 2**12) * 8)
+    limit = 4 * 2**20 + 20 * path.stat().st_size
+    parts = (str(path), f"{limit:,} bytes", "max_bytes", "NUMPY_SETLSTM_MAX_BYTES")
+    check_small_error(lambda: load_yelp(tmp_path), *parts)
+    assert len(load_dataset("yelp", tmp_path, max_bytes=2**24).train_texts) == 32
+
+
+@pytest.mark.parametrize("name", [*WRITERS, "imdb"])
+def test_limits_by_argument_and_by_environment(tmp_path, monkeypatch, name):
+    long = "word " * 60_000
+    if name == "imdb":
+        load, path = load_imdb, write_imdb(tmp_path, "tar", IMDB_FILES | dict.fromkeys(IMDB_FILES, long))
+    else:
+        file_name, _, load = WRITERS[name]
+        contents = {
+            "sanders": lambda: sanders_csv([("positive", long), ("negative", "b")]),
+            "yelp": lambda: yelp_csv([(5, long), (1, "b")]),
+            "yelp json": lambda: yelp_json([(5, long), (1, "b")]),
+            "amazon": lambda: amazon_csv([(5, long), (1, "b")]),
+        }
+        path = write(tmp_path / file_name, contents[name]())
+    before = csv.field_size_limit()
+    assert long in load(tmp_path).train_texts  # longer than the csv module takes by default
+    check_error(lambda: load(tmp_path, max_review_bytes=200_000), str(path), "200,000 bytes, the limit for one")
+    check_error(lambda: load(tmp_path, max_bytes=250_000), f"{path} holds more than 250,000 bytes")
+    monkeypatch.setenv("NUMPY_SETLSTM_MAX_REVIEW_BYTES", "100000")
+    check_error(lambda: load(tmp_path), str(path), "100,000 bytes, the limit for one")
+    assert long in load(tmp_path, max_review_bytes=400_000).train_texts
+    monkeypatch.setenv("NUMPY_SETLSTM_MAX_BYTES", "1000")
+    check_error(lambda: load(tmp_path), f"{path} holds more than 1,000 bytes")
+    assert csv.field_size_limit() == before
+
+
+def test_limit_of_a_folder(tmp_path):
+    folder = write_imdb(tmp_path, "folder", IMDB_FILES)
+    size = sum(len(text.encode("utf-8")) for text in IMDB_FILES.values())
+    assert load_imdb(tmp_path, max_bytes=size).name == "imdb"
+    check_error(lambda: load_imdb(tmp_path, max_bytes=size - 1), f"{folder} holds more than {size - 1:,} bytes")
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "5", 2**70])
+@pytest.mark.parametrize("name", ["max_bytes", "max_review_bytes"])
+def test_limits_are_whole_numbers(tmp_path, name, value):
+    check_error(lambda: load_dataset("yelp", tmp_path, **{name: value}), f"{name} is", "expected a positive whole")
+
+
+def test_limits_in_the_environment_are_whole_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMPY_SETLSTM_MAX_BYTES", "8 GB")
+    check_error(lambda: load_imdb(tmp_path), "NUMPY_SETLSTM_MAX_BYTES is '8 GB'; expected")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"test_fraction": "half"}, "test_fraction is 'half'; expected a number in"),
+        ({"test_fraction": float("nan")}, "test_fraction is nan"),
+        ({"test_fraction": True}, "test_fraction is True"),
+        ({"seed": -1}, "seed is -1; expected"),
+        ({"seed": "x"}, "seed is 'x'; expected"),
+    ],
+)
+def test_options_of_the_split(tmp_path, options, message):
+    write(tmp_path / "yelp/yelp.csv", yelp_csv(STARS))
+    with pytest.raises(ValueError, match=message):
+        load_yelp(tmp_path, **options)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: named pipes, alarms and limits on memory")
+def test_a_short_attack():
+    """Altered files give a clear error or what a slow reader reads; `python tests/attack_data_files.py` runs more."""
+    results = run_attack(60, seed=0)
+    assert len(results) == 60
+    assert [result for result in results if result[2] not in GOOD] == []
+    assert {result[2] for result in results} == set(GOOD)
 
 
 # Downloads, from a server on this machine

@@ -98,10 +98,31 @@ def test_a_contrast_is_between_two_things():
         assert classify(text) in (0, 1)
 
 
-@pytest.mark.parametrize("kwargs", [{"mix": {}}, {"mix": {"sonnet": 1}}, {"max_fillers": 0}])
-def test_unusable_settings_are_rejected(kwargs):
-    with pytest.raises(ValueError, match="expected"):
-        make_reviews(3, np.random.default_rng(0), **kwargs)
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"mix": {}}, "mix is {}; expected a dict"),
+        ({"mix": {"sonnet": 1}}, "mix is {'sonnet': 1}; expected"),
+        ({"mix": ["plain"]}, "mix is ['plain']; expected a dict"),
+        ({"mix": {"plain": -1, "verdict": 2}}, "mix['plain'] is -1; expected a finite number"),
+        ({"mix": {"plain": np.nan}}, "mix['plain'] is nan; expected"),
+        ({"mix": {"plain": "much"}}, "mix['plain'] is 'much'; expected"),
+        ({"mix": {"plain": 0}}, "the sum 0; expected"),
+        ({"max_fillers": 0}, "max_fillers is 0; expected a whole number of at least 1"),
+        ({"max_fillers": 1.5}, "max_fillers is 1.5; expected"),
+        ({"n": -1}, "n is -1; expected a whole number of at least 0"),
+        ({"n": 2.5}, "n is 2.5; expected"),
+        ({"n": True}, "n is True; expected"),
+    ],
+)
+def test_unusable_settings_are_rejected(kwargs, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make_reviews(**{"n": 3, "rng": np.random.default_rng(0)} | kwargs)
+
+
+def test_a_seed_is_no_generator():
+    with pytest.raises(TypeError, match="rng is 0; expected a Generator, such as numpy.random.default_rng"):
+        make_reviews(3, 0)
 
 
 def bag_of_ngrams_accuracy(longest, mix=None):

@@ -46,7 +46,7 @@ def load_dataset(
         Whether to download missing files; possible for "imdb" and "sanders".
     max_bytes : int, optional
         Largest decompressed size of a file, or of IMDB's folder. Default: the environment variable
-        NUMPY_SETLSTM_MAX_BYTES, or 8 GiB, but for a compressed file at most 16 MiB and 50 times its size.
+        NUMPY_SETLSTM_MAX_BYTES, or 8 GiB, but for a compressed file at most 4 MiB and 20 times its size.
     max_review_bytes : int, optional
         Largest size of a review with the other fields of its row. Default: the environment variable
         NUMPY_SETLSTM_MAX_REVIEW_BYTES, or 1 MiB.

@@ -65,4 +65,4 @@ def load_amazon(data_home=None, *, test_fraction=0.2, seed=0, download=False, ma
             "https://www.kaggle.com/datasets/snap/amazon-fine-food-reviews and put it there"
         )
     texts, labels = label_by_stars(read_csv(path, ["Id", "Score", "Summary", "Text"], limits), "Score", "Text")
-    return split_reviews("amazon", texts, labels, RULE, test_fraction, seed)
+    return split_reviews("amazon", texts, labels, RULE, test_fraction, seed, source=path)

@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
-from numpy_setlstm.datasets.limits import LimitedStream, Limits
+from numpy_setlstm.datasets.limits import LimitedStream, Limits, check_total
 from numpy_setlstm.datasets.reviews import DatasetError, shown
 
 #: The environment variable with the folder of the data sets.
@@ -99,12 +99,17 @@ def open_bytes(path, limits):
     if kind_of(path) != "a file":  # opening a named pipe would wait for ever
         raise DatasetError(f"{path} is {kind_of(path) or 'missing'}; expected a file: put the data file there")
     with damage_explained(path), (gzip.open if is_compressed else open)(path, "rb") as file:
-        limit = limits.of_file(path.stat().st_size, is_compressed)
+        size = os.fstat(file.fileno()).st_size
+        limit = limits.of_file(size, is_compressed)
+        check_total(0 if is_compressed else size, limit, path)
         yield io.BufferedReader(LimitedStream(file, limit, path), 1 << 16)
 
 
 class _Lines:
-    """Lines of UTF-8 text with at most as many bytes as a review may have; a row may be several lines."""
+    """Lines of UTF-8 text in rows of one or more lines, with at most as many bytes as a review may have.
+
+    Blank lines between rows are skipped.
+    """
 
     def __init__(self, stream, path, limits):
         # newline="": as the csv reader requires. Invalid bytes become surrogates, so that their line is known.
@@ -117,10 +122,11 @@ class _Lines:
         return self
 
     def __next__(self):
-        line = self._text.readline(self._limits.review + 1)
+        line = self._read()
+        while self.row_bytes == 0 and line.isspace() and len(line) <= self._limits.review:  # blank, between rows
+            line = self._read()
         if not line:
             raise StopIteration
-        self.number += 1
         where = f"{self._path}, line {self.number}"
         try:
             self.row_bytes += len(line) if line.isascii() else len(line.encode("utf-8"))
@@ -129,6 +135,11 @@ class _Lines:
         self._limits.check_review(self.row_bytes, where)
         if "\0" in line:
             raise DatasetError(f"{where} has a NUL character: save the file as UTF-8, or get the original file")
+        return line
+
+    def _read(self):
+        line = self._text.readline(self._limits.review + 1)
+        self.number += bool(line)
         return line
 
 
@@ -172,9 +183,8 @@ def _csv_rows(lines, path, limits):
             csv.field_size_limit(previous)
         if fields is None:
             return
-        if fields:
-            yield f"{path}, row {number} (line {lines.number})", fields
-            number += 1
+        yield f"{path}, row {number} (line {lines.number})", fields
+        number += 1
 
 
 def read_json_lines(path, keys, limits=None):
@@ -188,8 +198,6 @@ def read_json_lines(path, keys, limits=None):
         for line in lines:
             lines.row_bytes = 0
             where = f"{path}, line {lines.number}"
-            if line.isspace():
-                continue
             row = _parse_json(line, where)
             missing = [key for key in keys if not isinstance(row, dict) or key not in row]
             if missing:

@@ -140,10 +140,10 @@ def _read_folder(folder, limits):
                 if key is None:
                     continue
                 path = folder / name
+                if not entry.is_file() and kind_of(path) != "a file":
+                    raise DatasetError(f"{path} is {kind_of(path)}; expected a file: get the original folder")
                 if entry.is_symlink():
                     _check_inside(path, folder)
-                if not entry.is_file():
-                    raise DatasetError(f"{path} is {kind_of(path)}; expected a file: get the original folder")
                 size = entry.stat().st_size
                 total += size
                 limits.check_review(size, path)

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from numpy_setlstm.datasets.reviews import DatasetError, shown
 
-MAX_BYTES = 8 * 2**30  # of one file or folder, decompressed; the largest, Yelp's, has 5.3e9
-MAX_REVIEW_BYTES = 2**20  # of one review, with the other fields of its row; the longest of the four data sets has 2e4
-SMALL = 16 * 2**20  # a compressed file may always hold so much,
-EXPANSION = 50  # and so many bytes for each of its own; text is compressed to a third, seldom to a tenth
+MAX_BYTES = 8 * 2**30  # of one file or folder, decompressed; the largest, Yelp's, has about 5e9
+MAX_REVIEW_BYTES = 2**20  # of one review, with the other fields of its row; IMDB's longest has 1.4e4
+SMALL = 4 * 2**20  # a compressed file may always hold so much,
+EXPANSION = 20  # and so many bytes for each of its own; text is compressed to a third, seldom to a tenth
 
 #: Environment variables that replace the defaults, as for the command line.
 VARIABLES = {"max_bytes": "NUMPY_SETLSTM_MAX_BYTES", "max_review_bytes": "NUMPY_SETLSTM_MAX_REVIEW_BYTES"}

@@ -80,4 +80,4 @@ def load_sanders(data_home=None, *, test_fraction=0.2, seed=0, download=False, m
         if label is not None:
             texts.append(row["TweetText"])
             labels.append(label)
-    return split_reviews("sanders", texts, labels, RULE, test_fraction, seed, key=tweet_key)
+    return split_reviews("sanders", texts, labels, RULE, test_fraction, seed, key=tweet_key, source=path)

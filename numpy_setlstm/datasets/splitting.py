@@ -111,16 +111,20 @@ def _draw_groups(groups, fraction):
     return drawn or min(groups, key=len)
 
 
-def split_reviews(name, texts, labels, rule, test_fraction, seed, key=text_key):
+def split_reviews(name, texts, labels, rule, test_fraction, seed, key=text_key, source=None):
     """Return the Reviews of texts without an official split; texts whose copies have both labels are dropped."""
     check_fraction(test_fraction, "test_fraction")
-    keys = [key(text) for text in texts]
     label_of = {}  # key -> the label of all its texts, or None if they have both
-    for k, label in zip(keys, labels, strict=True):
+    for text, label in zip(texts, labels, strict=True):
+        k = key(text)
         label_of[k] = label if label_of.get(k, label) == label else None
-    clear = [position for position, k in enumerate(keys) if label_of[k] is not None]
+    clear = [position for position, text in enumerate(texts) if label_of[key(text)] is not None]
+    del label_of
     if not clear:
-        raise DatasetError(f"the files of {name} hold no positive or negative review: are they the right files?")
+        source = source or f"the file of {name}"
+        raise DatasetError(
+            f"{source} holds no positive or negative review without a copy of the other label: is it the right file?"
+        )
     texts, labels = [texts[k] for k in clear], np.array([labels[k] for k in clear], dtype=np.int64)
     try:
         rng = np.random.default_rng(seed)

@@ -70,4 +70,4 @@ def load_yelp(
         )
     read = read_csv if path.name.startswith(_SAMPLE) else read_json_lines
     texts, labels = label_by_stars(read(path, ["stars", "text"], limits), "stars", "text")
-    return split_reviews("yelp", texts, labels, RULE, test_fraction, seed)
+    return split_reviews("yelp", texts, labels, RULE, test_fraction, seed, source=path)
