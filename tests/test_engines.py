@@ -5,6 +5,7 @@ import pytest
 
 from numpy_setlstm.fast import engine as fast_engine
 from numpy_setlstm.fast.engine import FastEngine
+from numpy_setlstm.fast.threads import Background
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.layers.readout import cross_entropy_backward, cross_entropy_forward
@@ -93,6 +94,81 @@ def test_many_texts_in_parts_and_threads_equal_the_plain_engine(monkeypatch):
     fast = network_of(0.5, **settings, kernel="gather", n_threads=6)
     ours, theirs = (net.backpropagate(tokens, labels, np.random.default_rng(1)) for net in (fast, plain))
     assert_equal({"logits": ours[2], **ours[1]}, {"logits": theirs[2], **theirs[1]}, 1e-12)
+
+
+@pytest.mark.parametrize("engine", [PlainEngine(), FastEngine("gather"), FastEngine("scratch")])
+def test_an_engine_by_itself_keeps_its_cache_and_drops_nothing(engine):
+    parameters, tokens = network_of(1.5).parameters, tokens_with("before")
+    logits, cache = engine.forward(parameters, tokens)
+    np.testing.assert_array_equal(logits, engine.forward(parameters, tokens, rng=np.random.default_rng(0))[0])
+    assert engine.backward(np.ones_like(logits), cache)["E"].shape == (parameters["E"].nnz,)
+
+
+@pytest.mark.parametrize(
+    ("er_epsilon", "kernel", "parts"), [(1.5, "gather", 3), (1.5, "scratch", 1), (0.2, "auto", 3), (None, "gather", 1)]
+)
+def test_what_is_gathered_is_cut_into_parts_that_have_a_thread_each(er_epsilon, kernel, parts, monkeypatch):
+    """For prediction the parts may be twice as large."""
+    requests = []
+    monkeypatch.setattr(
+        fast_engine, "run_parts", lambda function, parts, n: requests.append((len(parts), n)) or [*map(function, parts)]
+    )
+    network = network_of(er_epsilon, kernel=kernel, n_threads=5)
+    tokens, labels = np.random.default_rng(0).integers(0, SIZES.n_words, (150, 4)), np.zeros(150, int)
+    network.backpropagate(tokens, labels)
+    network.predict_proba(tokens)
+    assert requests == [(parts, 5), (parts, 5), (min(parts, 2), 5)]
+    requests.clear()
+    monkeypatch.setattr(fast_engine, "available_cores", lambda: 7)
+    network_of(er_epsilon, kernel=kernel).forward(tokens)
+    assert requests == [(parts, 7)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_texts", "cells", "active"),
+    [
+        ({"kernel": "gather", "n_threads": 2}, 8, 0, True),
+        ({"kernel": "gather", "n_threads": 1}, 8, 0, False),  # no second core
+        ({"kernel": "gather", "n_threads": 3}, 150, 0, False),  # as many parts as threads
+        ({"kernel": "gather", "n_threads": 4}, 150, 0, True),
+        ({"kernel": "scratch", "n_threads": 2}, 8, 0, False),  # BLAS has threads of its own
+        ({"kernel": "gather", "n_threads": 2}, 8, -1, True),  # below, at and above the limit of cells
+        ({"kernel": "gather", "n_threads": 2}, 8, 1, False),
+    ],
+)
+def test_when_a_second_thread_helps(settings, n_texts, cells, active, monkeypatch):
+    network, requests = network_of(1.5, **settings), []
+    n_cells = network.parameters["W_h"].nnz * n_texts
+    assert network.parameters["W_x"].nnz != network.parameters["W_h"].nnz
+    monkeypatch.setattr(fast_engine, "BACKGROUND_CELLS", n_cells + cells if n_texts == 8 else 0)
+    monkeypatch.setattr(fast_engine, "Background", lambda active: requests.append(active) or Background(active))
+    tokens, labels = np.full((n_texts, 4), 3), np.zeros(n_texts, int)
+    network.backpropagate(tokens, labels)
+    assert set(requests) == {active}
+
+
+@pytest.mark.parametrize("matrix", ["W_x", "W_h"])
+def test_no_second_thread_beside_a_dense_matrix(matrix, monkeypatch):
+    requests = []
+    monkeypatch.setattr(fast_engine, "BACKGROUND_CELLS", 0)
+    monkeypatch.setattr(fast_engine, "Background", lambda active: requests.append(active) or Background(active))
+    network = network_of(1.5, kernel="gather", n_threads=9)
+    network.parameters[matrix] = network.parameters[matrix].toarray()
+    network.backpropagate(tokens_with("before"), LABELS)
+    assert set(requests) == {False}
+
+
+def test_large_arrays_of_a_minibatch_come_from_the_pool(monkeypatch):
+    network, sizes = network_of(1.5, kernel="gather", n_threads=2), []
+    monkeypatch.setattr(network.engine._pool, "empty", lambda *of: sizes.append(of[0]) or np.empty(*of))
+    network.backpropagate(tokens_with("none"), LABELS)
+    D, H, N, T, S = 7, 5, 4, 9, 4
+    for shape in [(3, D, S, N), (T, 6, H, N), (T, 4 * H, N), (T + 1, H, N), (1, 4 * H, S, N), (4 * H, N), (3, D, S, N)]:
+        assert shape in sizes, f"{shape} is made elsewhere"
+        sizes.remove(shape)
+    sizes.clear()
+    network.predict_proba(tokens_with("none"))
+    assert (2, H, N) in sizes and (T, 6, H, N) not in sizes, "a prediction keeps only what its next step needs"
 
 
 @pytest.mark.parametrize("dropout", DROPOUT)

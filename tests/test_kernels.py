@@ -239,6 +239,24 @@ def test_the_choice_of_a_kernel_follows_density_and_size_and_can_be_forced():
     assert kernels.choose_kernel(shape, 256 * 1024, "gather") == "gather"
 
 
+@pytest.mark.parametrize(
+    ("shape", "nnz", "kernel"),
+    [((8, 5), 9, "gather"), ((8, 5), 10, "scratch"), ((8, 5), 11, "scratch"), ((41, 1), 41, "gather"),
+     ((3, 12), 9, "scratch"), ((12, 3), 8, "gather"), ((0, 3), 0, "scratch")],
+)  # fmt: skip
+def test_the_borders_of_density_and_size(shape, nnz, kernel, monkeypatch):
+    monkeypatch.setattr(kernels, "GATHER_BELOW_DENSITY", 0.25)
+    monkeypatch.setattr(kernels, "SCRATCH_MAX_CELLS", 40)
+    assert kernels.choose_kernel(shape, nnz) == kernels.choose_kernel(shape, nnz, "auto") == kernel
+
+
+def test_the_memory_that_scratch_arrays_and_slices_may_take():
+    """Half a gigabyte, enough for the embedding of 20,000 words; two megabytes for 64 texts, in single precision."""
+    assert kernels.choose_kernel((20_000, 256), 1_000_000) == "scratch"
+    assert kernels.SCRATCH_MAX_CELLS * 4 <= 2**29
+    assert kernels.SLICE_CELLS * 64 * 4 <= 2**21
+
+
 def test_an_unknown_kernel_is_named_together_with_the_known_ones():
     W = SparseMatrix((2, 2), [0], [1], [1.0])
     with pytest.raises(ValueError, match=r"kernel is 'fast'; expected one of 'auto', 'gather', 'scratch'"):
@@ -254,6 +272,30 @@ def test_which_product_is_made():
         (sparse, "auto", ScratchProduct),  # a density of 4 / 9
     ]:
         assert [type(product) for product in make_products(W, kernel, np.float64, [2, 3])] == [kind, kind]
+
+
+def test_parts_of_a_minibatch_share_what_is_prepared_once():
+    sparse, _ = sparse_and_dense(TOPOLOGIES["middle row empty"], np.float32)
+    one, other = make_products(sparse, "gather", np.float64, [2, 3])
+    assert one.incoming is other.incoming and one.outgoing is other.outgoing
+    assert (one.n_cells, other.n_cells) == (2 * sparse.nnz, 3 * sparse.nnz)
+    assert {weights.dtype for weights in one.incoming.weights + one.outgoing.weights} == {np.dtype(np.float64)}
+
+
+@pytest.mark.parametrize("way", ["dense", "gather", "scratch"])
+def test_the_gradient_remembers_steps_whose_array_is_used_again(way):
+    sparse, dense = sparse_and_dense(TOPOLOGIES["two neighbouring columns empty"], np.float64)
+    (product,) = make_products(dense if way == "dense" else sparse, way.replace("dense", "auto"), np.float64, [2])
+    product.begin_backward()
+    dz, dx, expected = np.empty((4, 2)), np.empty((3, 2)), np.zeros((3, 4))
+    for seed in (1, 2):
+        x = whole_numbers((3, 2), np.float64, seed)
+        dz[...] = whole_numbers((4, 2), np.float64, seed + 10)
+        product.backward(dz, x, dx)
+        np.testing.assert_array_equal(dx, dense @ dz)
+        expected += x @ dz.T
+    expected = expected if way == "dense" else expected[sparse.rows, sparse.cols]
+    np.testing.assert_array_equal(product.gradient(), expected)
 
 
 @pytest.mark.parametrize("way", ["gather", "scratch"])
@@ -326,6 +368,81 @@ def test_no_way_to_cut_is_cheaper(counts, call):
     for last in range(1, n + 1):
         best.append(min(best[first] + (last - first) * lengths[last - 1] + call for first in range(last)))
     assert sum((last - first) * lengths[last - 1] + call for first, last in slices) == best[n]
+
+
+@pytest.mark.parametrize("lengths", [(1, 2, 3), (1, 3, 5), (1, 4, 7)])
+@pytest.mark.parametrize(("call", "slices"), [(0, [(0, 1), (1, 2), (2, 3)]), (1000, [(0, 3)])])
+def test_a_slice_for_each_length_if_slices_cost_nothing(call, slices, lengths, monkeypatch):
+    monkeypatch.setattr(kernels, "CELLS_OF_A_CALL", call)
+    assert kernels._cut(np.array(lengths)) == slices
+
+
+@pytest.mark.parametrize("call", [0, 1, 3, 8, 1000])
+@pytest.mark.parametrize("lengths", [(1, 1, 2), (1, 2, 2, 9), (1, 1, 2, 3, 3, 7), (1, 2, 3, 4, 5, 6)])
+def test_slices_that_are_too_large_are_cut_into_pieces_that_fit(lengths, call, monkeypatch):
+    monkeypatch.setattr(kernels, "CELLS_OF_A_CALL", call)
+    whole = kernels._cut(np.array(lengths))
+    for cells in (1, 4, 6):
+        monkeypatch.setattr(kernels, "SLICE_CELLS", cells)
+        heights = [max(1, cells // lengths[last - 1]) for _, last in whole]
+        pieces = [
+            (first, min(stop, first + height))
+            for (start, stop), height in zip(whole, heights, strict=True)
+            for first in range(start, stop, height)
+        ]
+        assert kernels._cut(np.array(lengths)) == pieces
+
+
+class Watched(np.ndarray):
+    """An array that records how many columns each part of it has."""
+
+    def __getitem__(self, index):
+        part = np.asarray(super().__getitem__(index))
+        self.widths.append(part.shape[1])
+        return part
+
+
+@pytest.mark.parametrize(
+    ("n_cols", "cells", "widths"),
+    [
+        (5, 1, [1] * 8),
+        (5, 14, [2] * 4),
+        (5, 20, [4, 4]),
+        (5, 30, [6, 2]),
+        (5, 99, [8]),
+        (1, 3, [3, 3, 2]),
+        (0, 6, [6, 2]),
+    ],
+)
+def test_the_blocks_of_the_dense_gradient_have_as_many_cells_as_allowed(n_cols, cells, widths, monkeypatch):
+    monkeypatch.setattr(kernels, "CHUNK_CELLS", cells)
+    W, _ = sparse_and_dense(np.random.default_rng(0).random((8, n_cols)) < 0.4, np.float64)
+    x, dy = whole_numbers((6, 8), np.float64, seed=1), whole_numbers((6, n_cols), np.float64, seed=2)
+    watched = x.view(Watched)
+    watched.widths = []
+    np.testing.assert_array_equal(kernels.gradient_blocks(watched, dy, W.rows, W.cols), (x.T @ dy)[W.rows, W.cols])
+    assert watched.widths == widths
+
+
+class Long(np.ndarray):
+    """An array that claims to have another length."""
+
+    def __len__(self):
+        return self.length
+
+
+@pytest.mark.parametrize(("length", "dtype"), [(3, np.int32), (2**31 - 1, np.int32), (2**31, np.int64)])
+def test_a_position_has_four_bytes_as_long_as_they_suffice(length, dtype):
+    targets = np.array([1, 0]).view(Long)
+    targets.length = length
+    (only,) = kernels.PaddedLists(targets, 2).slices
+    assert only.positions.tolist() == [[1], [0]]
+    assert only.positions.dtype == dtype
+
+
+def test_lists_without_connections_need_no_memory():
+    lists = kernels.PaddedLists(np.array([], int), 3)
+    assert (lists.largest, lists.n_empty, lists.slices) == (0, 3, [])
 
 
 def test_lists_of_lengths_alike_waste_little():

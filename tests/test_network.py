@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from numpy_setlstm import network as network_module
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.initialization import NetworkSizes, init_network
-from numpy_setlstm.layers.readout import cross_entropy_forward
+from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
+from numpy_setlstm.layers.readout import cross_entropy_forward, softmax
 from numpy_setlstm.measures import connection_counts
-from numpy_setlstm.network import gate_counts, trim_padding
+from numpy_setlstm.network import Network, gate_counts, make_engine, trim_padding
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 
 SIZES = NetworkSizes(n_words=11, embedding_dim=5, hidden_size=4, n_classes=3)
@@ -77,6 +79,61 @@ def test_probabilities_do_not_depend_on_the_batch_size():
     np.testing.assert_allclose(whole.sum(axis=1), 1, rtol=1e-15)
 
 
+class Recorder:
+    """An engine that records what it is given; the logits are the first word ids."""
+
+    def __init__(self):
+        self.calls = []
+
+    def forward(self, parameters, tokens, embedding_dropout, dropout, rng=None, *, keep=True):
+        self.calls.append((embedding_dropout, dropout, rng, keep, tokens.shape))
+        return np.repeat(tokens[:, :1], 3, axis=1) * np.arange(3.0), None
+
+
+def test_each_rate_of_dropout_reaches_the_engine_also_of_a_copy():
+    network = network_of(1.2, embedding_dropout=0.1, dropout=0.2, engine=Recorder())
+    rng = np.random.default_rng(0)
+    network.forward(TOKENS, rng)
+    network.copy().forward(TOKENS)
+    assert network.engine.calls == [(0.1, 0.2, rng, True, (3, 6)), (0.1, 0.2, None, True, (3, 6))]
+    assert network.copy().scales == network.scales == network_of(1.2).scales
+    assert set(network.scales) == {"E", "W_x", "W_h"}
+
+
+@pytest.mark.parametrize(("n_texts", "sizes"), [(0, []), (255, [255]), (256, [256]), (257, [256, 1])])
+def test_predictions_are_made_for_256_texts_at_a_time_and_keep_nothing(n_texts, sizes):
+    network = network_of(1.2, engine=Recorder())
+    tokens = np.arange(n_texts)[:, None] % 11
+    np.testing.assert_array_equal(network.predict_proba(tokens), softmax(tokens * np.arange(3.0)))
+    assert [call[-1] for call in network.engine.calls] == [(size, 1) for size in sizes]
+    assert not any(call[3] for call in network.engine.calls)
+
+
+def test_options_of_the_fast_engine_reach_it():
+    engine = network_of(1.2, kernel="gather", n_threads=3).engine
+    assert (engine.name, engine.kernel, engine.n_threads) == ("fast", "gather", 3)
+
+
+@pytest.mark.parametrize("er_epsilon", [None, 1.2], ids=["dense", "sparse"])
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_pair_of_your_own_runs_whatever_the_engine_and_is_checked_unless_told_not_to(engine, er_epsilon, monkeypatch):
+    checked, calls = [], []
+    monkeypatch.setattr(network_module, "check_own", lambda pair, sparse: checked.append((pair, sparse)))
+    ours = network_of(er_epsilon)
+    pair = lambda *arguments: calls.append(len(arguments)) or lstm_forward(*arguments), lstm_backward
+    own = Network(ours.parameters, lstm=pair, engine=engine)
+    assert own.engine.name == "plain" and own.engine.lstm is pair
+    assert checked == [((own.engine.lstm_forward, own.engine.lstm_backward), er_epsilon is not None)]
+    Network(ours.parameters, lstm=pair, engine=engine, check=False)
+    make_engine(lstm=pair, check=False)
+    assert len(checked) == 1
+    make_engine(lstm=pair)
+    assert checked[1][1] is False
+    assert calls == []
+    np.testing.assert_allclose(own.forward(TOKENS)[0], ours.forward(TOKENS)[0], rtol=1e-12)
+    assert calls == [5]
+
+
 def test_trim_padding_leaves_out_columns_of_padding_only():
     assert trim_padding(np.array([[0, 0, 5, 0], [0, 7, 0, 0]])).tolist() == [[0, 5], [7, 0]]
     assert trim_padding(np.zeros((2, 3), int)).shape == (2, 1)
@@ -99,6 +156,32 @@ def test_a_small_network_has_the_parameters_that_were_asked_for(share):
     counted = network_of(er_epsilon).count_parameters()
     # a matrix that comes out full is dense and has its padding row too
     assert abs(counted - share * SIZES.dense_parameters) <= 2
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0])
+def test_where_one_matrix_is_full_the_others_share_the_rest(share):
+    """E, of 3 x 40, is full first, then W_h, of 10 x 40."""
+    sizes = NetworkSizes(n_words=3, embedding_dim=40, hidden_size=10, n_classes=2)
+    er_epsilon = sizes.er_epsilon_for(share)
+    connections = {
+        name: min(er_epsilon * sum(sizes.shapes[name]), np.prod(sizes.shapes[name])) for name in "E W_x W_h".split()
+    }
+    dense = 40 + 10 * 2 + 2
+    np.testing.assert_allclose(sum(connections.values()) + dense, share * sizes.dense_parameters, rtol=1e-12)
+
+
+def test_where_all_matrices_are_full_rounding_does_no_harm():
+    """The last matrix may count as full by a rounding error; then nothing is left to divide the rest among."""
+    for embedding_dim in range(1, 15):
+        sizes = NetworkSizes(n_words=2, embedding_dim=embedding_dim, hidden_size=3, n_classes=2)
+        assert sizes.er_epsilon_for(1.0) >= embedding_dim * 12 / (embedding_dim + 12) * (1 - 1e-12)
+
+
+def test_a_matrix_is_dense_from_the_count_on_that_fills_all_rows_but_the_padding():
+    """E has 11 x 5 cells, 50 of them beside the padding."""
+    counts = {count: SIZES.connection_counts(count / 16)["E"] for count in (48, 49, 50, 51, 54, 55, 60)}
+    assert counts == {48: 48, 49: 49, 50: 55, 51: 55, 54: 55, 55: 55, 60: 55}
+    assert SIZES.connection_counts(None) == {"E": 55, "W_x": 80, "W_h": 64}
 
 
 def test_a_share_too_small_for_biases_and_readout_is_rejected():
@@ -127,6 +210,43 @@ def test_sparse_weights_are_larger_so_that_signals_keep_their_size():
     sizes_of_products = [np.std(h @ network.parameters["W_h"]) for network in (dense, thin)]
     assert sizes_of_products[0] == pytest.approx(np.sqrt(1 / 3), abs=0.03)
     assert sizes_of_products[1] == pytest.approx(np.sqrt(1 / 3), abs=0.06)
+
+
+class Normal:
+    """A generator that draws the standard deviation itself, in the last column its opposite, and keeps a record."""
+
+    def __init__(self):
+        self.record = []
+
+    def normal(self, mean, std, shape):
+        self.record.append((mean, std))
+        numbers = np.full(shape, std)
+        numbers[..., -1] *= -1
+        return numbers
+
+
+@pytest.mark.parametrize("er_epsilon", [None, 0.2, 1.2], ids=["dense", "fewer than one per unit", "sparse"])
+def test_each_matrix_has_the_standard_deviation_that_the_notes_say(er_epsilon):
+    H, C = 4, 3
+    counts = SIZES.connection_counts(er_epsilon)
+    expected = {"E": 1.0}
+    expected |= {name: 1 / np.sqrt(3 * max(1, counts[name] / (4 * H))) for name in ("W_x", "W_h")}
+    values = Normal()
+    network = init_network(SIZES, np.random.default_rng(0), values, er_epsilon=er_epsilon)
+    np.testing.assert_allclose(
+        values.record, [(0, std) for std in [*expected.values(), np.sqrt(2 / (H + C))]], rtol=1e-15
+    )
+    assert network.scales == pytest.approx(expected, rel=1e-15)
+    assert {type(scale) for scale in network.scales.values()} == {float}
+    for name, std in (*expected.items(), ("W_out", np.sqrt(2 / (H + C)))):
+        W = network.parameters[name]
+        weights = weights_of(W)
+        assert weights.dtype == network.parameters["b"].dtype == np.float32
+        filled = weights[1:] if name == "E" and er_epsilon is None else weights
+        np.testing.assert_array_equal(np.abs(filled), np.float32(std))
+    assert {name: W.shape for name, W in network.parameters.items()} == SIZES.shapes
+    other = init_network(SIZES, np.random.default_rng(0), Normal(), er_epsilon=er_epsilon, embedding_scale=0.5)
+    assert other.scales["E"] == np.abs(weights_of(other.parameters["E"])).max() == 0.5
 
 
 def test_the_forget_gate_starts_open():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from numpy_setlstm.sparse import SparseMatrix, Topology
+from numpy_setlstm.sparse import SparseMatrix, Topology, weight_gradient, weights_of
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
 
@@ -98,6 +98,21 @@ def test_index_arrays_are_read_only_copies():
             index[0] = 1
 
 
+@pytest.mark.parametrize(("size", "dtype"), [(2**31 - 1, np.int32), (2**31, np.int64)])
+def test_an_index_has_four_bytes_as_long_as_they_suffice(size, dtype):
+    for shape in ((size, 2), (2, size)):
+        topology = Topology(shape, [0, shape[0] - 1], [1, shape[1] - 1])
+        assert topology.rows.dtype == topology.cols.dtype == dtype
+        assert topology.cols[1] == shape[1] - 1
+
+
+def test_lists_do_as_well_as_arrays(W):
+    np.testing.assert_array_equal(SparseMatrix.from_array([[0.0, 2.0]]).toarray(), [[0.0, 2.0]])
+    np.testing.assert_array_equal([1.0, 2.0, 3.0, 4.0] @ W, [10.0, 0.0, 21.0])
+    assert [array.tolist() for array in W.connections_of_rows([2, 1])] == [[0, 1, 1], [2, 0, 1]]
+    np.testing.assert_array_equal(W.take_rows([2, 0]), [[0.0, 0.0, 7.0], [0.0, 0.0, 0.0]])
+
+
 # What can be derived
 
 
@@ -156,6 +171,26 @@ def test_connections_of_rows_names_each_connection_of_each_asked_row(W, data):
     which, positions = W.connections_of_rows(np.array(rows, np.int64))
     expected = [(k, p) for k, row in enumerate(rows) for p in range(W.nnz) if W.rows[p] == row]
     assert list(zip(which.tolist(), positions.tolist(), strict=True)) == expected
+
+
+def test_a_row_starts_where_the_one_before_ends(W):
+    assert W.topology.row_starts.tolist() == [0, 0, 2, 3, 3]
+
+
+def test_rows_in_two_dimensions_are_taken_in_two_dimensions(W):
+    rows = np.array([[2, 1, 1], [0, 3, 2]])
+    np.testing.assert_array_equal(W.take_rows(rows), W.toarray()[rows])
+
+
+def test_the_weights_of_a_matrix_are_the_array_that_training_changes(W):
+    assert weights_of(W) is W.values
+    A = W.toarray()
+    assert weights_of(A) is A
+
+
+def test_the_gradient_of_a_dense_matrix_is_dense():
+    x, dy = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), np.array([[1.0], [10.0], [100.0]])
+    np.testing.assert_array_equal(weight_gradient(x, dy, np.ones((2, 1))), [[531.0], [642.0]])
 
 
 def test_rows_without_connections_first_in_the_middle_and_last():

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from numpy_setlstm.cells import distinct_integers, smallest
 from numpy_setlstm.measures import connection_counts, dispersion, null_evolution, replay, turnover
 from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count, prune, regrow, set_step
+from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count, prune, regrow, reserved_rows_of, set_step
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
 
@@ -227,6 +227,26 @@ def test_weights_are_normal_with_the_given_scale_and_type():
     assert W.values.std() == pytest.approx(0.25, rel=0.05)
 
 
+def test_weights_have_a_scale_of_one_and_single_precision_by_default():
+    plain = erdos_renyi((30, 20), np.random.default_rng(0), density=0.2)
+    explicit = erdos_renyi((30, 20), np.random.default_rng(0), density=0.2, scale=1.0, dtype=np.float32)
+    assert bits(plain.values) == bits(explicit.values)
+    assert plain.dtype == np.float32
+
+
+def test_the_connection_that_each_row_is_given_may_be_in_any_column():
+    columns = Counter()
+    for seed in range(100):
+        W = erdos_renyi((4, 3), np.random.default_rng(seed), density=4 / 12, one_per_row=True)
+        assert W.rows.tolist() == [0, 1, 2, 3]
+        columns.update(W.cols.tolist())
+    assert set(columns) == {0, 1, 2} and min(columns.values()) > 90, columns
+
+
+def test_only_the_embedding_has_a_reserved_row_that_of_the_padding():
+    assert {name: reserved_rows_of(name) for name in ("E", "W_x", "W_h")} == {"E": 1, "W_x": 0, "W_h": 0}
+
+
 def test_the_same_seed_gives_the_same_bits_and_other_seeds_other_topologies():
     def network(seed):
         return erdos_renyi((30, 20), np.random.default_rng(seed), density=0.2)
@@ -393,6 +413,12 @@ def test_the_fraction_is_the_decimal_that_was_typed():
     for percent in range(101):
         for rule in RULES:
             assert len(prune(W, percent / 100, rule)) == percent
+
+
+def test_the_fraction_may_be_a_number_of_numpy():
+    W = row_of(np.arange(1.0, 101.0))
+    assert len(prune(W, np.float64(0.29))) == 29
+    assert len(prune(W, np.float32(0.5))) == 50
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -642,6 +668,16 @@ def test_kept_and_pruned_part_the_old_connections_survivors_and_grown_the_new(W,
     assert cells(*step.grown_cells) == [new_cells[k] for k in step.grown]
     assert [old_cells[k] for k in step.kept] == [new_cells[k] for k in step.survivors]
     assert step.turnover == (len(step.pruned) / W.nnz if W.nnz else 0)
+
+
+def test_what_a_step_says_about_a_larger_matrix():
+    W = erdos_renyi((12, 10), np.random.default_rng(0), density=0.5)
+    new, step = set_step(W, 0.3, np.random.default_rng(1))
+    assert step.pruned.tolist() != step.grown.tolist()
+    for matrix, positions, its_cells in ((W, step.pruned, step.pruned_cells), (new, step.grown, step.grown_cells)):
+        assert cells(*its_cells) == cells(matrix.rows[positions], matrix.cols[positions])
+        assert its_cells.dtype == positions.dtype == W.rows.dtype == np.int32
+    assert cells(step.apply(W.topology).rows, step.apply(W.topology).cols) == cells(new.rows, new.cols)
 
 
 @steady
