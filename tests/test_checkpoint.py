@@ -20,6 +20,7 @@ from attack_model_files import attack, format_counts, read, write
 from numpy_setlstm import SetLSTMClassifier, checkpoint, files
 from numpy_setlstm.checkpoint import FORMAT_VERSION, CheckpointError, load_arrays, pack_state, save_arrays
 from numpy_setlstm.files import locked, make_folder
+from numpy_setlstm.lab.experiment import demo_reviews, run_training
 from numpy_setlstm.sparse import weights_of
 
 WORDS = "plot actor scene music camera ending script joke hero villain".split()
@@ -754,6 +755,14 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_n
     (path.parent / "film.part").write_bytes(b"of somebody else")
     fitted.save(path)
     assert parts(path) == ["film.part"]
+
+
+def test_a_second_training_into_one_folder_is_refused_and_changes_nothing(writer, path):
+    before = path.read_bytes()
+    reviews = demo_reviews(train_texts=40, test_texts=20)
+    with pytest.raises(BlockingIOError, match=rf"model\.npz is being written by process {writer.pid} on"):
+        run_training(classifier(n_epochs=1), reviews, path.parent, report=lambda line: None)
+    assert path.read_bytes() == before
 
 
 def test_one_of_two_processes_gets_the_lock_and_the_other_is_told_of_it(writer, path):

@@ -1,9 +1,13 @@
 """The exact text of the tables, for made-up results."""
 
+import copy
+import json
+
 import numpy as np
 import pytest
 
-from numpy_setlstm.lab.experiment.runs import pack_bits, unpack_bits
+from numpy_setlstm.lab.experiment.grid import GridError, RunSpec
+from numpy_setlstm.lab.experiment.runs import COMPUTES_LIKE, pack_bits, unpack_bits
 from numpy_setlstm.lab.experiment.store import Store, format_document
 from numpy_setlstm.lab.experiment.tables import (
     NOTE,
@@ -144,8 +148,98 @@ def test_results_are_written_and_read_back(tmp_path):
         path = store.runs / f"{spec['connectivity']}{spec['seed']}.json"
         path.write_text(format_document(one | {"format_version": 1}))
     (store.runs / "damaged.json").write_text("{")
-    assert format_terminal(make_rows(store.documents())) == TERMINAL
+    with pytest.warns(UserWarning, match=r"damaged\.json is not a complete result .* it is left out of the tables"):
+        assert format_terminal(make_rows(store.documents())) == TERMINAL
     assert store.damaged() == ["damaged.json"]
+
+
+def without(document, *place):
+    """A copy of a document that lacks a key."""
+    document = copy.deepcopy(document)
+    parent = document
+    for key in place[:-1]:
+        parent = parent[key]
+    del parent[place[-1]]
+    return document
+
+
+WHOLE = document("set", 0, 3) | {
+    "format_version": 1,
+    "computes_like": COMPUTES_LIKE,
+    "versions": {"numpy_setlstm": "9"},
+}
+WHOLE["result"]["connections"] = {"E": 9}
+WHOLE["topology"] = {"E": dict.fromkeys(("turnover", "survival", "degrees", "expansion", "ever_tried"), {})}
+PLACES = [("spec",), ("spec", "seed"), ("status",), ("format_version",), ("result",), ("predictions",), ("topology",)]
+PLACES += [("result", key) for key in ("parameters", "share", "seconds", "epochs", "best_epoch", "validation_accuracy")]
+PLACES += [("predictions", key) for key in ("count", "predicted", "labels")]
+PLACES += [("topology", "E"), *(("topology", "E", key) for key in WHOLE["topology"]["E"])]
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A store, a run, and a function that writes a document as its result."""
+    store, spec = Store(tmp_path), RunSpec(**WHOLE["spec"])
+    store.prepare()
+    return store, spec, lambda document: store.path(spec).write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("place", PLACES, ids="/".join)
+def test_a_result_that_lacks_a_key_is_reported_by_name_and_computed_again(place, stored):
+    store, spec, put = stored
+    put(WHOLE)
+    assert store.load(spec) == WHOLE and store.documents() == [WHOLE]
+    put(without(WHOLE, *place))
+    assert store.load(spec) is None and store.damaged() == [f"{spec.name}.json"]
+    with pytest.warns(UserWarning, match=f"{spec.name}.json is not a complete result"):
+        assert store.documents() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"spec": WHOLE["spec"] | {"dataset": "nothing"}},
+        {"spec": WHOLE["spec"] | {"seed": "0"}},
+        {"status": "perhaps"},
+        {"status": "failed"},
+        {"computes_like": "2"},
+        {"result": WHOLE["result"] | {"seconds": "long"}},
+        {"result": WHOLE["result"] | {"seconds": float("nan")}},
+        {"predictions": WHOLE["predictions"] | {"count": 400}},
+        {"predictions": WHOLE["predictions"] | {"labels": "%"}},
+    ],
+    ids=str,
+)
+def test_a_result_with_something_else_in_a_field_is_computed_again(changes, stored):
+    store, spec, put = stored
+    put(WHOLE | changes)
+    assert store.damaged() == [f"{spec.name}.json"]
+
+
+def test_a_result_of_a_version_that_computed_otherwise_is_shown_but_not_used_again(stored):
+    store, spec, put = stored
+    old = without(WHOLE, "computes_like")  # as version 0.1.0 wrote it
+    put(old)
+    assert store.documents() == [old] and store.damaged() == []
+    with pytest.warns(UserWarning, match=r"is of numpy_setlstm 9, which computes otherwise .*: its run is repeated"):
+        assert store.load(spec) is None
+    other = copy.deepcopy(WHOLE)
+    other["spec"]["seed"] = 1
+    store.path(RunSpec(**other["spec"])).write_text(json.dumps(other))
+    with pytest.warns(UserWarning, match="1 of 2 results are of an older numpy_setlstm, .* left out of the tables"):
+        assert store.documents() == [other]
+    put(WHOLE | {"computes_like": COMPUTES_LIKE + 1})
+    with pytest.raises(GridError, match="is of numpy_setlstm 9, which computes otherwise than this one: upgrade"):
+        store.load(spec)
+
+
+def test_a_run_begun_by_a_version_that_computed_otherwise_is_not_continued(stored, monkeypatch):
+    store, spec, _ = stored
+    before = store.checkpoint_path(spec)
+    monkeypatch.setattr("numpy_setlstm.lab.experiment.store.COMPUTES_LIKE", COMPUTES_LIKE + 1)
+    assert store.checkpoint_path(spec) != before
+    with pytest.raises(ValueError, match="the name of the output folder is empty"):
+        Store("")
 
 
 def test_a_document_has_one_line_per_key():

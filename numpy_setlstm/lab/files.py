@@ -2,7 +2,7 @@
 
 import json
 
-from numpy_setlstm.checkpoint import replacing
+from numpy_setlstm.files import replacing
 
 DPI = 150
 

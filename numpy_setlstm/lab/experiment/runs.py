@@ -23,6 +23,9 @@ from numpy_setlstm.lab.rivals import fit_rival, pretraining_of
 from numpy_setlstm.measures import describe
 
 FORMAT_VERSION = 1
+# Raised when the same settings give other results; results with another number are shown, but their runs are repeated.
+# 1: version 0.1.0, which wrote no number. 2: texts are split into words by Unicode's rules.
+COMPUTES_LIKE = 2
 N_NULLS = 5  # null models per run; few, as every seed has its own
 DONE, FAILED = "done", "failed"
 _PATH = re.compile(r"(?<![\w:/])(?:~|\.{0,2})(?:/[^\s/:,'\"]+)+/")
@@ -69,7 +72,8 @@ def _header(task):
     from numpy_setlstm import __version__  # not defined yet while the package is being imported
 
     versions = {"numpy_setlstm": __version__, "numpy": np.__version__, "python": platform.python_version()}
-    return {"format_version": FORMAT_VERSION, "spec": task.spec.to_json(), "versions": versions}
+    document = {"format_version": FORMAT_VERSION, "computes_like": COMPUTES_LIKE}
+    return document | {"spec": task.spec.to_json(), "versions": versions}
 
 
 def _compute(task):
