@@ -313,6 +313,7 @@ def kind_of_the_file(case):
     """Replace a file by something else."""
     path = case.any_file()
     outside = case.home / "elsewhere" / path.name
+    case.named = path
     kind = case.pick(["folder", "pipe", "socket", "no link", "circle", "zeros", "link", "empty", "missing"])
     case.demand = REFUSED
     write(outside, path.read_bytes())

@@ -210,8 +210,10 @@ def _parse_json(line, where):
         return json.loads(line, object_pairs_hook=_object)
     except RecursionError:
         reason = "nested too deeply"
-    except ValueError as error:  # malformed; a number with too many digits; a key that is repeated
-        reason = getattr(error, "msg", error)
+    except json.JSONDecodeError as error:
+        reason = error.msg
+    except ValueError:
+        reason = "a number has too many digits"
     raise DatasetError(f"{where} is not valid JSON ({reason}): fix the line or get the file again")
 
 
@@ -219,7 +221,7 @@ def _object(pairs):
     row = dict(pairs)
     if len(row) < len(pairs):
         repeated = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {shown(repeated)} is repeated")
+        raise json.JSONDecodeError(f"the key {shown(repeated)} is repeated", "", 0)
     return row
 
 

@@ -140,7 +140,7 @@ def _read_folder(folder, limits):
                 if key is None:
                     continue
                 path = folder / name
-                if not entry.is_file() and kind_of(path) != "a file":
+                if (entry.is_symlink() or not entry.is_file()) and kind_of(path) != "a file":
                     raise DatasetError(f"{path} is {kind_of(path)}; expected a file: get the original folder")
                 if entry.is_symlink():
                     _check_inside(path, folder)
