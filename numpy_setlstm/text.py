@@ -136,16 +136,14 @@ class Vocabulary:
         At most `max_size` words, "<pad>" and "<unk>" included, that occur at least `min_count` times, ordered by
         frequency and then alphabetically, so that the same texts always give the same ids.
         """
-        if isinstance(texts, str | bytes | dict) or getattr(texts, "ndim", 1) != 1:
+        if not hasattr(texts, "__iter__") or isinstance(texts, str | bytes | dict) or getattr(texts, "ndim", 1) != 1:
             raise ValueError(f"texts must be a list of texts, got a single {type(texts).__name__}")
         _check_whole([max_size], "max_size, which counts '<pad>' and '<unk>', is", len(SPECIAL_WORDS))
         _check_whole([min_count], "min_count is")
         counts = Counter()
         for text in texts:
             counts.update(_as_tokens(text))
-        for word in SPECIAL_WORDS:
-            counts.pop(word, None)
-        frequent = [word for word in counts if counts[word] >= min_count]
+        frequent = [word for word in counts if counts[word] >= min_count and word not in SPECIAL_WORDS]
         frequent.sort(key=lambda word: (-counts[word], word))
         return cls(SPECIAL_WORDS + tuple(frequent[: max_size - len(SPECIAL_WORDS)]))
 
@@ -171,7 +169,8 @@ class Vocabulary:
 def _as_tokens(text):
     if isinstance(text, str):
         return tokenize(text)
-    if not isinstance(text, list | tuple | np.ndarray) or not all(isinstance(token, str) for token in text):
+    n_axes = getattr(text, "ndim", int(isinstance(text, list | tuple)))
+    if n_axes != 1 or not all(isinstance(token, str) for token in text):
         raise TypeError(f"got {type(text).__name__} {str(text)[:40]!r}; expected a text, or a list of str")
     return text
 

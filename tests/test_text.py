@@ -186,6 +186,7 @@ def test_a_vocabulary_can_be_rebuilt_from_an_array_of_words_and_pickled():
         (lambda: Vocabulary.build("a single text"), "a single str"),
         (lambda: Vocabulary.build(b"a single text"), "a single bytes"),
         (lambda: Vocabulary.build({"a text": 1}), "a single dict"),
+        (lambda: Vocabulary.build(5), "a single int"),
         (lambda: Vocabulary.build(np.array([["a"], ["b"]])), "a single ndarray"),
         (lambda: Vocabulary.build(["a"], max_size=1), r"max_size.* is \[1\]; expected whole numbers from 2"),
         (lambda: Vocabulary.build(["a"], max_size=2.5), r"max_size.* is \[2.5\]"),
@@ -205,7 +206,7 @@ def test_vocabulary_refuses(make, message):
 
 
 @pytest.mark.parametrize(
-    "text", [b"good", bytearray(b"good"), None, 5, ["good", 3], [b"good"], [["good"]], {"good": 1}]
+    "text", [b"good", bytearray(b"good"), None, 5, ["good", 3], [b"good"], [["good"]], {"good": 1}, np.array("good")]
 )
 def test_encode_and_build_refuse_what_is_no_text_and_no_list_of_str(text):
     with pytest.raises(TypeError, match=f"got {type(text).__name__} .*; expected a text, or a list of str"):
