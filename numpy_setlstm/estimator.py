@@ -327,7 +327,7 @@ class SetLSTMClassifier(Estimator):
         FileNotFoundError
             If there is no such file.
         CheckpointError
-            If the file is cut short, altered, too large, pickled or of a newer format, or needs an `lstm`.
+            If the file is cut short, altered, too large, pickled or of a newer format, or needs `lstm` or `tokenizer`.
         """
         with explained(f"{path} cannot be loaded as a SetLSTMClassifier"):
             header, arrays = load_model(path, lstm, max_bytes)
