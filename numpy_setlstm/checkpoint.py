@@ -62,7 +62,6 @@ def save_arrays(path, header, arrays):
     >>> header["name"], arrays["W"]
     ('first', array([0, 1, 2]))
     """
-    path = Path(path)
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     for name, array in arrays.items():
         if array.dtype.hasobject:

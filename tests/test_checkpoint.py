@@ -698,7 +698,7 @@ def test_a_circle_of_symlinks_stays_one(tmp_path, fitted):
 def test_a_path_that_is_no_file_is_refused(name, tmp_path, monkeypatch, fitted):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
-    with pytest.raises((ValueError, OSError), match="the name of the file to write is empty|it is a folder"):
+    with pytest.raises((ValueError, OSError), match="it is a folder" if name else "file to write is empty"):
         fitted.save(name)
     with pytest.raises(ValueError, match="the name of the output folder is empty; expected a folder"):
         make_folder("")
