@@ -533,7 +533,7 @@ def csv_rows(text):
         elif state == "quote in quoted" and character == '"':
             field, state = field + '"', "quoted"
         elif character in "\r\n":
-            if row or field or state != "start":
+            if row or field.strip() or state == "quote in quoted":  # not blank
                 rows.append([*row, field])
             row, field, state = [], "", "start"
         elif character == ",":
@@ -544,7 +544,7 @@ def csv_rows(text):
             require(state != "quote in quoted")
             field, state = field + character, "field"
     require(state != "quoted")
-    if row or field or state != "start":
+    if row or field.strip() or state == "quote in quoted":
         rows.append([*row, field])
     return rows
 
