@@ -204,14 +204,15 @@ def wait_until(process, moment):
 
 def judge(line, code, message, executed):
     """What is wrong with the end of a process, a set of str."""
-    if line.moments and f"{ROOT / 'numpy_setlstm'}{os.sep}" not in message:
+    stopped = "interrupted" in message or "stopping" in message  # it was the package that ended; a worker may complain
+    if line.moments and not stopped and f"{ROOT / 'numpy_setlstm'}{os.sep}" not in message:
         if code == -signal.SIGINT or "Traceback" in message or "Fatal Python error" in message:
             return {"before Python ran a line of the package"}  # nobody can do anything about it
     found = {
         "traceback": any(sign in message for sign in ("Traceback", "Exception ignored", "Fatal Python error")),
         "hang": code is None,
         "exit code": code is not None and code not in CODES,
-        "longer than a line": code == 2 and bool(line.arguments) and len(message.splitlines()) > 1,
+        "longer than a line": code == 2 and bool(line.arguments) and len(message.splitlines()) > 1 + bool(line.moments),
         "no message": code == 2 and not message and not line.streams,
         "executed a file": executed,
     }
