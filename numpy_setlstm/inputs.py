@@ -84,6 +84,8 @@ def check_parameters(parameters):
                 raise ValueError(f"{name} is {value!r}; expected a whole number of at least {_WHOLE_NUMBERS[name]}")
         if name in _RANGES and not _in_range(value, _RANGES[name]):
             raise ValueError(f"{name} is {value!r}; expected a number in {_RANGES[name]}")
+        if name in ("progress", "check") and not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name} is {value!r}; expected True or False")
         if name == "patience" and parameters.get("validation_fraction") == 0:
             raise ValueError(f"patience is {value}, and validation_fraction 0 leaves no texts to judge epochs by")
         if name == "random_state" and not isinstance(value, np.random.Generator):

@@ -6,10 +6,10 @@ in double precision, by the complex step and by central differences.
 """
 
 import time
-from pathlib import Path
 
 import numpy as np
 
+from numpy_setlstm.files import make_folder
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.gradcheck.numeric import LossAt, central_slope, complex_slope, entries, forward_slope
 from numpy_setlstm.initialization import NetworkSizes, init_network
@@ -138,7 +138,7 @@ def run_selfcheck(
             all_correct &= found.ok
     report("all gradients are right" if all_correct else "at least one gradient is WRONG")
     if output is not None:
-        report(f"wrote {save_picture(networks['dense network, plain engine'], tokens, labels, Path(output), seed)}")
+        report(f"wrote {save_picture(networks['dense network, plain engine'], tokens, labels, output, seed)}")
     return all_correct
 
 
@@ -146,6 +146,6 @@ def save_picture(network, tokens, labels, output, seed=0):
     """Draw the error against the step size into a folder, made if missing; return the file."""
     from numpy_setlstm import plotting  # importing matplotlib takes a second, and the checks do not need it
 
-    output.mkdir(parents=True, exist_ok=True)
+    output = make_folder(output)
     ax = plotting.plot_step_sizes(step_size_errors(network, tokens, labels, seed=seed))
     return write_picture(output / PICTURE_FILE, ax.figure)

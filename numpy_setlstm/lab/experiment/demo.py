@@ -1,11 +1,10 @@
 """The demo, which compares dense, static and evolved networks, and the training of one network with its pictures."""
 
-from pathlib import Path
-
 import numpy as np
 
 from numpy_setlstm.datasets import Reviews, make_reviews
 from numpy_setlstm.estimator import SetLSTMClassifier
+from numpy_setlstm.files import make_folder
 from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.lab.experiment.results import MODEL_FILE, format_table, run
 from numpy_setlstm.lab.files import write_json, write_picture
@@ -93,8 +92,7 @@ def run_demo(output, *, seed=0, progress=False, report=print, **parameters):
     >>> [result["connectivity"] for result in results]
     ['dense', 'static', 'set']
     """
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
+    output = make_folder(output)
     reviews = demo_reviews(seed)
     report(f"{reviews}\nfor example: {reviews.train_texts[0]}")
     classifiers, results = {}, []
@@ -143,8 +141,7 @@ def run_training(clf, reviews, output, *, seed=0, resume=False, report=print):
     ...     print(sorted(path.name for path in Path(folder).iterdir()))
     ['connections.png', 'evolution.gif', 'learning_curves.png', 'model.npz', 'results.json']
     """
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
+    output = make_folder(output)
     result = run(clf, reviews, resume=resume, checkpoint_path=output / MODEL_FILE)
     write_json(output / "results.json", {"runs": [result]})
     report(format_table([result]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numpy_setlstm.checkpoint import replacing
+from numpy_setlstm.files import replacing
 from numpy_setlstm.lab.experiment.distances import known_distances
 from numpy_setlstm.lab.experiment.grid import EVOLVED, GRID_DATASETS, TFIDF, GridError
 from numpy_setlstm.lab.experiment.tables import (

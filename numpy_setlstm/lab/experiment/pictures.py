@@ -25,6 +25,8 @@ def write_pictures(store, report=print):
         figures["differences"] = plotting.plot_differences([_difference(row, rows) for row in differences]).figure
     evolved = {row.dataset: row.documents[0] for row in reversed(rows) if row.connectivity == EVOLVED}
     for dataset, document in reversed(evolved.items()):
+        if not document.get("topology"):
+            continue  # all matrices are full
         figures[f"evolution_{dataset}"] = plotting.plot_evolution(document["topology"])[0].figure
     try:
         entries = topological_distances(store, rows)

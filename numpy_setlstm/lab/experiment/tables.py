@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from numpy_setlstm.checkpoint import replacing
 from numpy_setlstm.estimator import SetLSTMClassifier
+from numpy_setlstm.files import replacing
 from numpy_setlstm.lab.experiment.grid import DATA_SETTINGS, DENSE, GRID_CONNECTIVITIES, GRID_DATASETS, TFIDF
 from numpy_setlstm.lab.experiment.runs import DONE, unpack_bits
 from numpy_setlstm.lab.experiment.statistics import METRICS, confusion_counts, mean_and_spread, paired_difference
