@@ -5,11 +5,9 @@ most one line on standard error, never with a traceback.
 """
 
 import atexit
-import contextlib
 import os
 import signal
 import sys
-import threading
 
 INTERRUPTED = 130
 
@@ -57,22 +55,27 @@ def prepare_path():
     ``python -m`` puts it first. If the package itself is there, the folder goes last.
     """
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # read by processes of Python 3.11 or newer
-    with contextlib.suppress(OSError):  # the current folder was deleted
+    try:
         here = os.path.realpath(os.getcwd())
-        if sys.path and os.path.realpath(sys.path[0] or here) == here:
-            first = sys.path.pop(0)
-            if os.path.realpath(os.path.join(__file__, "..", "..")) == here:
-                sys.path.append(first)
+    except OSError:  # it was deleted
+        return
+    if sys.path and os.path.realpath(sys.path[0] or here) == here:
+        first = sys.path.pop(0)
+        if os.path.realpath(os.path.join(__file__, "..", "..")) == here:
+            sys.path.append(first)
 
 
 def _leave(signum, frame):
-    with contextlib.suppress(OSError):
+    try:
         os.write(2, b"numpy-setlstm: interrupted\n")
-    os._exit(INTERRUPTED)
+    finally:
+        os._exit(INTERRUPTED)
 
 
 def _repeat_lost_interrupt(unraisable):
     """Ctrl-C in a callback that cannot raise, such as ``__del__``, comes again a moment later."""
+    import threading  # not above: every import there is one more moment without the handler
+
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         main_thread = [threading.main_thread().ident] if hasattr(signal, "pthread_kill") else []
         again = signal.pthread_kill if main_thread else signal.raise_signal  # the first one also ends a sleep
