@@ -1,7 +1,7 @@
 """How the documentation site is built; the command is in CONTRIBUTING.md.
 
-Pages are Markdown, the reference comes from the docstrings, notebooks are shown as they were run. The site loads nothing
-from another host: MathJax is copied from an installed package.
+Pages are Markdown, the reference comes from the docstrings, notebooks are shown as they were run. The site loads
+nothing from another host: MathJax is copied from an installed package.
 """
 
 import importlib.util

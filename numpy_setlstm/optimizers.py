@@ -108,6 +108,10 @@ class Optimizer:
                 raise ValueError(
                     f"the learning rate of {name} is {rate}; expected a number of at least 0, such as 0.001"
                 )
+        for name, constant in self.constants.items():
+            if not (0 < constant < np.inf if name == "adam_eps" else 0 <= constant < 1):
+                expected = "a small positive number, often 1e-8" if name == "adam_eps" else "at least 0 and below 1"
+                raise ValueError(f"{name} is {constant}; expected {expected}")
         self.learning_rates = {name: float(rate) for name, rate in rates.items()}
         self.state = {name: self.initial_state(weights_of(W)) for name, W in parameters.items()}
 

@@ -97,6 +97,7 @@ def erdos_renyi(
     if density is not None and not 0 <= density <= 1:
         raise ValueError(f"density is {density}; expected a fraction from 0 to 1, such as 0.04 for 4 %")
     count = erdos_renyi_count(shape, er_epsilon) if density is None else round(density * n_rows * n_cols)
+    _check_scale(scale)
     n_usable = n_rows - reserved_rows
     if not 0 <= reserved_rows <= n_rows or count > n_usable * n_cols:
         raise ValueError(
@@ -114,6 +115,11 @@ def erdos_renyi(
     cells = np.sort(np.concatenate([cells, others])) + reserved_rows * n_cols
     values = (values_rng or rng).normal(0.0, scale, count).astype(dtype)
     return SparseMatrix(shape, *np.divmod(cells, n_cols), values)
+
+
+def _check_scale(scale):
+    if not 0 <= scale < np.inf:
+        raise ValueError(f"scale is {scale}; expected a standard deviation of at least 0, such as 0.1")
 
 
 def prune(W, zeta, prune_rule="sign"):
@@ -324,6 +330,7 @@ def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0, gro
     >>> new.nnz == W.nnz, len(step.pruned) == len(step.grown)
     (True, True)
     """
+    _check_scale(scale)
     pruned = prune(W, zeta, prune_rule)
     kept = np.delete(np.arange(W.nnz), pruned)
     options = {"reserved_rows": reserved_rows, "growth_scores": growth_scores}

@@ -16,7 +16,7 @@ from numpy_setlstm.interrupt import InterruptFlag
 from numpy_setlstm.layers.readout import cross_entropy_forward
 from numpy_setlstm.network import Network
 from numpy_setlstm.optimizers import Optimizer, clip_by_norm
-from numpy_setlstm.sparse import SparseMatrix
+from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
 
 __all__ = ["HISTORY_KEYS", "STREAMS", "TrainingSettings", "TrainingState", "train"]
@@ -239,6 +239,7 @@ def _train_minibatch(state, settings, tokens, labels):
 
 def _end_epoch(state, validation):
     start = time.perf_counter()
+    _check_weights(state)
     n_texts, history = len(state.order), state.history
     loss, accuracy = _validate(state.network, validation)
     if _is_best(state, loss, accuracy):
@@ -254,6 +255,16 @@ def _end_epoch(state, validation):
     for key, entry in entries.items():
         history[key].append(entry)
     state.epoch, state.batch, state.order = state.epoch + 1, 0, None
+
+
+def _check_weights(state):
+    """Before the network can become the best one: divergence in the last minibatch shows in no loss of this epoch."""
+    for name, W in state.network.parameters.items():
+        if not np.isfinite(weights_of(W)).all():
+            raise FloatingPointError(
+                f"{name} is no longer finite at the end of epoch {state.epoch + 1}: training has diverged; lower the "
+                "learning rates"
+            )
 
 
 def _out_of_patience(state, settings):

@@ -161,6 +161,34 @@ def test_lstm_keeps_the_data_type(dtype, connectivity):
     assert {g.dtype for g in lstm_backward(np.ones_like(h), cache)} == {np.dtype(dtype)}
 
 
+def test_whole_numbers_are_read_as_numbers_and_never_cut():
+    whole = {"x": np.array([[[1], [2]]]), "W_x": np.ones((1, 4), int), "W_h": np.ones((1, 4), int)}
+    whole |= {"b": np.zeros(4, int), "h0": np.array([[2]]), "c0": np.array([[3]])}
+    h, cache = lstm_forward(whole["x"], whole["W_x"], whole["W_h"], whole["b"])
+    assert h.ravel().round(4).tolist() == [0.3696, 0.8112]
+    h, cache = lstm_forward(**whole)
+    h_expected, cache_expected = lstm_forward(**{name: array.astype(float) for name, array in whole.items()})
+    np.testing.assert_allclose(h, h_expected, rtol=1e-14)
+    gradients = lstm_backward(np.ones((1, 2, 1), int), cache)
+    for name, expected in lstm_backward(np.ones((1, 2, 1)), cache_expected)._asdict().items():
+        np.testing.assert_allclose(getattr(gradients, name), expected, rtol=1e-14, err_msg=name)
+    y, _ = dropout_forward(np.ones(8, int), 0.2, np.random.default_rng(0))
+    assert set(y.tolist()) == {0.0, 1.25}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("connectivity", ["dense", "sparse"])
+def test_whatever_stands_in_a_padded_step_is_not_read(value, connectivity):
+    p, mask = lstm_parameters(np.random.default_rng(11), connectivity), MASKS["padding in between"]
+    h, cache = lstm_forward(**p, mask=mask)
+    p["x"] = np.where(mask[..., None], p["x"], value)
+    h_spoilt, cache_spoilt = lstm_forward(**p, mask=mask)
+    assert np.array_equal(h, h_spoilt)
+    gradients, spoilt = lstm_backward(np.ones_like(h), cache), lstm_backward(np.ones_like(h), cache_spoilt)
+    for name in gradients._fields:
+        assert np.array_equal(getattr(gradients, name), getattr(spoilt, name)), name
+
+
 def test_an_all_connections_sparse_matrix_equals_the_dense_array():
     rng = np.random.default_rng(8)
     p = lstm_parameters(rng, "dense")

@@ -289,6 +289,22 @@ def test_a_bad_learning_rate_is_named_with_its_parameter(optimizer_class, rate):
         optimizer_class({"a": np.ones(2), "b": np.ones(2)}, {"a": 0.1, "b": rate})
 
 
+@pytest.mark.parametrize(
+    ("optimizer_class", "constant", "value", "expected"),
+    [
+        (SGD, "momentum", 1.0, "at least 0 and below 1"),
+        (SGD, "momentum", np.nan, "at least 0 and below 1"),
+        (Adam, "beta1", 2.0, "at least 0 and below 1"),
+        (FastAdam, "beta2", -0.1, "at least 0 and below 1"),
+        (Adam, "adam_eps", np.nan, "a small positive number, often 1e-8"),
+        (FastAdam, "adam_eps", 0.0, "a small positive number, often 1e-8"),
+    ],
+)
+def test_a_bad_constant_is_named(optimizer_class, constant, value, expected):
+    with pytest.raises(ValueError, match=f"{constant} is {value}; expected {expected}"):
+        optimizer_class({"a": np.ones(2)}, 0.1, **{constant: value})
+
+
 @pytest.mark.parametrize("optimizer_class", OPTIMIZERS)
 @pytest.mark.parametrize("rates", [{"a": 0.1}, {"a": 0.1, "b": 0.1, "c": 0.1}, {"a": 0.1, "B": 0.1}])
 def test_rates_for_other_parameters_than_there_are(optimizer_class, rates):

@@ -280,6 +280,8 @@ BAD_GRAPHS = {
         {"er_epsilon": np.nan},
         "er_epsilon is nan; expected a number of at least",
     ),
+    "scale not a number": ((3, 4), {"density": 0.5, "scale": np.nan}, "scale is nan; expected a standard deviation"),
+    "scale below 0": ((3, 4), {"density": 0.5, "scale": -1.0}, "scale is -1.0; expected a standard deviation"),
     "no room beside the reserved rows": (
         (3, 4),
         {"density": 1.0, "reserved_rows": 1},
@@ -825,6 +827,13 @@ def test_new_weights_start_at_zero_or_are_drawn_like_initial_ones():
     fresh = drawn.values[step.grown]
     assert abs(fresh.mean()) < 4 * 0.25 / np.sqrt(len(fresh))
     assert fresh.std() == pytest.approx(0.25, rel=0.05)
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, -0.1])
+def test_new_weights_need_a_scale_that_is_one(scale):
+    W = erdos_renyi((4, 5), np.random.default_rng(0), density=0.5)
+    with pytest.raises(ValueError, match=f"scale is {scale}; expected a standard deviation of at least 0"):
+        set_step(W, 0.3, np.random.default_rng(1), scale=scale)
 
 
 def test_the_same_seed_gives_the_same_step_bit_for_bit_and_other_seeds_another():

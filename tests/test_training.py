@@ -11,6 +11,7 @@ import pytest
 
 from numpy_setlstm import SetLSTMClassifier, SparseMatrix, training
 from numpy_setlstm.evolution import GRADIENT_BATCHES, evolve, gradient_sizes, zeta_of
+from numpy_setlstm.fast.adam import FastAdam
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.inputs import split
 from numpy_setlstm.layers.lstm import GATES
@@ -686,6 +687,24 @@ def test_divergence_leaves_the_state_of_before_the_minibatch(dropout, monkeypatc
         with pytest.raises(FloatingPointError):
             clf.fit(TEXTS, LABELS)
     assert_same_training(clf.fit(TEXTS, LABELS, resume=True), expected)
+
+
+def test_divergence_in_the_last_minibatch_of_an_epoch_spares_the_best_network(monkeypatch):
+    expected = classifier(n_epochs=1, validation_fraction=0).fit(TEXTS, LABELS)
+    clf, update, updates = classifier(validation_fraction=0), FastAdam.update, [0]
+    per_epoch = -(-len(TEXTS) // clf.batch_size)
+
+    def diverging(optimizer, parameters, gradients, rate_factor):
+        update(optimizer, parameters, gradients, rate_factor)
+        updates[0] += 1
+        if updates[0] == 2 * per_epoch:
+            parameters["b"][0] = np.inf
+
+    monkeypatch.setattr(FastAdam, "update", diverging)
+    with pytest.raises(FloatingPointError, match="b is no longer finite at the end of epoch 2: .* lower the learning"):
+        clf.fit(TEXTS, LABELS)
+    assert clf.best_epoch_ == 0
+    assert_same_network(clf.network_, expected.network_)
 
 
 @pytest.mark.parametrize("connectivity", ["set", "dense"])

@@ -33,7 +33,7 @@ def dropout_forward(x, rate, rng=None):
     >>> sorted(set(y.tolist()))
     [0.0, 2.0]
     """
-    keep = dropout_mask(x.shape, rate, rng, x.real.dtype)
+    keep = dropout_mask(x.shape, rate, rng, np.result_type(x.real, np.float32))
     return (x, None) if keep is None else (x * keep, keep)
 
 

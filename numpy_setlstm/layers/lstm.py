@@ -187,6 +187,7 @@ def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None):
     _check_shapes(x, W_x, W_h, b, mask, h0, c0)
     (N, T, _), H = x.shape, W_h.shape[0]
     mask = np.ones((N, T), bool) if mask is None else mask
+    x = np.where(mask[..., None], x, 0.0)  # a padded step is as if it were not there, whatever x holds
     z_x = x @ W_x + b  # (N, T, 4H)
     dtype = np.result_type(z_x, W_h.dtype, *(state for state in (h0, c0) if state is not None))
     h_t = np.zeros((N, H), dtype) if h0 is None else h0
