@@ -1,7 +1,7 @@
 """Small mistakes made on purpose: every mutant of a source text, found mechanically in its syntax tree.
 
-A mutation is a list of edits, each a node of the tree and the text to stand in its place; so a mutant is the original
-source with a few characters changed. What is no computation is left alone: see :func:`left_out`.
+A mutation is a list of edits, each a node of the tree and the text that replaces it; so a mutant is the original source
+with a few characters changed. Code that does not compute is left alone: see :func:`left_out`.
 """
 
 import ast
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Pow: "**"}
 OTHER_OPERATORS = {"+": "-", "-": "+", "*": "/", "/": "*", "//": "*", "**": "*"}
-# The operator itself, and what it is changed to.
+# The operator itself, and its replacements.
 COMPARISONS = {
     ast.Lt: ("<", "<=", ">="), ast.LtE: ("<=", "<", ">"), ast.Gt: (">", ">=", "<="), ast.GtE: (">=", ">", "<"),
     ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="), ast.Is: ("is", "is not"), ast.IsNot: ("is not", "is"),
@@ -22,12 +22,14 @@ OTHER_FUNCTIONS = {
     "add": "subtract", "subtract": "add", "multiply": "divide", "divide": "multiply", "maximum": "minimum",
     "minimum": "maximum", "max": "min", "min": "max", "argmax": "argmin", "argmin": "argmax",
 }  # fmt: skip
-# Names that stand for things of one shape, so that one is easily written for another and NumPy does not notice.
+# Names of things with the same shape: easily confused, and NumPy does not notice.
 FAMILIES = (
     ("i", "f", "o", "g"), ("di", "df", "do", "dg"), ("h0", "c0"), ("h_prev", "c_prev"), ("h_t", "c_t"), ("dh", "dc"),
     ("dh_t", "dc_t"), ("dh_next", "dc_next"), ("dh0", "dc0"), ("W_x", "W_h"), ("U_x", "U_h"), ("dW_x", "dW_h"),
     ("rows", "cols"), ("n_rows", "n_cols"), ("starts", "stops"), ("start", "stop"), ("m", "v"), ("m_hat", "v_hat"),
-    ("beta1", "beta2"),
+    ("beta1", "beta2"), ("kept", "pruned", "survivors", "grown"), ("pruned_cells", "grown_cells"),
+    ("new_rows", "new_cols"), ("occupied", "taken"), ("below", "equal"), ("embedding_dropout", "dropout"),
+    ("x_keep", "h_keep"),
 )  # fmt: skip
 GATE_FAMILIES = FAMILIES[:2]
 ELEMENTWISE = {
@@ -36,9 +38,9 @@ ELEMENTWISE = {
 }  # fmt: skip
 METHODS = {"astype", "copy", "reshape", "ravel"}
 TYPES = {"float32": "float64", "float64": "float32", "int32": "int64", "int64": "int32"}
-# Functions whose arguments may be exchanged.
+# Functions for which the order of the arguments does not matter.
 SYMMETRIC = {"max", "min", "maximum", "minimum", "add", "multiply", "result_type", "isinstance"}
-CONTEXT = 44  # a changed expression is shown with its surroundings up to this many characters
+CONTEXT = 44  # a changed expression is shown with up to this many characters around it
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,15 @@ class Mutant:
     Attributes
     ----------
     file, function : str
-        Where it is; methods as ``Class.method``, the module's own lines as ``<module>``.
+        Its place; methods as ``Class.method``, lines of the module itself as ``<module>``.
     kind : str
         One of the kinds of mutation.
     line : str
         The line of the source, without its comment.
     before, after : str
-        The expression or statement, and what became of it.
+        The expression or statement, and its replacement.
     occurrence : int
-        Which one, where the same change of the same line is possible more than once in the function.
+        Number among equal changes of equal lines of the function, from 1.
     source : str
         The whole file with the mistake in it.
     """
@@ -72,20 +74,20 @@ class Mutant:
 
     @property
     def name(self):
-        """What it is known by; the same after edits elsewhere in the file."""
+        """A name that does not depend on the rest of the file."""
         where = "" if self.before == self.line else f"{self.line} | "
         which = "" if self.occurrence == 1 else f" (no. {self.occurrence})"
         return f"{self.file}:{self.function}: {where}{self.before} -> {self.after}{which}"
 
 
 def mutants_of(source, file="example.py"):
-    """All mutants of a source text, no two alike and none like the original.
+    """All mutants of a source text, each different from the others and from the original.
 
     Parameters
     ----------
     source : str
     file : str
-        Its name, as part of the mutants' names.
+        Its name, which the names of mutants begin with.
 
     Returns
     -------
@@ -114,7 +116,7 @@ def mutants_of(source, file="example.py"):
 
 
 class SourceText:
-    """A source text in which nodes of its tree can be found and replaced."""
+    """A source text, whose parts can be found and replaced by their nodes in the tree."""
 
     def __init__(self, source):
         self.tree = ast.parse(source)
@@ -130,21 +132,21 @@ class SourceText:
         return start, self.line_starts[node.end_lineno - 1] + node.end_col_offset
 
     def of(self, node):
-        """Return the text of a node, without parentheses around it."""
+        """Text of a node, without parentheses around it."""
         start, stop = self.span(node)
         return self.bytes[start:stop].decode()
 
     def operand(self, node):
-        """Return the text of a node with the parentheses that it may need beside an operator."""
+        """Text of a node, with the parentheses that it may need next to an operator."""
         loose = ast.BinOp | ast.UnaryOp | ast.BoolOp | ast.Compare | ast.IfExp | ast.Lambda
         return f"({self.of(node)})" if isinstance(node, loose) else self.of(node)
 
     def line(self, node):
-        """Return the line where a node begins, without indentation and comment."""
+        """Line where a node begins, without indentation and comment."""
         return self.lines[node.lineno - 1].decode().split("  #")[0].strip()
 
     def edited(self, edits, part=None):
-        """Return the whole text, or the text of one node, with the edits in it."""
+        """The whole text, or that of one node, after the edits."""
         first, last = self.span(part) if part else (0, len(self.bytes))
         pieces, position = [], first
         for (start, stop), new in sorted((self.span(node), new) for node, new in edits):
@@ -154,7 +156,7 @@ class SourceText:
 
 
 def shown(text, parents, edits):
-    """Return the changed part and what became of it: the smallest expression around, or a little more of it."""
+    """The changed part, before and after: the smallest expression around it, or somewhat more."""
     part = None
     for node in reversed(parents):
         if not isinstance(node, ast.expr | ast.stmt) or holds_slice(node):
@@ -166,12 +168,12 @@ def shown(text, parents, edits):
 
 
 def holds_slice(node):
-    """Tell whether a node is valid between the brackets of a subscript only."""
+    """Whether a node is valid only between the brackets of a subscript."""
     return isinstance(node, ast.Slice) or (isinstance(node, ast.Tuple) and any(map(holds_slice, node.elts)))
 
 
 def normal(code):
-    """One line of code without needless parentheses; of a compound statement, its first line."""
+    """Code in one line without unnecessary parentheses; of a compound statement, its first line."""
     try:
         return ast.unparse(ast.parse(code)).split("\n")[0]
     except SyntaxError:
@@ -201,13 +203,14 @@ def sites(top, text):
 
 
 def left_out(top):
-    """Return the ids of the nodes that are no computation.
+    """Ids of the nodes that do not compute.
 
-    - imports, docstrings, f-strings, annotations, decorators, `raise`, `__repr__`, the ``strict=True`` of a ``zip``;
-    - functions called ``check_...`` or ``_check_...``, and statements that do nothing but call one;
-    - validation: an `if` without `else` of which every statement raises or is validation, and a `for` of which the last
-      statement is validation and the others give names to what it looks at;
-    - an assignment to a name that is read in validation only.
+    - imports, docstrings, f-strings, annotations, decorators, `raise`, `__repr__`, `__all__`, the ``strict=True`` of a
+      ``zip``;
+    - functions named ``check_...`` or ``_check_...``, and statements that only call one;
+    - validation: an `if` without `else` in which every statement raises or is validation, and a `for` that ends with
+      validation after assignments of what it checks;
+    - an assignment to a name that only validation reads.
     """
     skipped = set()
     for node in ast.walk(top):
@@ -224,11 +227,12 @@ def left_out(top):
 
 
 def not_code(node):
-    """Yield the parts of a node that are only for readers and tools."""
+    """Yield the parts of a node that are for readers and tools only."""
     if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
         yield from node.decorator_list
         yield from (statement for statement in node.body if is_text(statement))
-    if isinstance(node, ast.Expr) and is_text(node):
+    public_names = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "__all__"
+    if public_names or is_text(node):
         yield node
     for name in ("annotation", "returns"):
         if getattr(node, name, None) is not None:
@@ -236,12 +240,12 @@ def not_code(node):
 
 
 def is_strictness(node):
-    """Tell whether a node is the ``strict=True`` of a ``zip``, which can do nothing but raise."""
+    """Whether a node is the ``strict=True`` of a ``zip``, which can only raise."""
     return isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def is_text(statement):
-    """Tell whether a statement is a string, as a docstring is."""
+    """Whether a statement is a string, like a docstring."""
     return (
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)
@@ -250,12 +254,12 @@ def is_text(statement):
 
 
 def is_check(name):
-    """Tell whether a function is there to raise."""
+    """Whether the purpose of a function is to raise."""
     return name is not None and name.lstrip("_").startswith("check_")
 
 
 def is_validation(node):
-    """Tell whether a statement can do nothing but raise."""
+    """Whether a statement can only raise."""
     if isinstance(node, ast.Raise):
         return True
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
@@ -266,14 +270,14 @@ def is_validation(node):
 
 
 def is_refusal(body):
-    """Tell whether a block names what it looks at and then validates."""
+    """Whether a block consists of assignments and then validation."""
     *before, last = body
     named = all(is_validation(s) or (isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)) for s in before)
     return named and is_validation(last)
 
 
 def read_by_validation_only(function, skipped):
-    """Yield the assignments to names that are read in skipped parts only, and somewhere there."""
+    """Yield the assignments to names that only skipped parts read."""
     reads, all_reads = Counter(), Counter()
     for node, inside in walk_skipping(function, skipped):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -287,7 +291,7 @@ def read_by_validation_only(function, skipped):
 
 
 def walk_skipping(node, skipped, inside=False):
-    """Yield every node below, and whether it is in a skipped part."""
+    """Yield every node of a tree, and whether it is in a skipped part."""
     inside = inside or id(node) in skipped
     yield node, inside
     for child in ast.iter_child_nodes(node):
@@ -329,7 +333,7 @@ def operators(node, parents, text):
 
 
 def is_new_size(parents):
-    """Tell whether a node is a size for ``reshape``, to which every negative number means "the rest"."""
+    """Whether a node is a size for ``reshape``, where every negative number means "the rest"."""
     outer = parents[-2] if len(parents) > 1 else None
     return isinstance(outer, ast.Call) and called(outer) == "reshape"
 
@@ -368,7 +372,7 @@ def comparisons(node, parents, text):
 
 
 def names(node, parents, text):
-    """``f`` -> ``i``, ``o``, ``g``; ``rows`` -> ``cols``: a name for another of its family that the function knows."""
+    """``f`` -> ``i``, ``o``, ``g``; ``rows`` -> ``cols``: another name of the family that the function uses."""
     name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
     if name is None or not isinstance(node.ctx, ast.Load):
         return
@@ -384,7 +388,7 @@ def names(node, parents, text):
 
 
 def known_names(parents):
-    """Names of the innermost function around."""
+    """Names in the innermost function around a node."""
     function = next((node for node in reversed(parents) if isinstance(node, ast.FunctionDef)), None)
     nodes = ast.walk(function) if function else ()
     return {n.id if isinstance(n, ast.Name) else n.arg for n in nodes if isinstance(n, ast.Name | ast.arg)}
@@ -444,7 +448,7 @@ def slices_one_off(node, lower, upper, step):
 
 
 def is_number(node):
-    """Tell whether a node is a number, with or without a minus; :func:`constants` changes those."""
+    """Whether a node is a number, with or without a minus; :func:`constants` changes those."""
     return isinstance(node.operand if isinstance(node, ast.UnaryOp) else node, ast.Constant)
 
 
@@ -469,7 +473,7 @@ def transposes(node, parents, text):
 
 
 def constants(node, parents, text):
-    """Whole numbers up and down by one, factors and terms by 1 %; True for False; one type of number for another."""
+    """Integers up and down by one, factors and terms by 1 %; True for False; one type of number for another."""
     if isinstance(node, ast.Constant):
         kind = "axes" if isinstance(parents[-2], ast.keyword) and parents[-2].arg == "axis" else "constants"
         if isinstance(node.value, bool):
@@ -485,7 +489,7 @@ def constants(node, parents, text):
 
 
 def statements(node, parents, text):
-    """Leave out a statement: an expression, an update, an assignment to a part of something or to a name in use."""
+    """A statement dropped: an expression, an update, an assignment to a part of something or to a name in use."""
     if isinstance(node, ast.Assign):
         target = node.targets[0]
         used = isinstance(target, ast.Name) and any(
@@ -498,7 +502,7 @@ def statements(node, parents, text):
 
 
 def calls(node, parents, text):
-    """``np.tanh(a)`` -> ``a``; ``a.astype(...)`` -> ``a``; ``a.real`` -> ``a``; a keyword argument forgotten."""
+    """``np.tanh(a)`` -> ``a``; ``a.astype(...)`` -> ``a``; ``a.real`` -> ``a``; a keyword argument dropped."""
     if isinstance(node, ast.Attribute) and node.attr in ("real", "imag"):
         yield "calls", [(node, text.operand(node.value))]
     if not isinstance(node, ast.Call):
@@ -515,7 +519,7 @@ def calls(node, parents, text):
 
 
 def called(node):
-    """Return the last part of the name of what is called: "tanh" of ``np.tanh(z)``."""
+    """Last part of the name of what is called: "tanh" for ``np.tanh(z)``."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
 
 

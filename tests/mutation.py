@@ -1,180 +1,328 @@
-"""The mutation test: does a mistake anywhere in the hand-written passes make the checks fail?
+"""The mutation test: do the tests notice a mistake in the code that computes?
 
-Every mutant of the files in TARGETS (see :mod:`mutants`) is put in place of the original in a copy of the package, and
-the checks (see :mod:`mutation_checks`) are run on that copy. By hand, from the top of the repository::
+Each mutant of a file in TARGETS (see :mod:`mutants`) replaces that file in a copy of the package, on which the tests
+that TARGETS names are run until one fails. By hand, from the top of the repository::
 
     .venv/bin/python tests/mutation.py                       # the table
     .venv/bin/python tests/mutation.py --list survived       # or: wrong, crashed, ended, all
     .venv/bin/python tests/mutation.py layers/lstm.py        # one file
+
+The tests are not run by pytest, which takes longer to start than most of them take, but by :func:`run_test`; and in a
+quick form: a few of their cases, few examples of hypothesis, gradients along one random direction.
 """
 
 import argparse
-import builtins
 import contextlib
+import importlib.abc
 import importlib.util
+import inspect
+import itertools
 import json
 import multiprocessing
 import os
+import random
 import resource
-import select
 import signal
 import sys
 import time
-import types
 import unittest.mock
+import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
 
-import mutation_checks
+import hypothesis
+import hypothesis.extra.numpy  # here and in the next lines: imported once, not in every fork
+import numpy as np
+import numpy.ma  # noqa: F401
+import pytest
 from mutants import KINDS, mutants_of
+from tqdm import tqdm
 
-import numpy_setlstm
+from numpy_setlstm import gradcheck
 
-PACKAGE = Path(numpy_setlstm.__file__).parent
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "numpy_setlstm"
 
-# One line per file that computes; `mutation_checks.CHECKS` has to cover it.
-TARGETS = (
-    "optimizers.py",
-    "fast/kernels.py",
-    "sparse.py",
-    "fast/products.py",
-    "fast/threads.py",
-    "layers/dropout.py",
-    "layers/embedding.py",
-    "fast/embedding.py",
-    "layers/readout.py",
-    "layers/lstm.py",
-    "fast/lstm.py",
-    "layers/trace.py",
-)
+# Each file that computes, and the tests that have to notice a mistake in it: all of a module, or those whose names
+# begin as given. What no other test asserts is in `mutation_checks`.
+TARGETS = {
+    "optimizers.py": ("test_optimizers", "mutation_checks.test_optimizers"),
+    "sparse.py": ("test_sparse", "test_kernels"),
+    "cells.py": ("test_cells",),
+    "topology.py": ("test_topology",),
+    "initialization.py": ("test_network",),
+    "evolution.py": (
+        "test_training.test_growth", "test_training.test_gradient", "test_training.test_the_optimizers_state",
+        "test_training.test_a_cosine_falls", "mutation_checks.test_evolution",
+    ),
+    "network.py": ("test_network", "test_engines"),
+    "layers/dropout.py": ("test_layers", "mutation_checks.test_dropout"),
+    "layers/embedding.py": ("test_embedding", "test_layers"),
+    "layers/readout.py": ("test_layers", "mutation_checks.test_readout"),
+    "layers/lstm.py": ("test_layers", "mutation_checks.test_lstm"),
+    "own_lstm.py": (
+        "test_own_lstm.test_a_network", "test_own_lstm.test_gradients", "test_own_lstm.test_what",
+        "mutation_checks.test_own",
+    ),
+    "layers/trace.py": ("test_trace",),
+    "fast/kernels.py": ("test_kernels",),
+    "fast/products.py": ("test_kernels",),
+    "fast/threads.py": ("test_threads", "mutation_checks.test_threads"),
+    "fast/lstm.py": (
+        "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_large", "mutation_checks.test_fast_lstm",
+    ),
+    "fast/embedding.py": ("test_fast_layers", "test_engines.test_the_fast", "test_engines.test_gradients"),
+    "fast/adam.py": ("test_optimizers", "mutation_checks.test_adam"),
+    "fast/engine.py": ("test_engines", "test_network", "test_threads"),
+}  # fmt: skip
 
-EQUIVALENTS = Path(__file__).with_name("mutation_equivalents.txt")
+# Tests that take longer than all others together, and catch no mutant that these miss.
+LEFT_OUT = {
+    "test_a_million_rows_without_an_array_of_the_full_size",
+    "test_a_million_rows_with_one_connection_each",
+    "test_every_set_of_distinct_integers_is_equally_likely",
+    "test_every_random_graph_is_equally_likely",
+    "test_the_reserved_rows_leave_the_others_uniform",
+    "test_every_set_of_free_cells_is_equally_likely_to_be_regrown",
+    "test_regrowth_is_uniform_also_when_few_cells_are_free",
+    "test_regrowth_beside_a_reserved_row_is_uniform",
+    "test_cells_without_a_score_are_drawn_at_random_when_the_others_do_not_suffice",
+}
+STAY = ("numpy_setlstm.gradcheck", "numpy_setlstm.text")  # modules that import no target, so they need no copy
+MOST_CASES = 12  # of a parametrized test
+MOST_EXAMPLES = 10  # of a hypothesis test
 
-CPU_SECONDS = 2  # the checks need a tenth of it; a mutant that needs more is in an endless loop
-WALL_SECONDS = 20  # for a mutant that waits instead, as for a lock
+EQUIVALENTS = TESTS / "mutation_equivalents.txt"
+
+# A test is ended after this many times the time that it takes on the package itself, or these seconds if that is more.
+PATIENCE = 20
+LEAST_CPU_SECONDS = 2  # for a mutant in an endless loop
+LEAST_WALL_SECONDS = 20  # for a mutant that waits, as for a lock
 BYTES = 4 * 2**30  # of address space
+
+PARAMETER_SET = type(pytest.param())
 
 
 # A copy of the package
 
 
-class PackageCopy:
-    """A copy of the package's modules, apart from those in `sys.modules`, with other text in one of its files.
+class CopyImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports the package and the tests from code that is compiled once, with another text in one file of the package.
 
-    Attributes lead to the modules of TARGETS: ``copy.layers.lstm``. An ``import`` in one of them loads another module
-    of the copy, and `sys.modules` is never touched.
-
-    Parameters
-    ----------
-    file, source : str, optional
-        Which file of the package has another text, and the text.
+    The package's own `__init__` runs only if a test uses a name from there: it imports everything.
     """
 
     def __init__(self, file=None, source=None):
-        self.file, self.source = file, source
-        self.modules = {"numpy_setlstm": types.ModuleType("numpy_setlstm")}
-        for target in TARGETS:
-            self.module("numpy_setlstm." + target.removesuffix(".py").replace("/", "."))
+        self.mutated, self.source = PACKAGE / (file or ""), source
 
-    def __getattr__(self, name):
-        """Return a module of the package."""
-        return getattr(self.modules["numpy_setlstm"], name)
+    def find_spec(self, name, path, target=None):
+        """Find a module of the package or of the tests; see :class:`importlib.abc.MetaPathFinder`."""
+        file = file_of(name)
+        return file and importlib.util.spec_from_file_location(
+            name, file, loader=self, submodule_search_locations=[] if file.stem == "__init__" else None
+        )
 
-    def module(self, name):
-        """Load a module by its full name, and what it imports."""
-        if name in self.modules:
-            return self.modules[name]
-        parent, _, last = name.rpartition(".")
-        package = self.module(parent)
-        file = "/".join(name.split(".")[1:]) + ".py"
-        if not (PACKAGE / file).exists():
-            file = file.removesuffix(".py") + "/__init__.py"
-        module = self.modules[name] = types.ModuleType(name)
-        module.__package__ = name if file.endswith("__init__.py") else parent
-        module.__builtins__ = {**vars(builtins), "__import__": self.import_}
-        code = compile(self.source, file, "exec") if file == self.file else compiled(file)
-        exec(code, module.__dict__)
-        setattr(package, last, module)
-        return module
+    def create_module(self, spec):
+        """Leave this to Python."""
 
-    def import_(self, name, globals=None, locals=None, fromlist=(), level=0):
-        """Stand in for the built-in ``__import__`` within the copy."""
-        if level:
-            name = importlib.util.resolve_name("." * level + name, globals["__package__"])
-        if name.split(".")[0] != "numpy_setlstm":
-            return builtins.__import__(name, globals, locals, fromlist)
-        module = self.module(name)
-        for part in fromlist or ():
-            if not hasattr(module, part):
-                self.module(f"{name}.{part}")
-        return module if fromlist else self.modules["numpy_setlstm"]
+    def exec_module(self, module):
+        """Run the code of a module; see :class:`importlib.abc.Loader`."""
+        file = Path(module.__file__)
+        code = compile(self.source, file, "exec") if file == self.mutated else compiled(file)
+        if module.__name__ == PACKAGE.name:
+            module.__getattr__ = partial(first_attribute, module, code)
+        else:
+            exec(code, vars(module))
 
 
-@lru_cache
+def first_attribute(module, code, name):
+    """Run the code of a module when an attribute is needed."""
+    del module.__getattr__
+    exec(code, vars(module))
+    return getattr(module, name)
+
+
+@cache
+def file_of(name):
+    """Path of a module of the package or of the tests; None for other modules."""
+    base = (PACKAGE.parent if is_ours(name) else TESTS).joinpath(*name.split("."))
+    return next((file for file in (base / "__init__.py", base.with_suffix(".py")) if file.exists()), None)
+
+
+@cache
 def compiled(file):
-    """Return the code of one of the package's own files."""
-    return compile((PACKAGE / file).read_text(encoding="utf-8"), file, "exec")
+    """Code of a file."""
+    return compile(file.read_text(encoding="utf-8"), file, "exec")
+
+
+def is_ours(name):
+    """Whether a module belongs to the package."""
+    return name.split(".")[0] == PACKAGE.name
+
+
+def load_copy(file=None, source=None):
+    """Let this process import the package and the tests anew, with another text in one file of the package."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, CopyImporter)]
+    sys.meta_path.insert(0, CopyImporter(file, source))
+    of_targets = {entry.split(".")[0] for entry in itertools.chain(*TARGETS.values())}
+    for name in list(sys.modules):
+        if (is_ours(name) and not name.startswith(STAY)) or name in of_targets:
+            del sys.modules[name]
+
+
+# The tests
+
+
+@cache
+def tests_for(file):
+    """The tests, as (module, name), that TARGETS names for a file; without those that need fixtures of pytest."""
+    tests = []
+    for entry in TARGETS[file]:
+        module, _, prefix = entry.partition(".")
+        namespace = vars(importlib.import_module(module))
+        for name, function in namespace.items():
+            if name.startswith(prefix or "test_") and inspect.isfunction(function) and name not in LEFT_OUT:
+                if fixtures_of(function) <= namespace.keys() | {"monkeypatch"}:
+                    tests.append((module, name))
+    return tests
+
+
+def run_test(module, name):
+    """Run a test function, for some of its parameters."""
+    namespace = vars(importlib.import_module(module))
+    function = namespace[name]
+    for case in cases_of(function):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            for fixture in fixtures_of(function):
+                case[fixture] = inspect.unwrap(namespace[fixture])() if fixture in namespace else monkeypatch
+            function(**case)
+
+
+def fixtures_of(function):
+    """Names of the fixtures that a test function takes."""
+    return inspect.signature(function).parameters.keys() - cases_of(function)[0].keys()
+
+
+def cases_of(function):
+    """The arguments of a test as `pytest.mark.parametrize` sets them, a dict per case; a fixed sample if many."""
+    axes = []
+    for mark in getattr(function, "pytestmark", ()):
+        if mark.name == "parametrize":
+            names, values = mark.args
+            names = [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+            values = (value.values if isinstance(value, PARAMETER_SET) else value for value in values)
+            axes.append([dict(zip(names, value if len(names) > 1 else [value], strict=True)) for value in values])
+    cases = [dict(itertools.chain(*map(dict.items, parts))) for parts in itertools.product(*axes)]
+    return random.Random(function.__name__).sample(cases, min(MOST_CASES, len(cases)))
+
+
+def few_examples(settings=hypothesis.settings, **options):
+    """Settings of hypothesis as a test gives them, but for few examples; a failure is not simplified."""
+    few = {"max_examples": MOST_EXAMPLES, "database": None, "suppress_health_check": list(hypothesis.HealthCheck)}
+    return settings(**options | few, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate])
+
+
+def one_direction(loss, params, grads, **options):
+    """Check gradients by the complex step, each along one random direction: a wrong entry changes almost any slope."""
+    rng = np.random.default_rng(0)
+    assert params.keys() == grads.keys()
+    for name, param in params.items():
+        values = getattr(param, "values", param)
+        direction = rng.normal(size=values.shape)
+        moved = values + 1e-30j * direction
+        slope = loss(params | {name: moved if values is param else param.with_values(moved)}).imag / 1e-30
+        assert grads[name].shape == values.shape, f"{name}: shape {grads[name].shape}, expected {values.shape}"
+        error = abs(slope - np.sum(direction * grads[name]))
+        assert error <= 1e-12 * np.linalg.norm(grads[name]), f"{name}: the slope is wrong by {error}"
+
+
+def full_of_nan(shape, dtype=float, **layout):
+    """What ``np.empty`` returns at worst: an array that was freed may hold the right numbers by chance."""
+    return np.full(shape, np.nan if np.dtype(dtype).kind in "fc" else 77, dtype, **layout)
+
+
+SECONDS = {}  # of processor time that each test takes on the package itself; filled by `warm_up`
+
+
+def warm_up(targets=tuple(TARGETS)):
+    """Prepare a worker process: make tests quick, compile all modules, run and time every test once."""
+    warnings.simplefilter("error")
+    np.empty, hypothesis.settings, gradcheck.check_gradients = full_of_nan, few_examples, one_direction
+    tqdm.monitor_interval = 0  # progress bars start no thread: a process with threads should not fork
+    load_copy()
+    for test in dict.fromkeys(itertools.chain(*map(tests_for, targets))):
+        began = time.process_time()
+        run_test(*test)
+        SECONDS[test] = time.process_time() - began
 
 
 # One mutant
 
 
-def attempt(file, source, *, checks=mutation_checks.run, cpu_seconds=CPU_SECONDS, wall_seconds=WALL_SECONDS):
-    """Run the checks on the package with one file replaced, in a process of its own.
+def attempt(file, source, wall_seconds=LEAST_WALL_SECONDS):
+    """Run the tests on the package with one file replaced, in a process of its own.
 
-    A mutant may loop forever, ask for all memory, start threads or spoil NumPy: it does so in a fork, whose end is the
-    end of it all.
+    A mutant may loop forever, request all memory, start threads or damage NumPy: it does so in a fork.
 
     Returns
     -------
     outcome : {"survived", "wrong", "crashed", "ended"}
-        "wrong": a check found a wrong result; "crashed": an exception or a warning came first; "ended": it had to be
-        ended.
+        "wrong": a test found a wrong result; "crashed": an exception or a warning came first; "ended": a test took too
+        long.
     reason : str
-        What the checks said.
+        The test and its message.
     """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.close(reader)
-            set_limits(cpu_seconds)
-            os.write(writer, json.dumps(outcome_of(file, source, checks)).encode())
+            set_limits()
+            os.write(writer, json.dumps(outcome_of(file, source, wall_seconds)).encode())
         finally:
             os._exit(0)
     os.close(writer)
     try:
-        ready, _, _ = select.select([reader], [], [], wall_seconds)
-        answer = os.read(reader, 2**16) if ready else b""
+        answer = os.read(reader, 2**16)
     finally:
         os.close(reader)
         os.kill(child, signal.SIGKILL)
         status = os.waitpid(child, 0)[1]
     if answer:
         return tuple(json.loads(answer))
-    if not ready or os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL):
+    if os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGALRM):
         return "ended", "it did not end by itself"
     return "crashed", f"the process died of signal {os.WTERMSIG(status)}"
 
 
-def set_limits(cpu_seconds):
-    """Limit the time and the memory of this process, and let it leave no core file."""
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
+def set_limits():
+    """Limit the memory of this process; let timers end it, and let it leave no core file."""
+    for number in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     with contextlib.suppress(ValueError, OSError):  # macOS knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
 
 
-def outcome_of(file, source, checks):
-    """Run the checks in this process; see :func:`attempt`."""
-    try:
-        checks(PackageCopy(file, source))
-    except BaseException as error:  # also what is meant to get past `except Exception`
-        kind = "wrong" if isinstance(error.__cause__, AssertionError) else "crashed"
-        return kind, f"{type(error).__name__}: {error}"[:2000]
+def set_timers(seconds, wall_seconds):
+    """End this process if it takes much longer, from now on, than `seconds` of processor time."""
+    signal.setitimer(signal.ITIMER_PROF, max(PATIENCE * seconds, LEAST_CPU_SECONDS))
+    signal.setitimer(signal.ITIMER_REAL, max(PATIENCE**2 * seconds, wall_seconds))
+
+
+def outcome_of(file, source, wall_seconds):
+    """Run the tests in this process, the quick ones first; see :func:`attempt`."""
+    tests = sorted(tests_for(file), key=SECONDS.get)  # of the package as it is: a mutant may not even be imported
+    load_copy(file, source)
+    for test in tests:
+        set_timers(SECONDS[test], wall_seconds)
+        try:
+            run_test(*test)
+        except BaseException as error:  # also what is meant to get past `except Exception`
+            kind = "wrong" if isinstance(error, AssertionError | pytest.fail.Exception) else "crashed"
+            return kind, f"{'.'.join(test)}: {type(error).__name__}: {error}"[:2000]
     return "survived", ""
 
 
@@ -184,65 +332,65 @@ def attempt_one(job, **limits):
     return name, attempt(file, source, **limits)
 
 
-def warm_up():
-    """Run the checks once in a worker, so that its forks find everything compiled and imported."""
-    mutation_checks.run(PackageCopy())
-
-
 # All mutants
 
 
-def all_mutants(targets=TARGETS):
-    """Return the mutants of some files of the package."""
-    return [m for file in targets for m in mutants_of((PACKAGE / file).read_text(encoding="utf-8"), file)]
+@cache
+def mutants_in(file):
+    """The mutants of a file of the package."""
+    return mutants_of((PACKAGE / file).read_text(encoding="utf-8"), file)
+
+
+def sample(per_file):
+    """A fixed sample of the mutants of each target."""
+    return [mutant for file in TARGETS for mutant in random.Random(file).sample(mutants_in(file), per_file)]
 
 
 def run(mutants, workers=2, **limits):
     """Try mutants in worker processes; return a dict of name to (outcome, reason)."""
     jobs = [(mutant.name, mutant.file, mutant.source) for mutant in mutants]
+    targets = tuple(dict.fromkeys(mutant.file for mutant in mutants))
     one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     with unittest.mock.patch.dict(os.environ, one_thread):
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=warm_up) as pool:
-            return dict(pool.map(partial(attempt_one, **limits), jobs, chunksize=4))
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, spawn, initializer=warm_up, initargs=(targets,)) as pool:
+            return dict(pool.map(partial(attempt_one, **limits), jobs))
 
 
 def read_equivalents(text):
     """Return the dict of name to reason that a text in the form of ``mutation_equivalents.txt`` holds."""
     reasons = {}
-    for line in text.splitlines():
-        if line.startswith(" "):
-            name = list(reasons)[-1]
-            reasons[name] = f"{reasons[name]} {line.strip()}".strip()
-        elif line and not line.startswith("#"):
-            if line in reasons:
-                raise ValueError(f"listed twice as equivalent, once will do: {line}")
-            reasons[line] = ""
-    for name, reason in reasons.items():
-        if not reason:
-            raise ValueError(f"listed as equivalent without a reason; write it below, indented: {name}")
+    for paragraph in text.split("\n\n"):
+        lines = [line for line in paragraph.splitlines() if not line.startswith("#")]
+        reason = " ".join(line.strip() for line in lines if line.startswith(" "))
+        for name in (line for line in lines if not line.startswith(" ")):
+            if name in reasons:
+                raise ValueError(f"listed twice as equivalent, once is enough: {name}")
+            if not reason:
+                raise ValueError(f"listed as equivalent without a reason; write it below, indented: {name}")
+            reasons[name] = reason
     return reasons
 
 
-def complaints(outcomes, equivalents, targets=TARGETS):
-    """What is wrong with the outcomes, in sentences; an empty list if every mutant is caught or known as equivalent.
+def complaints(mutants, outcomes, equivalents):
+    """Sentences about what is wrong; none if every mutant is caught or known as equivalent.
 
     Parameters
     ----------
+    mutants : iterable of str
+        Names of all mutants.
     outcomes : dict of str to (outcome, reason)
+        Of all mutants, or of some.
     equivalents : dict of str to str
         Names of mutants that may survive, and why.
-    targets : sequence of str
-        The files that were mutated.
     """
-    listed = {name for name in equivalents if name.split(":")[0] in targets}
     survivors = {name for name, (outcome, _) in outcomes.items() if outcome == "survived"}
+    listed = equivalents.keys()
+    caught = listed & outcomes.keys() - survivors
     return [
-        *(f"survives, so the checks are too weak or it is equivalent: {n}" for n in sorted(survivors - listed)),
-        *(f"listed as equivalent, but there is no such mutant any more: {n}" for n in sorted(listed - outcomes.keys())),
-        *(
-            f"listed as equivalent, but it is caught ({outcomes[n][1][:200]}): {n}"
-            for n in sorted(listed & outcomes.keys() - survivors)
-        ),
+        *(f"survives, so the tests are too weak or it is equivalent: {n}" for n in sorted(survivors - listed)),
+        *(f"listed as equivalent, but no such mutant exists: {n}" for n in sorted(listed - set(mutants))),
+        *(f"listed as equivalent, but caught ({outcomes[n][1][:200]}): {n}" for n in sorted(caught)),
     ]
 
 
@@ -262,8 +410,8 @@ def table(mutants, outcomes, equivalents):
 
 
 def main():
-    """Print the table, and what is asked for."""
-    parser = argparse.ArgumentParser(description="Plant mistakes in the package and see whether the checks notice.")
+    """Print the table, and the mutants that are requested."""
+    parser = argparse.ArgumentParser(description="Plant mistakes in the package and see whether the tests notice.")
     parser.add_argument("files", nargs="*", default=TARGETS, help="files of the package, such as layers/lstm.py")
     parser.add_argument(
         "--list", choices=("survived", "wrong", "crashed", "ended", "all"), help="print these mutants by name"
@@ -272,16 +420,16 @@ def main():
     if unknown := set(arguments.files) - set(TARGETS):
         parser.error(f"{', '.join(sorted(unknown))}: expected some of {', '.join(TARGETS)}, or none for all")
     began = time.perf_counter()
-    mutation_checks.run(PackageCopy())
-    mutants = all_mutants(arguments.files)
+    mutants = [mutant for file in arguments.files for mutant in mutants_in(file)]
     outcomes = run(mutants)
     for mutant in mutants:
         outcome, reason = outcomes[mutant.name]
         if arguments.list in ("all", outcome):
             print(f"{outcome}, {mutant.kind}: {mutant.name}" + (f"\n    {reason}" if reason else ""))
-    equivalents = read_equivalents(EQUIVALENTS.read_text(encoding="utf-8"))
+    listed = read_equivalents(EQUIVALENTS.read_text(encoding="utf-8"))
+    equivalents = {name: reason for name, reason in listed.items() if name.split(":")[0] in arguments.files}
     print(table(mutants, outcomes, equivalents), f"\n{time.perf_counter() - began:.0f} s")
-    found = complaints(outcomes, equivalents, arguments.files)
+    found = complaints([mutant.name for mutant in mutants], outcomes, equivalents)
     print("\n".join(found) or "every mutant is caught, or listed as equivalent with its reason")
     sys.exit(bool(found))
 

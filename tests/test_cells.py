@@ -48,8 +48,10 @@ def test_ranks_of_free_cells_become_cells(n_cells):
             free = [cell for cell in range(n_cells) if cell not in occupied]
             for count in range(len(free) // 2 + 1):
                 for ranks in combinations(range(len(free)), count):
-                    cells = draw_free_cells(np.array(occupied, int), n_cells, count, Draws(ranks[::-1]))
+                    rng = Draws(ranks[::-1])
+                    cells = draw_free_cells(np.array(occupied, int), n_cells, count, rng)
                     assert cells.tolist() == [free[rank] for rank in ranks]
+                    assert rng.requests == [(len(free), count)] * (count > 0)
 
 
 def test_the_best_free_cells_are_those_with_the_largest_scores_above_zero():
@@ -68,3 +70,9 @@ def test_the_smallest_numbers_and_of_equal_ones_the_first(sizes):
         chosen = smallest(np.array(sizes), count)
         assert sorted(chosen) == sorted(sorted(range(len(sizes)), key=sizes.__getitem__)[:count])
         assert chosen.dtype == np.arange(0).dtype
+
+
+@pytest.mark.parametrize("count", [1, 2, 300, 999, 1000])
+def test_the_smallest_of_so_many_numbers_that_partitioning_does_not_sort_them(count):
+    sizes = np.random.default_rng(0).normal(size=1000)
+    assert sorted(smallest(sizes, count)) == sorted(np.argsort(sizes)[:count])
