@@ -1,39 +1,38 @@
 """SET-LSTM in plain NumPy: an LSTM and an embedding that start sparse and stay sparse.
 
-The names of the public interface, from the ground floor up; each room's own docstring tells more.
+The names of the public interface, by the room that each is from. A room is imported when one of its names is first
+used: so the command line starts at once, and Ctrl-C ends it cleanly from its first moment on.
 """
 
-from numpy_setlstm.converters import from_torch, to_torch
-from numpy_setlstm.estimator import SetLSTMClassifier
-from numpy_setlstm.gradcheck import GradientReport, check_directions, check_gradients, check_layer
-from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
-from numpy_setlstm.layers.lstm import GATES, lstm_backward, lstm_forward
-from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.text import Vocabulary, pad_sequences, tokenize
-from numpy_setlstm.topology import SetStep, erdos_renyi, prune, regrow, set_step
+import importlib
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "GATES",
-    "GradientReport",
-    "SetLSTMClassifier",
-    "SetStep",
-    "SparseMatrix",
-    "Vocabulary",
-    "check_directions",
-    "check_gradients",
-    "check_layer",
-    "embedding_backward",
-    "embedding_forward",
-    "erdos_renyi",
-    "from_torch",
-    "lstm_backward",
-    "lstm_forward",
-    "pad_sequences",
-    "prune",
-    "regrow",
-    "set_step",
-    "to_torch",
-    "tokenize",
-]
+_ROOMS = {
+    "text": ("Vocabulary", "pad_sequences", "tokenize"),
+    "sparse": ("SparseMatrix",),
+    "topology": ("SetStep", "erdos_renyi", "prune", "regrow", "set_step"),
+    "layers.embedding": ("embedding_backward", "embedding_forward"),
+    "layers.lstm": ("GATES", "lstm_backward", "lstm_forward"),
+    "gradcheck": ("GradientReport", "check_directions", "check_gradients", "check_layer"),
+    "converters": ("from_torch", "to_torch"),
+    "estimator": ("SetLSTMClassifier",),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = sorted(_ROOM_OF)
+
+
+def __getattr__(name):
+    if name in _ROOM_OF:
+        return getattr(importlib.import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    try:
+        return importlib.import_module(f"{__name__}.{name}")  # a room
+    except ModuleNotFoundError as error:
+        if name.startswith("_") or error.name != f"{__name__}.{name}":
+            raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+
+
+def __dir__():
+    return [*globals(), *__all__]

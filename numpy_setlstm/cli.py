@@ -42,7 +42,6 @@ from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.topology import PRUNE_RULES
 
 EXIT_WRONG, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
-MOST_SEEDS = 10_000  # of --seeds
 
 
 def main(arguments=None):
@@ -122,7 +121,7 @@ def run_comparison(options):
         grid = read_grid(options.grid)
     elif not options.report_only:
         settings = dict(parse_setting(text) for text in options.settings or ())
-        seeds = {"seeds": count_of_seeds(options.seeds)} if options.seeds else {}
+        seeds = {"seeds": parse_seeds(options.seeds)} if options.seeds else {}
         names_given = {key: given[key] for key in ("datasets", "connectivities") if key in given}
         grid = grid_from((QUICK if options.quick else {}) | names_given | seeds | {"settings": settings}, "the options")
     interrupted = compare(
@@ -205,14 +204,6 @@ def names(text):
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def count_of_seeds(text):
-    """See :func:`parse_seeds`; each seed takes memory."""
-    seeds = parse_seeds(text)
-    if isinstance(seeds, int) and seeds > MOST_SEEDS:
-        raise ValueError(f"--seeds asks for {text[:40]} seeds; expected at most {MOST_SEEDS}, or a list as in 0,1,2")
-    return seeds
-
-
 # Options of `benchmark` that say what work is done: name and settings, by the field of Work.
 WORK_OPTIONS = {
     "n_words": ("--vocabulary", {"type": whole, "metavar": "V", "help": "words (default: 20000)"}),
@@ -236,6 +227,7 @@ WORK_OPTIONS = {
 TRAIN_PARAMETERS = {
     "connectivity": {"choices": CONNECTIVITIES, "help": "evolved, static or dense"},
     "n_epochs": {"type": whole, "metavar": "N", "help": "epochs in all"},
+    "patience": {"type": whole, "metavar": "N", "help": "stop after N epochs without a better one (default: never)"},
     "vocabulary_size": {"type": whole, "metavar": "V", "help": "words that are known (default: 20000)"},
     "embedding_dim": {"type": whole, "metavar": "D", "help": "numbers per word vector"},
     "hidden_size": {"type": whole, "metavar": "H", "help": "units of the LSTM"},

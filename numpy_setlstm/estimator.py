@@ -1,5 +1,6 @@
 """The classifier: texts or word ids in, labels out, in the form of a scikit-learn estimator."""
 
+import contextlib
 import copy
 import warnings
 
@@ -7,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from numpy_setlstm.checkpoint import check_names, explained, load_model, pack_state, save_model, unpack_state
+from numpy_setlstm.files import locked
 from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import (
     check_classes,
@@ -169,7 +171,7 @@ class SetLSTMClassifier(Estimator):
         resume : bool, default False
             Continue training that was interrupted, or for more epochs, on the same texts and labels, as if in one go.
         checkpoint_path : str or Path, optional
-            Save the model there after every epoch and when interrupted.
+            Save the model there after every epoch and when interrupted. The file is locked meanwhile.
 
         Returns
         -------
@@ -182,7 +184,14 @@ class SetLSTMClassifier(Estimator):
             If a parameter, a text or a label is invalid; the message says how to mend it.
         FloatingPointError
             If training diverges. The best epoch before that is kept.
+        BlockingIOError
+            If another training saves to `checkpoint_path`: one of the two models would be lost.
         """
+        with contextlib.nullcontext() if checkpoint_path is None else locked(checkpoint_path):
+            return self._fit(X, y, resume, checkpoint_path)
+
+    def _fit(self, X, y, resume, checkpoint_path):
+        """Train, see :meth:`fit`."""
         training, validation = self._prepare(X, y, resume)
         state = self.training_state_
 
@@ -202,7 +211,7 @@ class SetLSTMClassifier(Estimator):
             warnings.warn(
                 f"training was interrupted in epoch {state.epoch + 1} of {self.n_epochs}; the model is usable, and "
                 "fit(X, y, resume=True) continues",
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 

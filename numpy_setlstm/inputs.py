@@ -225,7 +225,7 @@ def check_known_words(sequences, texts_or_ids, action, may_be_unknown=()):
         reason = "is empty" if all(word == PADDING_ID for word in sequences[k]) else "has no known word"
         which = f"text {k}, {content}, {reason} ({unreadable.size} of {len(sequences)} texts are like this)"
         if action == "error":
-            raise ValueError(f"{which}: leave them out, or set without_known_words='accept' (--accept-unknown)")
+            raise ValueError(f"{which}: leave them out, or set without_known_words='warn' or 'accept'")
         warnings.warn(f"{which}; the network classifies them without having read a word", stacklevel=4)
 
 

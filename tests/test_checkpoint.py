@@ -541,7 +541,7 @@ EDITED = {
     "an epoch more": (("epoch",), 3, "history has 2 entries for gate_counts; expected 3"),
     "a field more": (("more",), 1, "it has a field 'more', which no model has"),
     "a generator": (("streams", "dropout", "state"), {"state": -1, "inc": 1}, "cannot be loaded"),
-    "progress": (("parameters", "progress"), "yes", "progress is 'yes'; expected true or false"),
+    "progress": (("parameters", "progress"), "yes", "progress is 'yes'; expected True or False"),
 }
 
 
@@ -771,6 +771,8 @@ def test_one_of_two_processes_gets_the_lock_and_the_other_is_told_of_it(writer, 
     ):
         with locked(path):
             pass
+    with pytest.raises(BlockingIOError, match=rf"model\.npz is being written by process {writer.pid} on"):
+        classifier().fit(TEXTS, LABELS, checkpoint_path=path)
     writer.kill()
     writer.communicate()
     with locked(path):  # what a dead process left is taken over

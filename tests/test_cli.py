@@ -257,7 +257,7 @@ def test_without_a_command_the_help_says_what_there_is(capsys):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX's signals and limits")
 def test_odd_command_lines_end_as_they_should():
     script = Path(__file__).parent / "attack_command_line.py"
-    command = [sys.executable, str(script), "--lines", "12", "--seed", "3", "--no-early-signals"]
+    command = [sys.executable, str(script), "--lines", "12", "--seed", "3"]
     attack = subprocess.run(command, capture_output=True, text=True)
     assert attack.returncode == 0, attack.stdout + attack.stderr
 
@@ -281,7 +281,7 @@ def test_odd_command_lines_end_as_they_should():
         (["predict", "", "good"], "MODEL: '' is empty"),
         (
             ["compare", "--output", "{tmp}/x", "--datasets", "demo", "--connectivities", "set", "--seeds", "100000000"],
-            "--seeds asks for 100000000 seeds; expected at most 10000",
+            "there are 100000000 seeds; expected at most 10000",
         ),
         (["train", "--dataset", "netflix", "--output", "{tmp}/x"], "invalid choice: 'netflix'"),
         (["train", "--dataset", "sanders"], "required: --output"),

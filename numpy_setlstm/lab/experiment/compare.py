@@ -134,6 +134,7 @@ def run_grid(
     todo = plan(grid, store, find_document, report)
     if not todo:
         return False
+    workers = min(workers, len(todo))
     if executor is None:
         check_resources(todo, data_home)
     shared = {

@@ -74,6 +74,8 @@ def local_processes(workers):
     def make_executor():
         environment = dict.fromkeys(THREAD_VARIABLES, "1") if workers > 1 else None
         pools.append(ProcessPoolExecutor(workers, env=environment, initializer=_start_worker))
+        with _ignoring_interrupts():  # which the processes inherit, until _start_worker
+            pools[-1].submit(int)  # starts them
         return pools[-1]
 
     try:
@@ -82,8 +84,22 @@ def local_processes(workers):
         for pool in pools:
             for pid in list(pool._processes):
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGINT)
+                    started = not hasattr(os, "getpgid") or os.getpgid(pid) == pid
+                    os.kill(pid, signal.SIGINT if started else signal.SIGKILL)  # one that starts has nothing to save
             pool.shutdown()
+
+
+@contextlib.contextmanager
+def _ignoring_interrupts():
+    """Ignore Ctrl-C for some milliseconds, in the main thread; other threads cannot, and need not."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 _stop_requested = threading.Event()  # in a worker
@@ -91,9 +107,9 @@ _stop_requested = threading.Event()  # in a worker
 
 def _start_worker():
     """Let Ctrl-C reach a worker only from the process that started it, and end both together."""
+    signal.signal(signal.SIGINT, lambda *_: _stop_requested.set())
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
-    signal.signal(signal.SIGINT, lambda *_: _stop_requested.set())
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
 

@@ -21,6 +21,7 @@ GRID_CONNECTIVITIES = (*RIVALS, TFIDF)
 DATA_SETTINGS = ("train_texts", "test_texts")  # numbers of the demo's reviews
 PRUNED_SETTINGS = ("finetune_epochs",)  # see fit_rival
 RESERVED = ("connectivity", "random_state", "progress", "n_threads", "without_known_words")
+MOST_SEEDS = 10_000  # each takes memory
 TFIDF_SETTINGS = (*DATA_SETTINGS, "validation_fraction")
 
 # Settings of each data set, which the grid's own override: see docs/recipe.md.
@@ -193,6 +194,10 @@ def check_names(what, names, allowed):
 
 def check_seeds(seeds):
     """Seeds as a tuple, from a list or their number; GridError if one is invalid or a duplicate, or there is none."""
+    if _is_whole(seeds, MOST_SEEDS + 1):
+        raise GridError(
+            f"there are {str(seeds)[:40]} seeds; expected at most {MOST_SEEDS}, or a list such as [0, 1, 2]"
+        )
     if _is_whole(seeds, 1):
         return tuple(range(seeds))
     if not isinstance(seeds, list | tuple) or not seeds:

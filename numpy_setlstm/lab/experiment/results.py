@@ -1,10 +1,7 @@
 """One network trained and tested: its result as plain values, ready for JSON."""
 
-import contextlib
-
 import numpy as np
 
-from numpy_setlstm.files import locked
 from numpy_setlstm.lab.experiment.statistics import METRICS, confusion_counts
 from numpy_setlstm.lab.formatting import percent, text_table
 from numpy_setlstm.lab.machine import peak_bytes
@@ -16,13 +13,9 @@ MODEL_FILE = "model.npz"  # a trained network, in its output folder
 
 
 def run(clf, reviews, *, resume=False, checkpoint_path=None):
-    """Train a classifier on a data set, with the names of its labels, and test it; see :func:`result_of`.
-
-    The folder of the checkpoint is locked meanwhile: of two trainings into it, one model would be lost.
-    """
+    """Train a classifier on a data set, with the names of its labels, and test it; see :func:`result_of`."""
     labels = np.array(reviews.label_names)[reviews.train_labels]
-    with contextlib.nullcontext() if checkpoint_path is None else locked(checkpoint_path):
-        clf.fit(reviews.train_texts, labels, resume=resume, checkpoint_path=checkpoint_path)
+    clf.fit(reviews.train_texts, labels, resume=resume, checkpoint_path=checkpoint_path)
     return result_of(clf, reviews, clf.predict(reviews.test_texts))
 
 
