@@ -73,7 +73,9 @@ TARGETS = {
     "fast/lstm.py": (
         "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_large", "mutation_checks.test_fast_lstm",
     ),
-    "fast/embedding.py": ("test_fast_layers", "test_engines.test_the_fast", "test_engines.test_gradients"),
+    "fast/embedding.py": (
+        "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_gradients", "mutation_checks.test_fast_emb",
+    ),
     "fast/adam.py": ("test_optimizers", "mutation_checks.test_adam"),
     "fast/engine.py": ("test_engines", "test_network", "test_threads"),
 }  # fmt: skip

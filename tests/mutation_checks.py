@@ -13,13 +13,14 @@ import pytest
 
 from numpy_setlstm import evolution
 from numpy_setlstm.fast import adam, threads
+from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
 from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
 from numpy_setlstm.fast.products import make_products
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward
 from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
 from numpy_setlstm.layers.readout import cross_entropy_forward, softmax
-from numpy_setlstm.optimizers import SGD, Adam, adam_update, sgd_update
+from numpy_setlstm.optimizers import SGD, Adam, adam_update, clip_by_norm, sgd_update
 from numpy_setlstm.own_lstm import adapt
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import prune
@@ -63,6 +64,25 @@ def test_optimizers_count_the_age_of_a_dense_array_once():
             assert (age == updates).all()
         optimizer.update(parameters, {"sparse": np.ones(2), "dense": np.ones((2, 3))})
     assert adam_update(*np.ones((3, 1)), np.array([1]), learning_rate=0.1)[3].dtype == np.int32  # from int64
+
+
+class TimesPythonsNumber(np.ndarray):
+    """An array that may not be multiplied by a number of NumPy's: NumPy 2 would turn float32 into float64."""
+
+    def __mul__(self, factor):
+        assert type(factor) is float, f"{type(factor)}, expected float"
+        return super().__mul__(factor)
+
+
+def test_optimizers_turn_numbers_of_numpy_into_those_of_python():
+    constants = {name: np.float64(constant) for name, constant in ADAM.items()}
+    for optimizer in (
+        Adam({"W": np.ones(2)}, np.float64(0.1), **constants),
+        SGD({"W": np.ones(2)}, 0.1, np.float64(0.9)),
+    ):
+        numbers = [*optimizer.constants.values(), *optimizer.learning_rates.values()]
+        assert {type(number) for number in numbers} == {float}
+    clip_by_norm({"a": np.ones(3).view(TimesPythonsNumber)}, np.float64(1.0))
 
 
 # Adam in place
@@ -246,6 +266,23 @@ def test_threads_in_the_background_leave_nothing_behind():
         waiting.add_done_callback(lambda _: ended.set())
         assert begun.wait(SECONDS)
     assert waiting.cancelled() and running.result(0), "work that has not begun does not begin any more"
+
+
+# The fast embedding
+
+
+def test_fast_embedding_takes_the_inverse_in_one_dimension_from_any_numpy(monkeypatch):
+    def unique(array, return_inverse, original=np.unique):
+        values, inverse = original(array, return_inverse=return_inverse)
+        return values, inverse.reshape(array.shape)  # as NumPy 2 does
+
+    monkeypatch.setattr(np, "unique", unique)
+    tokens, E, dx = np.array([[3, 1, 3], [0, 3, 1]]), np.ones((4, 2)), np.arange(12.0).reshape(1, 2, 3, 2)
+    _, cache = fast_embedding_forward(tokens, E, 3)
+    expected = np.zeros((4, 2))
+    for n, t in np.ndindex(2, 3):
+        expected[tokens[n, t]] += dx[0, :, t, n]
+    np.testing.assert_array_equal(fast_embedding_backward([dx], [cache], E), expected)
 
 
 # The fast LSTM

@@ -217,8 +217,8 @@ def expected_ever_tried(initial, steps, *, reserved_rows=0):
     >>> from numpy_setlstm import erdos_renyi
     >>> W = erdos_renyi((100, 200), np.random.default_rng(0), density=0.04)
     >>> steps = null_evolution(W, 10, 0.3, np.random.default_rng(1))
-    >>> expected_ever_tried(W.topology, steps)[-1].round(3), ever_tried(W.topology, steps)[-1].round(3)
-    (np.float64(0.152), np.float64(0.15))
+    >>> expected_ever_tried(W.topology, steps)[-1:].round(3), ever_tried(W.topology, steps)[-1:].round(3)
+    (array([0.152]), array([0.15]))
     """
     N, nnz = (initial.shape[0] - reserved_rows) * initial.shape[1], len(initial.rows)
     tried = [float(nnz)]

@@ -54,8 +54,8 @@ def plot_survival(topology, set_steps_by_label, ax=None):
     >>> from numpy_setlstm.topology import erdos_renyi
     >>> W = erdos_renyi((32, 128), np.random.default_rng(0), density=0.05)
     >>> steps = null_evolution(W, 5, 0.3, np.random.default_rng(1))
-    >>> plot_survival(W.topology, {"null model: without training": steps}).get_lines()[0].get_ydata()[0]
-    np.float64(1.0)
+    >>> plot_survival(W.topology, {"null model: without training": steps}).get_lines()[0].get_ydata()[:1]
+    array([1.])
     """
     ax = axes_or_new(ax, (6, 3.6))
     colors = line_colors(ax, set_steps_by_label)
