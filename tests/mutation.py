@@ -74,7 +74,8 @@ TARGETS = {
         "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_large", "mutation_checks.test_fast_lstm",
     ),
     "fast/embedding.py": (
-        "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_gradients", "mutation_checks.test_fast_emb",
+        "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_gradients",
+        "mutation_checks.test_fast_embedding",
     ),
     "fast/adam.py": ("test_optimizers", "mutation_checks.test_adam"),
     "fast/engine.py": ("test_engines", "test_network", "test_threads"),
