@@ -4,6 +4,7 @@ The names of the public interface, by the room that each is from. A room is impo
 used: so the command line starts at once, and Ctrl-C ends it cleanly from its first moment on.
 """
 
+import contextlib
 import importlib
 
 __version__ = "0.1.0"
@@ -26,12 +27,10 @@ __all__ = sorted(_ROOM_OF)
 def __getattr__(name):
     if name in _ROOM_OF:
         return getattr(importlib.import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
-    try:
-        return importlib.import_module(f"{__name__}.{name}")  # a room
-    except ModuleNotFoundError as error:
-        if name.startswith("_") or error.name != f"{__name__}.{name}":
-            raise
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    if not name.startswith("_"):
+        with contextlib.suppress(ModuleNotFoundError):
+            return importlib.import_module(f"{__name__}.{name}")  # a room
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():

@@ -134,6 +134,7 @@ def run_training(clf, reviews, output, *, seed=0, resume=False, report=print):
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> reviews = demo_reviews(train_texts=60, test_texts=20)
     >>> clf = SetLSTMClassifier(embedding_dim=16, hidden_size=64, er_epsilon=2, n_epochs=2, random_state=0)
     >>> with tempfile.TemporaryDirectory() as folder:
