@@ -188,31 +188,26 @@ class SetLSTMClassifier(Estimator):
             If another training saves to `checkpoint_path`: one of the two models would be lost.
         """
         with contextlib.nullcontext() if checkpoint_path is None else locked(checkpoint_path):
-            return self._fit(X, y, resume, checkpoint_path)
+            training, validation = self._prepare(X, y, resume)
+            state = self.training_state_
 
-    def _fit(self, X, y, resume, checkpoint_path):
-        """Train, see :meth:`fit`."""
-        training, validation = self._prepare(X, y, resume)
-        state = self.training_state_
+            def keep(state):
+                self._publish(state)
+                if checkpoint_path is not None:
+                    self.save(checkpoint_path)
 
-        def after_epoch(state):
-            self._publish(state)
-            if checkpoint_path is not None:
-                self.save(checkpoint_path)
-
-        options = {"progress": self.progress, "after_epoch": after_epoch, "label": self.connectivity}
-        try:
-            train(state, training_settings(self), *training, validation, **options)
-        finally:
-            self._publish(state)  # whatever happens, what was learnt is not lost
-        if state.interrupted and state.epoch < self.n_epochs:
-            if checkpoint_path is not None:
-                self.save(checkpoint_path)
-            warnings.warn(
-                f"training was interrupted in epoch {state.epoch + 1} of {self.n_epochs}; the model is usable, and "
-                "fit(X, y, resume=True) continues",
-                stacklevel=3,
-            )
+            options = {"progress": self.progress, "after_epoch": keep, "label": self.connectivity}
+            try:
+                train(state, training_settings(self), *training, validation, **options)
+            finally:
+                self._publish(state)  # whatever happens, what was learnt is not lost
+            if state.interrupted and state.epoch < self.n_epochs:
+                keep(state)
+                warnings.warn(
+                    f"training was interrupted in epoch {state.epoch + 1} of {self.n_epochs}; the model is usable, and "
+                    "fit(X, y, resume=True) continues",
+                    stacklevel=2,
+                )
         return self
 
     def predict_proba(self, X):
@@ -268,11 +263,10 @@ class SetLSTMClassifier(Estimator):
         check_parameters(self.get_params())
         texts_or_ids = check_X(X, self.tokenizer)
         labels = check_y(y, len(texts_or_ids))
-        classes = check_classes(labels)
         training, _ = split(texts_or_ids, labels, self.validation_fraction)
         vocabulary = self._build_vocabulary(take(texts_or_ids, training))
         n_words = self._count_words(texts_or_ids) if vocabulary is None else len(vocabulary)
-        return NetworkSizes(n_words, self.embedding_dim, self.hidden_size, len(classes))
+        return NetworkSizes(n_words, self.embedding_dim, self.hidden_size, len(check_classes(labels)))
 
     def with_network(self, network, **parameters):
         """A classifier for the same texts and labels whose training starts from given weights, and has not begun.
@@ -378,7 +372,6 @@ class SetLSTMClassifier(Estimator):
             n_words = self._count_words(tokens) if vocabulary is None else len(vocabulary)
             check_tokens(tokens, n_words)
             state = initial_state(self, n_words, len(classes))
-
         self.classes_, self.vocabulary_, self.training_state_ = classes, vocabulary, state
         self._fingerprint, self._trained_with = fingerprint(texts_or_ids, labels), self.get_params()
         held_out = (tokens[validation], targets[validation]) if len(validation) else None
@@ -404,5 +397,4 @@ class SetLSTMClassifier(Estimator):
         self.network_ = state.best_network if state.best_network is not None else state.network
         self.history_, self.best_epoch_ = state.history, state.best_epoch
         self.n_parameters_ = self.network_.count_parameters()
-        shapes = {name: W.shape for name, W in self.network_.parameters.items()}
-        self.n_dense_parameters_ = sum(int(np.prod(shape)) for shape in shapes.values())
+        self.n_dense_parameters_ = sum(int(np.prod(W.shape)) for W in self.network_.parameters.values())
