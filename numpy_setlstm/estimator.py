@@ -25,7 +25,7 @@ from numpy_setlstm.inputs import (
 )
 from numpy_setlstm.layers.embedding import check_tokens
 from numpy_setlstm.network import Network
-from numpy_setlstm.recipe import begin, engine_of, initial_state, network_settings, training_settings
+from numpy_setlstm.recipe import begin, engine_of, initial_state, network_settings, training_settings, writable
 from numpy_setlstm.scikit_learn import Estimator
 from numpy_setlstm.text import Vocabulary, pad_sequences
 from numpy_setlstm.training import TrainingSettings, train
@@ -365,7 +365,7 @@ class SetLSTMClassifier(Estimator):
         check_known_words(sequences, texts_or_ids, self.without_known_words, may_be_unknown=validation)
         tokens, targets = self._pad(sequences), np.searchsorted(classes, labels)
         if resume:
-            state = self.training_state_
+            state = writable(self.training_state_)
             if any(getattr(self, name) != self._trained_with[name] for name in SPEED):
                 state.use_engine(engine_of(self))
         else:

@@ -1,11 +1,13 @@
 """From the settings of a classifier to what trains: engine, network, optimizer; and the recipe behind the defaults."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.network import make_engine
+from numpy_setlstm.sparse import weights_of
 from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams
 
 __all__ = ["DENSE_RECIPE", "SPARSE_RECIPE", "Recipe"]
@@ -80,6 +82,12 @@ def initial_state(clf, n_words, n_classes):
         **network_settings(clf),
     )
     return begin(clf, network, streams)
+
+
+def writable(state):
+    """The state, or a copy if its arrays are read-only, as the memory maps of joblib are."""
+    weights = (weights_of(W) for W in state.network.parameters.values())
+    return state if all(array.flags.writeable for array in weights) else copy.deepcopy(state)
 
 
 def begin(clf, network, streams):

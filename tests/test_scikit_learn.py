@@ -1,5 +1,6 @@
 """SetLSTMClassifier in scikit-learn's own tools, on lists of texts."""
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
@@ -34,6 +35,23 @@ def learner():
     """A network that has learnt after a few epochs that "good" is good."""
     rates = {"learning_rate": 0.02, "embedding_learning_rate": 0.05, "embedding_dropout": 0, "dropout": 0}
     return classifier(embedding_dim=16, hidden_size=8, n_epochs=15, batch_size=8, validation_fraction=0, **rates)
+
+
+# Memory maps
+
+
+@pytest.mark.parametrize("connectivity", ["set", "dense"])
+def test_training_continues_from_the_read_only_memory_maps_of_joblib(connectivity, tmp_path):
+    clf = classifier(connectivity=connectivity).fit(TEXTS, LABELS)
+    joblib.dump(clf, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    assert not mapped.network_.parameters["b"].flags.writeable
+    before = mapped.predict_proba(TEXTS)
+    assert np.array_equal(before, clf.predict_proba(TEXTS))
+    for model in (clf, mapped):
+        model.set_params(n_epochs=4).fit(TEXTS, LABELS, resume=True)
+    assert np.array_equal(mapped.predict_proba(TEXTS), clf.predict_proba(TEXTS))
+    assert np.array_equal(joblib.load(tmp_path / "model", mmap_mode="r").predict_proba(TEXTS), before)
 
 
 # Parameters
