@@ -9,6 +9,7 @@ from numpy_setlstm.datasets.splitting import split_by_text
 from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
 from numpy_setlstm.network import ENGINES, KERNELS
 from numpy_setlstm.optimizers import OPTIMIZERS
+from numpy_setlstm.scikit_learn import as_in_scikit_learn
 from numpy_setlstm.text import PADDING_ID, UNKNOWN_ID
 from numpy_setlstm.topology import PRUNE_RULES
 
@@ -161,6 +162,8 @@ def _is_tokens(text):
 
 def check_y(y, n_texts):
     """Accept one label per text, whole numbers or str, as an ndarray of shape (n_texts,)."""
+    if y is None:
+        raise ValueError("training requires y to be passed, but the target y is None: give one label per text")
     if isinstance(y, set | frozenset | dict):
         raise TypeError(f"y is a {type(y).__name__}, which has no order to match texts to; expected a list of labels")
     if np.ma.is_masked(y):
@@ -172,17 +175,19 @@ def check_y(y, n_texts):
     if labels.dtype.kind in "UOT":
         labels = _check_text_labels(labels, np.asarray(y, object))
     if labels.ndim == 2 and labels.shape[1] == 1:
-        warnings.warn(f"y has shape {labels.shape}; it is read as {labels.shape[:1]}: y.ravel()", stacklevel=3)
+        message = f"A column-vector y was passed when a 1d array was expected: {labels.shape} is read as y.ravel()"
+        warnings.warn(message, as_in_scikit_learn("DataConversionWarning", UserWarning), stacklevel=4)
         labels = labels.ravel()
     if labels.ndim != 1 or labels.dtype.kind not in "biufU":
-        raise ValueError(f"y has shape {labels.shape} and dtype {labels.dtype}; expected one number or str per text")
+        got = f"y has shape {labels.shape} and dtype {labels.dtype}"
+        raise ValueError(f"Unknown label type: {got}; expected one number or str per text")
     if len(labels) != n_texts:
         raise ValueError(f"there are {n_texts} texts and {len(labels)} labels; expected as many labels as texts")
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError("y has labels that are NaN or infinite; leave those texts out")
     fractions = labels[labels != np.floor(labels)] if labels.dtype.kind == "f" else labels[:0]
     if len(fractions):
-        raise ValueError(f"y has the label {fractions[0]}; expected classes: whole numbers or str, not measurements")
+        raise ValueError(f"y has the label {fractions[0]}; which is continuous; expected classes: whole numbers or str")
     return labels
 
 
@@ -201,7 +206,9 @@ def check_classes(labels):
     """The different labels, sorted, ndarray of shape (C,), of which there have to be two."""
     classes = np.unique(labels)
     if len(classes) < 2:
-        raise ValueError(f"all {len(labels)} labels are {classes[0].item()!r}; expected at least two different ones")
+        raise ValueError(
+            f"all {len(labels)} labels are {classes[0].item()!r}, one class; expected at least two classes"
+        )
     return classes
 
 

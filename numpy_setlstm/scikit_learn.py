@@ -51,12 +51,12 @@ class Estimator:
 
     def _check_fitted(self):
         if not self.__sklearn_is_fitted__():
-            raise _not_fitted_error()(
+            raise as_in_scikit_learn("NotFittedError", NotFittedError)(
                 f"this {type(self).__name__} is not fitted yet: call fit(texts, labels), or load a saved model"
             )
 
 
-def _not_fitted_error():
-    """Our NotFittedError; one that is scikit-learn's as well where that is in use."""
-    theirs = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", None)
-    return NotFittedError if theirs is None else type("NotFittedError", (NotFittedError, theirs), {})
+def as_in_scikit_learn(name, ours):
+    """Our class of an error or warning; one that is scikit-learn's as well where that is in use."""
+    theirs = getattr(sys.modules.get("sklearn.exceptions"), name, ours)
+    return theirs if issubclass(theirs, ours) else type(name, (ours, theirs), {})

@@ -3,12 +3,13 @@
 import joblib
 import numpy as np
 import pytest
-from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from numpy_setlstm import SetLSTMClassifier, pad_sequences, scikit_learn
 from numpy_setlstm.text import Vocabulary
@@ -35,6 +36,44 @@ def learner():
     """A network that has learnt after a few epochs that "good" is good."""
     rates = {"learning_rate": 0.02, "embedding_learning_rate": 0.05, "embedding_dropout": 0, "dropout": 0}
     return classifier(embedding_dim=16, hidden_size=8, n_epochs=15, batch_size=8, validation_fraction=0, **rates)
+
+
+# scikit-learn's own checks, which know no texts
+
+
+class OfNumbers(ClassifierMixin, BaseEstimator):
+    """Makes one word of each number, which says its column and roughly its size."""
+
+    def __init__(self, random_state=0):
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        X = validate_data(self, X)
+        quick = {"learning_rate": 0.02, "embedding_learning_rate": 0.05, "embedding_dropout": 0, "dropout": 0}
+        sizes = {"hidden_size": 16, "embedding_dim": 16, "er_epsilon": 4, "n_epochs": 30, "batch_size": 16}
+        options = {"validation_fraction": 0, "without_known_words": "accept", "random_state": self.random_state}
+        self.classifier_ = SetLSTMClassifier(**quick, **sizes, **options).fit(self.texts_of(X), y)
+        self.classes_ = self.classifier_.classes_
+        return self
+
+    def predict(self, X):
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[most_probable]
+
+    def predict_proba(self, X):
+        check_is_fitted(self)
+        return self.classifier_.predict_proba(self.texts_of(validate_data(self, X, reset=False)))
+
+    def texts_of(self, X):
+        return [[f"{column}:{np.floor(2 * number):.0f}" for column, number in enumerate(row)] for row in X]
+
+
+def test_the_checks_of_scikit_learn_pass():
+    """Those are skipped that need pandas or another array library, which these tests do not install."""
+    checks = check_estimator(OfNumbers(), on_skip=None, on_fail=None)
+    failed = [f"{check['check_name']}: {check['exception']}" for check in checks if check["status"] == "failed"]
+    assert not failed, "\n".join(failed)
+    assert sum(check["status"] == "passed" for check in checks) > 50
 
 
 # Memory maps
