@@ -75,7 +75,7 @@ class NetworkSizes:
         # A full matrix takes no more connections; the others share the rest.
         open_shapes = [shapes[name] for name in SPARSE_PARAMETERS]
         while True:
-            er_epsilon = budget / max(1, sum(sum(shape) for shape in open_shapes))
+            er_epsilon = budget / sum(sum(shape) for shape in open_shapes)
             full = [shape for shape in open_shapes if er_epsilon * sum(shape) > shape[0] * shape[1]]
             if not full or len(full) == len(open_shapes):
                 return er_epsilon

@@ -89,7 +89,7 @@ def _like(name, gradient, array):
     """The gradient of an array; of a SparseMatrix, at its connections."""
     gradient = np.asarray(gradient)
     if isinstance(array, SparseMatrix):
-        if gradient.shape == array.shape and array.shape != (array.nnz,):
+        if gradient.shape == array.shape:
             gradient = gradient[array.rows, array.cols]
         array = array.values
     if gradient.shape != array.shape:

@@ -78,5 +78,5 @@ def _backward_dense(dx, cache, shape):
     words, places = np.unique(cache.tokens.ravel(), return_inverse=True)
     order = np.argsort(places, kind="stable")  # the places of one word side by side
     starts = np.searchsorted(places[order], np.arange(len(words)))
-    dE[words] = np.add.reduceat(by_text[order], starts, axis=0) if len(words) else 0
+    dE[words] = np.add.reduceat(by_text[order], starts, axis=0)
     return dE
