@@ -19,11 +19,21 @@ IDEA = ("text", "layers", "sparse", "topology", "optimizers", "network", "evolut
 # A room imports from its own floor and from lower ones.
 FLOORS = {
     5: ("cli", "lab"),
-    4: ("estimator", "inputs", "recipe", "scikit_learn", "checkpoint", "model_check", "plotting"),
+    4: (
+        "estimator",
+        "preparation",
+        "inputs",
+        "weighting",
+        "recipe",
+        "scikit_learn",
+        "checkpoint",
+        "model_check",
+        "plotting",
+    ),
     3: ("training", "evolution", "initialization", "interrupt"),
     2: ("network", "own_lstm", "converters", "fast", "measures"),
     1: ("layers", "topology", "optimizers"),
-    0: ("text", "sparse", "cells", "files", "one_file", "gradcheck", "datasets"),
+    0: ("text", "sparse", "cells", "parameters", "files", "one_file", "gradcheck", "datasets"),
 }
 TITLES = {5: "commands", 4: "for users", 3: "training", 2: "the network", 1: "its parts", 0: "foundations"}
 WINGS = {"tools": ("gradcheck", "datasets", "measures", "plotting"), "fast": ("fast",), "lab": ("lab",)}

@@ -22,7 +22,7 @@ from numpy_setlstm.training import STREAMS, TrainingState
 
 __all__ = ["CheckpointError", "load_arrays", "save_arrays"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SMALL_HEADER = 2**20
 _HEADER = "header"
 _STATE_KEYS = ("epoch", "batch", "sums", "best_epoch", "first_weights", "notes", "interrupted", "inconsistent")
@@ -318,8 +318,15 @@ def check_names(header, parameters):
 
 def upgrade(header):
     """The header of a model in today's format, from any version of it."""
-    if header["format_version"] >= 2:
+    if header["format_version"] == FORMAT_VERSION:
         return header
+    header = _from_format_1(header) if header["format_version"] == 1 else header
+    added = {"bidirectional": False, "class_weight": None, "warm_start": False}  # in format 3
+    return header | {"parameters": added | header["parameters"]}
+
+
+def _from_format_1(header):
+    """The header of a model of version 0.1.0 in format 2."""
     header = dict(header)
     parameters = dict(header["parameters"])
     parameters["parameter_share"] = parameters.pop("density")

@@ -183,6 +183,7 @@ def gradcheck(options):
     """Check every gradient of a dense and of a sparse network."""
     sizes = {name: getattr(options, name) for name in GRADCHECK_SIZES}
     methods = METHODS if options.method == "both" else [options.method]
+    sizes["bidirectional"] = options.bidirectional
     right = run_selfcheck(seed=options.seed, methods=methods, output=options.output, report=say, **sizes)
     return 0 if right else EXIT_WRONG
 
@@ -228,9 +229,11 @@ TRAIN_PARAMETERS = {
     "connectivity": {"choices": CONNECTIVITIES, "help": "evolved, static or dense"},
     "n_epochs": {"type": whole, "metavar": "N", "help": "epochs in all"},
     "patience": {"type": whole, "metavar": "N", "help": "stop after N epochs without a better one (default: never)"},
+    "class_weight": {"choices": ("balanced",), "help": "give each class the same weight in all"},
     "vocabulary_size": {"type": whole, "metavar": "V", "help": "words that are known (default: 20000)"},
     "embedding_dim": {"type": whole, "metavar": "D", "help": "numbers per word vector"},
     "hidden_size": {"type": whole, "metavar": "H", "help": "units of the LSTM"},
+    "bidirectional": {"action": "store_const", "const": True, "help": "read each text from both ends"},
     "max_length": {"type": whole, "metavar": "T", "help": "last words of a text that are read"},
     "parameter_share": {"type": finite, "help": "parameters as a share of the dense network's"},
     "er_epsilon": {"type": finite, "metavar": "EPSILON", "help": "Erdős–Rényi epsilon, instead of --parameter-share"},
@@ -363,6 +366,7 @@ def add_gradcheck_options(parser):
     for name, (option, default, text) in GRADCHECK_SIZES.items():
         kind = whole if isinstance(default, int) else finite
         add(option, dest=name, type=kind, default=default, metavar="X", help=f"{text} (default: {default})")
+    add("--bidirectional", action="store_true", help="check networks that read from both ends")
     add("--output", type=path, metavar="DIR", help="folder for a picture: the error against the step size")
 
 

@@ -18,6 +18,7 @@ from numpy_setlstm.sparse import SparseMatrix
 TORCH_GATES = ("i", "f", "g", "o")
 LSTM_WEIGHTS = ("weight_ih_l0", "weight_hh_l0")
 LSTM_BIASES = ("bias_ih_l0", "bias_hh_l0")
+REVERSE = "_reverse"  # ends the names of the second direction, there as here
 EMBEDDING_WEIGHT = "weight"
 
 
@@ -27,9 +28,9 @@ def from_torch(state_dict, *, prefix="", sparse=False):
     Parameters
     ----------
     state_dict : mapping of str to array_like or tensor
-        Weights by PyTorch's names, such as ``lstm.state_dict()``. For an LSTM of one layer and one direction:
-        ``weight_ih_l0`` (4H, D), ``weight_hh_l0`` (4H, H) and, unless it has ``bias=False``, ``bias_ih_l0`` (4H,) and
-        ``bias_hh_l0`` (4H,). For an Embedding: ``weight`` (V, D).
+        Weights by PyTorch's names, such as ``lstm.state_dict()``. For an LSTM of one layer: ``weight_ih_l0`` (4H, D),
+        ``weight_hh_l0`` (4H, H) and, unless it has ``bias=False``, ``bias_ih_l0`` (4H,) and ``bias_hh_l0`` (4H,); with
+        ``bidirectional=True`` also those that end in ``_reverse``. For an Embedding: ``weight`` (V, D).
     prefix : str, default ""
         The part of a larger model to convert: "lstm" selects the names that start with "lstm.".
     sparse : bool or mapping of str to array_like or tensor, default False
@@ -40,14 +41,14 @@ def from_torch(state_dict, *, prefix="", sparse=False):
     Returns
     -------
     dict of str to SparseMatrix or ndarray
-        For an LSTM: W_x (D, 4H), W_h (H, 4H) and b (4H,). For an Embedding: E (V, D). Copies, with the data type of the
-        tensors.
+        For an LSTM: W_x (D, 4H), W_h (H, 4H) and b (4H,), and if it is bidirectional W_x_reverse, W_h_reverse and
+        b_reverse. For an Embedding: E (V, D). Copies, with the data type of the tensors.
 
     Raises
     ------
     ValueError
-        If a weight is missing or has the wrong shape, or if there are others, such as those of a second layer, of the
-        backward direction, of a projection or of another kind of layer; the message names the first of them.
+        If a weight is missing or has the wrong shape, or if there are others, such as those of a second layer, of a
+        projection or of another kind of layer; the message names the first of them.
     TypeError
         If `state_dict` is not a mapping, or a weight does not have a floating-point type that NumPy has.
 
@@ -78,7 +79,10 @@ def from_torch(state_dict, *, prefix="", sparse=False):
     """
     weights = _under_prefix(state_dict, prefix)
     is_embedding = EMBEDDING_WEIGHT in weights
-    _check_names(weights, (EMBEDDING_WEIGHT,) if is_embedding else LSTM_WEIGHTS + LSTM_BIASES)
+    lstm_names = LSTM_WEIGHTS + LSTM_BIASES
+    if any(name.removesuffix(REVERSE) in lstm_names for name in weights if name.endswith(REVERSE)):
+        lstm_names += tuple(name + REVERSE for name in lstm_names)
+    _check_names(weights, (EMBEDDING_WEIGHT,) if is_embedding else lstm_names)
     weights = {name: _as_floats(name, tensor) for name, tensor in weights.items()}
     masks = _masks(weights, _under_prefix(sparse, prefix) if isinstance(sparse, Mapping) else sparse)
     if is_embedding:
@@ -93,7 +97,8 @@ def to_torch(parameters, *, prefix=""):
     Parameters
     ----------
     parameters : mapping of str to SparseMatrix or ndarray
-        W_x (D, 4H), W_h (H, 4H) and b (4H,) of an LSTM, without b for ``bias=False``; or E (V, D).
+        W_x (D, 4H), W_h (H, 4H) and b (4H,) of an LSTM, without b for ``bias=False``, and W_x_reverse, W_h_reverse and
+        b_reverse of a bidirectional one; or E (V, D).
     prefix : str, default ""
         Name of the layer in a larger model: "lstm" puts "lstm." before each name.
 
@@ -101,7 +106,8 @@ def to_torch(parameters, *, prefix=""):
     -------
     dict of str to ndarray
         ``weight_ih_l0`` (4H, D), ``weight_hh_l0`` (4H, H), ``bias_ih_l0`` (4H,), which is b, and ``bias_hh_l0`` (4H,),
-        which is 0; or ``weight`` (V, D). Contiguous copies with the data type of the parameters; absent connections are
+        which is 0; for ``bidirectional=True`` also those that end in ``_reverse``; or ``weight`` (V, D). Contiguous
+        copies with the data type of the parameters; absent connections are
         0. Load them by ``lstm.load_state_dict({name: torch.from_numpy(array) for name, array in state_dict.items()})``.
 
     Raises
@@ -133,7 +139,12 @@ def to_torch(parameters, *, prefix=""):
     >>> from_torch(state_dict, sparse=masks)["W_x"].nnz
     2
     """
-    if set(parameters) not in ({"W_x", "W_h", "b"}, {"W_x", "W_h"}, {"E"}):
+    one_direction = ({"W_x", "W_h", "b"}, {"W_x", "W_h"})
+    if set(parameters) not in (
+        *one_direction,
+        *(names | {n + REVERSE for n in names} for names in one_direction),
+        {"E"},
+    ):
         raise ValueError(
             f"the parameters are {', '.join(parameters)}; expected those of one layer, W_x, W_h and b of an LSTM or E "
             "of an Embedding: convert one layer at a time, as in to_torch({'E': parameters['E']})"
@@ -142,6 +153,19 @@ def to_torch(parameters, *, prefix=""):
     if "E" in full:
         _check_embedding_shape("E", full["E"])
         return {_with_dot(prefix) + EMBEDDING_WEIGHT: full["E"]}
+    state_dict = _lstm_to_torch(full)
+    if "W_x_reverse" in full:
+        reverse = {name.removesuffix(REVERSE): W for name, W in full.items() if name.endswith(REVERSE)}
+        if reverse["W_x"].shape != full["W_x"].shape:
+            raise ValueError(
+                f"'W_x_reverse' has shape {reverse['W_x'].shape}; expected that of W_x, {full['W_x'].shape}"
+            )
+        state_dict |= {name + REVERSE: array for name, array in _lstm_to_torch(reverse).items()}
+    return {_with_dot(prefix) + name: array for name, array in state_dict.items()}
+
+
+def _lstm_to_torch(full):
+    """The weights of one direction in PyTorch's form, by its names."""
     H, D = [*full["W_h"].shape, 0][0], [*full["W_x"].shape, 0][0]
     _check_lstm_shapes(full, H, {"W_h": (H, 4 * H), "W_x": (D, 4 * H), "b": (4 * H,)})
     order = _gate_positions(H, stored=GATES, wanted=TORCH_GATES)  # (4H,)
@@ -151,23 +175,27 @@ def to_torch(parameters, *, prefix=""):
     }
     if "b" in full:
         state_dict |= {"bias_ih_l0": full["b"][order], "bias_hh_l0": np.zeros_like(full["b"])}
-    return {_with_dot(prefix) + name: array for name, array in state_dict.items()}
+    return state_dict
 
 
 def _lstm_from_torch(weights, masks):
+    """The parameters of an LSTM of one or two directions, which have equal shapes."""
     W_ih, W_hh = (weights[name] for name in LSTM_WEIGHTS)
     H, D = [0, *W_hh.shape][-1], [0, *W_ih.shape][-1]
-    matrices = {"weight_hh_l0": (4 * H, H), "weight_ih_l0": (4 * H, D)}
-    _check_lstm_shapes(weights, H, matrices | dict.fromkeys(LSTM_BIASES, (4 * H,)))
+    shapes = {"weight_hh_l0": (4 * H, H), "weight_ih_l0": (4 * H, D)} | dict.fromkeys(LSTM_BIASES, (4 * H,))
+    _check_lstm_shapes(weights, H, shapes | {name + REVERSE: shape for name, shape in shapes.items()})
     order = _gate_positions(H, stored=TORCH_GATES, wanted=GATES)  # (4H,)
-    masks = {name: mask[order].T for name, mask in masks.items()}
-    has_bias = LSTM_BIASES[0] in weights
-    b = weights["bias_ih_l0"] + weights["bias_hh_l0"] if has_bias else np.zeros(4 * H, W_hh.dtype)  # (4H,)
-    return {
-        "W_x": _connections(W_ih[order].T, masks.get("weight_ih_l0")),  # (D, 4H)
-        "W_h": _connections(W_hh[order].T, masks.get("weight_hh_l0")),  # (H, 4H)
-        "b": b[order],
-    }
+    parameters = {}
+    for end in ("", REVERSE)[: 1 + (LSTM_WEIGHTS[0] + REVERSE in weights)]:
+        for name, matrix in zip(("W_x", "W_h"), LSTM_WEIGHTS, strict=True):
+            mask = masks.get(matrix + end)
+            parameters[name + end] = _connections(
+                weights[matrix + end][order].T, None if mask is None else mask[order].T
+            )
+        has_bias = LSTM_BIASES[0] in weights
+        b = weights["bias_ih_l0" + end] + weights["bias_hh_l0" + end] if has_bias else np.zeros(4 * H, W_hh.dtype)
+        parameters["b" + end] = b[order]
+    return parameters
 
 
 def _gate_positions(H, stored, wanted):
@@ -185,12 +213,13 @@ def _connections(A, mask):
 
 def _masks(weights, sparse):
     """Return, by name, the masks of the weights that become a SparseMatrix."""
-    matrices = [name for name in weights if name not in LSTM_BIASES]
+    matrices = [name for name in weights if name.removesuffix(REVERSE) not in LSTM_BIASES]
     if isinstance(sparse, bool):
         return {name: weights[name] != 0 for name in matrices} if sparse else {}
     if not isinstance(sparse, Mapping):
         raise TypeError(f"sparse is a {type(sparse).__name__}; expected True, False or a mapping of names to masks")
-    masks = {name: _as_array(name, mask) for name, mask in sparse.items() if name not in LSTM_BIASES}
+    masks = {name: _as_array(name, mask) for name, mask in sparse.items()}
+    masks = {name: mask for name, mask in masks.items() if name.removesuffix(REVERSE) not in LSTM_BIASES}
     for name, mask in masks.items():
         if name not in matrices:
             raise ValueError(f"there is a mask for {name!r}; the matrices are {', '.join(matrices)}")
@@ -225,8 +254,8 @@ def _check_names(weights, expected):
     for name in weights:
         if name not in expected:
             raise ValueError(f"cannot convert {name!r}: {_why_unexpected(name, parts)}")
-    has_bias = any(name in weights for name in LSTM_BIASES)
-    required = expected if has_bias or expected == (EMBEDDING_WEIGHT,) else LSTM_WEIGHTS
+    has_bias = any(name.removesuffix(REVERSE) in LSTM_BIASES for name in weights)
+    required = expected if has_bias else [name for name in expected if name.removesuffix(REVERSE) not in LSTM_BIASES]
     for name in required:
         if name not in weights:
             raise ValueError(f"{name!r} is missing; expected {', '.join(required)}, got {', '.join(weights)}")
@@ -238,8 +267,6 @@ def _why_unexpected(name, parts):
     if name.endswith(("_orig", "_mask")):
         weight = name[: -len("_orig")]
         return f"the pruning is not permanent; call torch.nn.utils.prune.remove(module, {weight!r}) and use sparse=True"
-    if name.endswith("_reverse"):
-        return "it is the backward direction of a bidirectional LSTM; expected bidirectional=False"
     if name.startswith("weight_hr"):
         return "it is a projection of the hidden state; expected an LSTM with proj_size=0"
     if re.fullmatch(r"(weight|bias)_(ih|hh)_l\d+", name):

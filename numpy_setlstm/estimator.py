@@ -1,8 +1,6 @@
 """The classifier: texts or word ids in, labels out, in the form of a scikit-learn estimator."""
 
 import contextlib
-import copy
-import warnings
 
 import numpy as np
 from tqdm import tqdm
@@ -14,28 +12,25 @@ from numpy_setlstm.inputs import (
     check_classes,
     check_known_words,
     check_parameters,
-    check_resumable,
+    check_partial_fit,
     check_tokenizer,
     check_X,
     check_y,
-    fingerprint,
     read,
     split,
     take,
+    warn,
 )
-from numpy_setlstm.layers.embedding import check_tokens
-from numpy_setlstm.network import Network
-from numpy_setlstm.recipe import begin, engine_of, initial_state, network_settings, training_settings, writable
+from numpy_setlstm.preparation import build_vocabulary, check_texts, count_words, pad, prepare
+from numpy_setlstm.recipe import engine_of, restart, training_settings
 from numpy_setlstm.scikit_learn import Estimator
-from numpy_setlstm.text import Vocabulary, pad_sequences
-from numpy_setlstm.training import TrainingSettings, train
+from numpy_setlstm.text import Vocabulary
+from numpy_setlstm.training import TrainingSettings, end_early, train
+from numpy_setlstm.weighting import as_pairs, check_sample_weight, from_pairs
 
 __all__ = ["SetLSTMClassifier"]
 
-DEFAULT_VOCABULARY_SIZE = 20_000
 PREDICT_BATCH = 256  # texts that are predicted together; changes the memory, not the result
-SPEED = ("engine", "kernel", "n_threads")  # parameters that change nothing but the speed
-RESUME_WITH_OTHER = ("n_epochs", "patience", "progress", *SPEED, "check", "without_known_words", "random_state")
 
 
 class SetLSTMClassifier(Estimator):
@@ -48,6 +43,8 @@ class SetLSTMClassifier(Estimator):
         "dense": fully connected.
     embedding_dim, hidden_size : int, default 256
         D and H.
+    bidirectional : bool, default False
+        Whether a second LSTM reads each text from its end; the last states of both stand side by side.
     parameter_share : float in (0, 1], default 0.039
         Parameters of the sparse network as a share of the dense network's, everything counted: connections, biases,
         readout. The three sparse matrices get connections in proportion to n_in + n_out. Ignored with `er_epsilon`.
@@ -93,6 +90,11 @@ class SetLSTMClassifier(Estimator):
         on the seed. 0: the last epoch is used.
     patience : int, optional
         Stop after this many epochs without a better one on the validation texts.
+    class_weight : dict or "balanced", optional
+        How much the texts of each label count, in the loss and in the accuracies of `history_`, which choose the best
+        epoch; labels that a dict lacks have 1. "balanced" gives each class the same weight in all.
+    warm_start : bool, default False
+        Whether `fit` starts from the weights of the last fit, with its vocabulary and classes, and all else anew.
     without_known_words : {"warn", "accept", "error"}
         Whether texts that are empty or have no known word are classified by the initial state, with a warning that
         counts them or without, or are an error.
@@ -147,19 +149,19 @@ class SetLSTMClassifier(Estimator):
     """
 
     def __init__(
-        self, connectivity="set", *, embedding_dim=256, hidden_size=256, parameter_share=0.039, er_epsilon=None,
-        zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero", zeta_schedule="constant", vocabulary_size=None,
-        max_length=100, padding="pre", truncating="pre", tokenizer=None, n_epochs=8, batch_size=64, optimizer="adam",
-        learning_rate=None, embedding_learning_rate=None, embedding_scale=None, learning_rate_decay=0.0,
-        embedding_dropout=0.5, dropout=0.5, max_norm=1.0, validation_fraction=0.1, patience=None,
-        without_known_words="warn", engine="fast", lstm=None, check=True, kernel="auto", n_threads=None,
-        dtype="float32", progress=False, random_state=None,
+        self, connectivity="set", *, embedding_dim=256, hidden_size=256, bidirectional=False, parameter_share=0.039,
+        er_epsilon=None, zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero", zeta_schedule="constant",
+        vocabulary_size=None, max_length=100, padding="pre", truncating="pre", tokenizer=None, n_epochs=8,
+        batch_size=64, optimizer="adam", learning_rate=None, embedding_learning_rate=None, embedding_scale=None,
+        learning_rate_decay=0.0, embedding_dropout=0.5, dropout=0.5, max_norm=1.0, validation_fraction=0.1,
+        patience=None, class_weight=None, warm_start=False, without_known_words="warn", engine="fast", lstm=None,
+        check=True, kernel="auto", n_threads=None, dtype="float32", progress=False, random_state=None,
     ):  # fmt: skip
         arguments = locals()
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit
             setattr(self, name, arguments[name])
 
-    def fit(self, X, y, *, resume=False, checkpoint_path=None):
+    def fit(self, X, y, sample_weight=None, *, resume=False, checkpoint_path=None):
         """Train.
 
         Parameters
@@ -168,6 +170,9 @@ class SetLSTMClassifier(Estimator):
             Texts, or texts as lists of tokens, or padded word ids with 0 for padding and 1 for unknown words.
         y : array_like of shape (n_texts,)
             Labels; at least two different ones.
+        sample_weight : array_like of shape (n_texts,), optional
+            How much each text counts, times its class's weight; only relations matter. A text of weight 0 is as if it
+            were not there.
         resume : bool, default False
             Continue training that was interrupted, or for more epochs, on the same texts and labels, as if in one go.
         checkpoint_path : str or Path, optional
@@ -188,26 +193,68 @@ class SetLSTMClassifier(Estimator):
             If another training saves to `checkpoint_path`: one of the two models would be lost.
         """
         with contextlib.nullcontext() if checkpoint_path is None else locked(checkpoint_path):
-            training, validation = self._prepare(X, y, resume)
-            state = self.training_state_
+            if resume:
+                self._check_fitted()
+            start = "resume" if resume else "warm" if self.warm_start and self.__sklearn_is_fitted__() else "anew"
+            prepared = prepare(self, X, y, sample_weight, start=start, validation_fraction=self.validation_fraction)
 
             def keep(state):
                 self._publish(state)
                 if checkpoint_path is not None:
                     self.save(checkpoint_path)
 
-            options = {"progress": self.progress, "after_epoch": keep, "label": self.connectivity}
-            try:
-                train(state, training_settings(self), *training, validation, **options)
-            finally:
-                self._publish(state)  # whatever happens, what was learnt is not lost
+            state = self._train(prepared, self.n_epochs, keep)
             if state.interrupted and state.epoch < self.n_epochs:
                 keep(state)
-                warnings.warn(
+                warn(
                     f"training was interrupted in epoch {state.epoch + 1} of {self.n_epochs}; the model is usable, and "
-                    "fit(X, y, resume=True) continues",
-                    stacklevel=2,
+                    "fit(X, y, resume=True) continues"
                 )
+        return self
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one more epoch, on these texts alone; all are learnt from, and none chooses an epoch.
+
+        A SET step comes before each call but the first. After `fit`, the first call starts from `network_`, with a new
+        optimizer and history. Ctrl-C ends the epoch early, with a warning.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in :meth:`fit`. Words that are not in the texts of the first call remain unknown.
+        classes : array_like of shape (C,), optional
+            All labels that will ever come; only the first call needs it, and takes those in `y` by default.
+
+        Returns
+        -------
+        SetLSTMClassifier
+            Itself.
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError
+            As in :meth:`fit`; and if a parameter needs to know of all texts or epochs, such as
+            ``class_weight="balanced"``.
+
+        Examples
+        --------
+        >>> sizes = {"hidden_size": 16, "embedding_dim": 16, "parameter_share": 0.3}
+        >>> clf = SetLSTMClassifier(**sizes, random_state=0)
+        >>> for _ in range(8):
+        ...     clf = clf.partial_fit(["what a lovely film", "a dull and awful film"] * 20, ["pos", "neg"] * 20)
+        >>> clf.predict(["lovely film", "awful"])
+        array(['pos', 'neg'], dtype='<U3')
+        """
+        is_first = not self.__sklearn_is_fitted__()
+        check_partial_fit(self.get_params(), None if is_first else self.classes_, classes)
+        start = "anew" if is_first else "more" if "partial" in self.training_state_.notes else "warm"
+        prepared = prepare(self, X, y, sample_weight, start=start, classes=classes)
+        prepared.state.notes["partial"] = True
+        state = self._train(prepared, prepared.state.epoch + 1)
+        if state.interrupted and state.order is not None:
+            end_early(state, training_settings(self), *prepared.training)
+            warn(f"training was interrupted: this epoch has {len(prepared.training[0])} texts, of which some were read")
+            self._publish(state)
         return self
 
     def predict_proba(self, X):
@@ -232,7 +279,7 @@ class SetLSTMClassifier(Estimator):
         texts_or_ids = check_X(X, self.tokenizer)
         sequences = read(texts_or_ids, self.vocabulary_)
         check_known_words(sequences, texts_or_ids, self.without_known_words)
-        tokens = self._pad(sequences)
+        tokens = pad(self, sequences)
         batches = range(0, len(tokens), PREDICT_BATCH)
         bar = tqdm(batches, desc="predicting", unit="batch", disable=None if self.progress else True)
         probabilities = np.concatenate([self.network_.predict_proba(tokens[k : k + PREDICT_BATCH]) for k in bar])
@@ -245,13 +292,14 @@ class SetLSTMClassifier(Estimator):
         most_probable = self.predict_proba(X).argmax(axis=1)
         return self.classes_[most_probable]
 
-    def score(self, X, y):
-        """Accuracy, in [0, 1], on texts X with the labels y; see :meth:`fit`."""
+    def score(self, X, y, sample_weight=None):
+        """Accuracy, in [0, 1], on texts X with the labels y, weighted with `sample_weight`; see :meth:`fit`."""
         predicted = self.predict(X)
         labels = check_y(y, len(predicted))
+        weights = check_sample_weight(sample_weight, len(predicted))
         if (labels.dtype.kind == "U") != (self.classes_.dtype.kind == "U"):
             raise ValueError(f"the labels are {labels.dtype}, but the model has learnt {self.classes_.dtype} labels")
-        return float((predicted == labels).mean())
+        return float(np.average(predicted == labels, weights=weights))
 
     def network_sizes(self, X, y):
         """NetworkSizes of the network that :meth:`fit` would train on these texts, to count parameters in advance.
@@ -261,12 +309,12 @@ class SetLSTMClassifier(Estimator):
         (5, 2)
         """
         check_parameters(self.get_params())
-        texts_or_ids = check_X(X, self.tokenizer)
-        labels = check_y(y, len(texts_or_ids))
+        texts_or_ids, labels, _ = check_texts(self, X, y)
         training, _ = split(texts_or_ids, labels, self.validation_fraction)
-        vocabulary = self._build_vocabulary(take(texts_or_ids, training))
-        n_words = self._count_words(texts_or_ids) if vocabulary is None else len(vocabulary)
-        return NetworkSizes(n_words, self.embedding_dim, self.hidden_size, len(check_classes(labels)))
+        vocabulary = build_vocabulary(self, take(texts_or_ids, training))
+        n_words = count_words(self, texts_or_ids) if vocabulary is None else len(vocabulary)
+        n_classes = len(check_classes(labels))
+        return NetworkSizes(n_words, self.embedding_dim, self.hidden_size, n_classes, self.bidirectional)
 
     def with_network(self, network, **parameters):
         """A classifier for the same texts and labels whose training starts from given weights, and has not begun.
@@ -284,9 +332,7 @@ class SetLSTMClassifier(Estimator):
         self._check_fitted()
         clf = type(self)(**self.get_params() | parameters)
         check_parameters(clf.get_params())
-        network = Network(network.copy().parameters, network.scales, **network_settings(clf))
-        state = begin(clf, network, copy.deepcopy(self.training_state_.streams))
-        state.first_weights = {}
+        state = restart(clf, network, self.training_state_.streams)
         clf.classes_, clf.vocabulary_, clf.training_state_ = self.classes_, self.vocabulary_, state
         clf._fingerprint, clf._trained_with = self._fingerprint, clf.get_params()
         clf._publish(state)
@@ -302,6 +348,7 @@ class SetLSTMClassifier(Estimator):
         self._check_fitted()
         header, arrays = pack_state(self.training_state_)
         header["parameters"] = self.get_params() | {"random_state": None, "lstm": None, "tokenizer": None}
+        header["parameters"]["class_weight"] = as_pairs(self.class_weight)
         header["own_lstm"] = None if self.lstm is None else [getattr(part, "__qualname__", "?") for part in self.lstm]
         own_tokenizer = None if self.tokenizer is None else getattr(self.tokenizer, "__qualname__", "?")
         header |= {"own_tokenizer": own_tokenizer, "fingerprint": self._fingerprint}
@@ -335,7 +382,8 @@ class SetLSTMClassifier(Estimator):
         with explained(f"{path} cannot be loaded as a SetLSTMClassifier"):
             header, arrays = load_model(path, lstm, max_bytes)
             check_tokenizer(header.get("own_tokenizer"), tokenizer)
-            clf = cls(**header["parameters"] | {"lstm": lstm, "tokenizer": tokenizer})
+            parameters = header["parameters"] | {"class_weight": from_pairs(header["parameters"]["class_weight"])}
+            clf = cls(**parameters | {"lstm": lstm, "tokenizer": tokenizer})
             check_names(header, clf.get_params())
             clf.classes_ = arrays["classes"]
             clf.vocabulary_ = None if header["vocabulary"] is None else Vocabulary(header["vocabulary"])
@@ -344,53 +392,17 @@ class SetLSTMClassifier(Estimator):
             clf._publish(clf.training_state_)
         return clf
 
-    def _prepare(self, X, y, resume):
-        """Check all inputs, and set up the state of training.
-
-        Returns (tokens, targets) to learn from, and (tokens, targets) to choose the best epoch by, or None. Nothing of
-        this object changes before everything has proved usable.
-        """
-        check_parameters(self.get_params())
-        texts_or_ids = check_X(X, self.tokenizer)
-        labels = check_y(y, len(texts_or_ids))
-        if resume:
-            self._check_fitted()
-            check_resumable(self.get_params(), self._trained_with, RESUME_WITH_OTHER)
-            if fingerprint(texts_or_ids, labels) != self._fingerprint:
-                raise ValueError("texts or labels differ from those training began with; resume needs the same ones")
-        classes = self.classes_ if resume else check_classes(labels)
-        training, validation = split(texts_or_ids, labels, self.validation_fraction)
-        vocabulary = self.vocabulary_ if resume else self._build_vocabulary(take(texts_or_ids, training))
-        sequences = read(texts_or_ids, vocabulary)
-        check_known_words(sequences, texts_or_ids, self.without_known_words, may_be_unknown=validation)
-        tokens, targets = self._pad(sequences), np.searchsorted(classes, labels)
-        if resume:
-            state = writable(self.training_state_)
-            if any(getattr(self, name) != self._trained_with[name] for name in SPEED):
-                state.use_engine(engine_of(self))
-        else:
-            n_words = self._count_words(tokens) if vocabulary is None else len(vocabulary)
-            check_tokens(tokens, n_words)
-            state = initial_state(self, n_words, len(classes))
-        self.classes_, self.vocabulary_, self.training_state_ = classes, vocabulary, state
-        self._fingerprint, self._trained_with = fingerprint(texts_or_ids, labels), self.get_params()
-        held_out = (tokens[validation], targets[validation]) if len(validation) else None
-        return (tokens[training], targets[training]), held_out
-
-    def _build_vocabulary(self, texts_or_ids):
-        """The vocabulary of the texts to learn from, without the validation texts; None for word ids."""
-        if isinstance(texts_or_ids, np.ndarray):
-            return None
-        return Vocabulary.build(texts_or_ids, max_size=self.vocabulary_size or DEFAULT_VOCABULARY_SIZE)
-
-    def _count_words(self, ids):
-        return int(ids.max()) + 1 if self.vocabulary_size is None else self.vocabulary_size
-
-    def _pad(self, sequences):
-        """Word ids of shape (n_texts, T), int."""
-        if isinstance(sequences, np.ndarray):
-            return sequences
-        return pad_sequences(sequences, self.max_length, padding=self.padding, truncating=self.truncating)
+    def _train(self, prepared, n_epochs, after_epoch=None):
+        """Take over what was prepared, and train until `n_epochs` are done."""
+        self.classes_, self.vocabulary_, self._fingerprint, state, training, validation = prepared
+        tokens, targets, weights = training
+        self.training_state_, self._trained_with = state, self.get_params()
+        settings = training_settings(self, n_epochs=n_epochs)
+        options = {"progress": self.progress, "after_epoch": after_epoch, "label": self.connectivity}
+        try:
+            return train(state, settings, tokens, targets, validation, weights=weights, **options)
+        finally:
+            self._publish(state)  # whatever happens, what was learnt is not lost
 
     def _publish(self, state):
         """Offer what was learnt so far under the names that users read."""

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from numpy_setlstm.network import SPARSE_PARAMETERS
+from numpy_setlstm.parameters import SPARSE_PARAMETERS
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import reserved_rows_of, set_step
 
@@ -19,7 +19,7 @@ ZETA_SCHEDULES = ("constant", "cosine")
 GRADIENT_BATCHES = 8  #: Minibatches whose texts give the gradient that growth="gradient" uses
 
 
-def evolve(state, settings, tokens=None, labels=None):
+def evolve(state, settings, tokens=None, labels=None, weights=None):
     """Take one SET step in every sparse matrix; the optimizer's state follows.
 
     Parameters
@@ -28,6 +28,8 @@ def evolve(state, settings, tokens=None, labels=None):
     settings : TrainingSettings
     tokens, labels : ndarray of shape (n_texts, T), and (n_texts,), int, optional
         Training data; only ``growth="gradient"`` needs them.
+    weights : ndarray of shape (n_texts,), optional
+        How much each text counts.
 
     Returns
     -------
@@ -49,10 +51,10 @@ def evolve(state, settings, tokens=None, labels=None):
     zeta = zeta_of(settings, len(state.history["set_steps"]))
     scores = {}
     if settings.growth == "gradient":
-        scores = gradient_sizes(network, tokens, labels, settings.batch_size, rng)
+        scores = gradient_sizes(network, tokens, labels, settings.batch_size, rng, weights)
     steps = {}
     for name in SPARSE_PARAMETERS:
-        W = network.parameters[name]
+        W = network.parameters.get(name)
         if isinstance(W, SparseMatrix):
             network.parameters[name], steps[name] = set_step(
                 W,
@@ -85,7 +87,7 @@ def zeta_of(settings, evolution):
     return settings.zeta / 2 * (1 + math.cos(math.pi * evolution / (settings.n_epochs - 1)))
 
 
-def gradient_sizes(network, tokens, labels, batch_size, rng):
+def gradient_sizes(network, tokens, labels, batch_size, rng, weights=None):
     """Magnitude of the gradient of the loss at every cell of the sparse matrices: a dict of full arrays.
 
     It is that of the mean loss over the texts of :data:`GRADIENT_BATCHES` minibatches, drawn by `rng`, without dropout.
@@ -99,12 +101,13 @@ def gradient_sizes(network, tokens, labels, batch_size, rng):
     """
     count = min(len(tokens), GRADIENT_BATCHES * batch_size)
     chosen = rng.permutation(len(tokens))[:count]
-    sparse = [name for name in SPARSE_PARAMETERS if isinstance(network.parameters[name], SparseMatrix)]
+    sparse = [name for name in SPARSE_PARAMETERS if isinstance(network.parameters.get(name), SparseMatrix)]
     dense = network.parameters | {name: network.parameters[name].toarray() for name in sparse}
     sums = {name: np.zeros_like(dense[name]) for name in sparse}
     for first in range(0, count, batch_size):
         batch = chosen[first : first + batch_size]
-        _, gradients, _ = network.backpropagate(tokens[batch], labels[batch], parameters=dense)
+        of_batch = None if weights is None else weights[batch]
+        _, gradients, _ = network.backpropagate(tokens[batch], labels[batch], parameters=dense, weights=of_batch)
         for name in sparse:
             sums[name] += gradients[name] * (len(batch) / count)  # of the mean over all texts, not over this minibatch
     sizes = {name: np.abs(gradient) for name, gradient in sums.items()}

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from numpy_setlstm.network import SPARSE_PARAMETERS, Network
+from numpy_setlstm.network import Network
+from numpy_setlstm.parameters import DIRECTIONS, SPARSE_PARAMETERS
 from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count, reserved_rows_of
 
 
@@ -23,12 +24,22 @@ class NetworkSizes:
     embedding_dim: int  #: D
     hidden_size: int  #: H
     n_classes: int  #: C
+    bidirectional: bool = False  #: Whether a second LSTM reads from the end
 
     @property
     def shapes(self):
         """Dict of str to tuple of int: the shape of each parameter."""
         V, D, H, C = self.n_words, self.embedding_dim, self.hidden_size, self.n_classes
-        return {"E": (V, D), "W_x": (D, 4 * H), "W_h": (H, 4 * H), "b": (4 * H,), "W_out": (H, C), "b_out": (C,)}
+        directions = list(DIRECTIONS.values())[: 1 + self.bidirectional]
+        shapes = {"E": (V, D)}
+        for W_x, W_h, _ in directions:
+            shapes |= {W_x: (D, 4 * H), W_h: (H, 4 * H)}
+        return shapes | {b: (4 * H,) for *_, b in directions} | {"W_out": (len(directions) * H, C), "b_out": (C,)}
+
+    @property
+    def sparse_shapes(self):
+        """The shapes of the parameters that are sparse in a sparse network."""
+        return {name: shape for name, shape in self.shapes.items() if name in SPARSE_PARAMETERS}
 
     @property
     def dense_parameters(self):
@@ -36,7 +47,7 @@ class NetworkSizes:
         return sum(int(np.prod(shape)) for shape in self.shapes.values())
 
     def connection_counts(self, er_epsilon):
-        """Number of weights of E, W_x and W_h in a network with this er_epsilon (None: dense), a dict.
+        """Number of weights of E, of each W_x and each W_h in a network with this er_epsilon (None: dense), a dict.
 
         A matrix that the Erdős–Rényi count fills is dense: it has all cells, including the row of the padding.
 
@@ -45,8 +56,7 @@ class NetworkSizes:
         {'E': 202560, 'W_x': 12800, 'W_h': 12800}
         """
         counts = {}
-        for name in SPARSE_PARAMETERS:
-            n_rows, n_cols = self.shapes[name]
+        for name, (n_rows, n_cols) in self.sparse_shapes.items():
             count = n_rows * n_cols if er_epsilon is None else erdos_renyi_count((n_rows, n_cols), er_epsilon)
             usable = (n_rows - reserved_rows_of(name)) * n_cols
             counts[name] = n_rows * n_cols if count >= usable else count
@@ -55,7 +65,7 @@ class NetworkSizes:
     def er_epsilon_for(self, parameter_share):
         r"""The :math:`\varepsilon` that gives the network this share, in (0, 1], of the dense network's parameters.
 
-        All three sparse matrices have it, so that each gets connections in proportion to n_in + n_out; biases and
+        All sparse matrices have it, so that each gets connections in proportion to n_in + n_out; biases and
         readout, which stay dense, count. Equation :eq:`er-epsilon-for` in docs/derivations/erdos_renyi.md.
 
         >>> sizes = NetworkSizes(n_words=20_000, embedding_dim=256, hidden_size=256, n_classes=2)
@@ -73,7 +83,7 @@ class NetworkSizes:
                 f"but biases and readout alone have {kept_dense}: raise parameter_share, or enlarge the network"
             )
         # A full matrix takes no more connections; the others share the rest.
-        open_shapes = [shapes[name] for name in SPARSE_PARAMETERS]
+        open_shapes = list(self.sparse_shapes.values())
         while True:
             er_epsilon = budget / sum(sum(shape) for shape in open_shapes)
             full = [shape for shape in open_shapes if er_epsilon * sum(shape) > shape[0] * shape[1]]
@@ -102,8 +112,8 @@ def init_network(
     topology_rng, values_rng : numpy.random.Generator
         One draws the connections, the other the weights.
     er_epsilon : float, optional
-        Each of E, W_x and W_h gets :math:`\varepsilon (n_{in} + n_{out})` connections; a matrix that this fills is
-        dense and does not evolve. None: all three are dense.
+        Each sparse matrix gets :math:`\varepsilon (n_{in} + n_{out})` connections; one that this fills is
+        dense and does not evolve. None: all are dense.
     embedding_scale : float, default 1.0
         Standard deviation of the entries of E.
     forget_bias : float, default 1.0
@@ -150,9 +160,11 @@ def init_network(
                 reserved_rows=reserved_rows,
                 values_rng=values_rng,
             )
-    H, C = sizes.hidden_size, sizes.n_classes
-    parameters["b"] = np.zeros(4 * H, dtype)
-    parameters["b"][H : 2 * H] = forget_bias
-    parameters["W_out"] = values_rng.normal(0, np.sqrt(2 / (H + C)), (H, C)).astype(dtype)
+    H = sizes.hidden_size
+    for name in ("b", "b_reverse")[: 1 + sizes.bidirectional]:
+        parameters[name] = np.zeros(4 * H, dtype)
+        parameters[name][H : 2 * H] = forget_bias
+    n_in, C = sizes.shapes["W_out"]
+    parameters["W_out"] = values_rng.normal(0, np.sqrt(2 / (n_in + C)), (n_in, C)).astype(dtype)
     parameters["b_out"] = np.zeros(C, dtype)
     return Network(parameters, scales, **settings)

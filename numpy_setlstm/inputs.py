@@ -1,6 +1,7 @@
 """User input, checked: parameters, texts or word ids, labels. Every message says how to mend it."""
 
 import hashlib
+import sys
 import warnings
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.scikit_learn import as_in_scikit_learn
 from numpy_setlstm.text import PADDING_ID, UNKNOWN_ID
 from numpy_setlstm.topology import PRUNE_RULES
+from numpy_setlstm.weighting import check_class_weight
 
 CONNECTIVITIES = ("set", "static", "dense")
 _CHOICES = {
@@ -48,6 +50,7 @@ _OPTIONAL = (
     "embedding_scale",
     "random_state",
 )
+_SWITCHES = ("bidirectional", "check", "progress", "warm_start")
 _RANGES = {  # lowest and highest, and whether each is allowed itself
     "zeta": "[0, 1]",
     "parameter_share": "(0, 1]",
@@ -61,6 +64,19 @@ _RANGES = {  # lowest and highest, and whether each is allowed itself
     "embedding_scale": "[0, inf)",
     "max_norm": "(0, inf]",
 }
+#: Parameters that are built into a network, which a warm start keeps.
+_OF_THE_NETWORK = (
+    "connectivity",
+    "embedding_dim",
+    "hidden_size",
+    "bidirectional",
+    "parameter_share",
+    "er_epsilon",
+    "vocabulary_size",
+    "tokenizer",
+    "lstm",
+    "dtype",
+)
 
 
 def check_parameters(parameters):
@@ -85,8 +101,10 @@ def check_parameters(parameters):
                 raise ValueError(f"{name} is {value!r}; expected a whole number of at least {_WHOLE_NUMBERS[name]}")
         if name in _RANGES and not _in_range(value, _RANGES[name]):
             raise ValueError(f"{name} is {value!r}; expected a number in {_RANGES[name]}")
-        if name in ("progress", "check") and not isinstance(value, bool | np.bool_):
+        if name in _SWITCHES and not isinstance(value, bool | np.bool_):
             raise ValueError(f"{name} is {value!r}; expected True or False")
+        if name == "class_weight":
+            check_class_weight(value)
         if name == "patience" and parameters.get("validation_fraction") == 0:
             raise ValueError(f"patience is {value}, and validation_fraction 0 leaves no texts to judge epochs by")
         if name == "random_state" and not isinstance(value, np.random.Generator):
@@ -176,7 +194,7 @@ def check_y(y, n_texts):
         labels = _check_text_labels(labels, np.asarray(y, object))
     if labels.ndim == 2 and labels.shape[1] == 1:
         message = f"A column-vector y was passed when a 1d array was expected: {labels.shape} is read as y.ravel()"
-        warnings.warn(message, as_in_scikit_learn("DataConversionWarning", UserWarning), stacklevel=4)
+        warn(message, as_in_scikit_learn("DataConversionWarning", UserWarning))
         labels = labels.ravel()
     if labels.ndim != 1 or labels.dtype.kind not in "biufU":
         got = f"y has shape {labels.shape} and dtype {labels.dtype}"
@@ -212,6 +230,16 @@ def check_classes(labels):
     return classes
 
 
+def check_known_labels(labels, classes):
+    """The `classes` (C,), sorted, ndarray, if all labels are among them."""
+    classes = check_classes(check_y(classes, len(classes)))
+    unknown = labels[~np.isin(labels, classes)]
+    if (labels.dtype.kind == "U") != (classes.dtype.kind == "U") or unknown.size:
+        first = (unknown if unknown.size else labels)[0].item()
+        raise ValueError(f"there is the label {first!r}; expected one of the classes {str(classes.tolist()):.200}")
+    return classes
+
+
 def check_known_words(sequences, texts_or_ids, action, may_be_unknown=()):
     """Find texts that are empty or have no known word; those at the positions `may_be_unknown` only if empty.
 
@@ -233,7 +261,15 @@ def check_known_words(sequences, texts_or_ids, action, may_be_unknown=()):
         which = f"text {k}, {content}, {reason} ({unreadable.size} of {len(sequences)} texts are like this)"
         if action == "error":
             raise ValueError(f"{which}: leave them out, or set without_known_words='warn' or 'accept'")
-        warnings.warn(f"{which}; the network classifies them without having read a word", stacklevel=4)
+        warn(f"{which}; the network classifies them without having read a word")
+
+
+def warn(message, category=UserWarning):
+    """Warn of what the caller outside this package does, wherever in the package it is noticed."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("numpy_setlstm."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def check_resumable(parameters, trained_with, changeable):
@@ -251,6 +287,26 @@ def check_resumable(parameters, trained_with, changeable):
             f"n_epochs was {before} when training began and is {n_epochs} now; with zeta_schedule='cosine' it decides "
             "how much each SET step replaces: set n_epochs back, or fit anew"
         )
+
+
+def check_warm_start(parameters, trained_with):
+    """Reject parameters that a network cannot have after it was trained with others."""
+    for name in _OF_THE_NETWORK:
+        if parameters[name] != trained_with[name]:
+            raise ValueError(
+                f"{name} was {trained_with[name]!r} when training began and is {parameters[name]!r} now; a warm start "
+                "keeps the network: set it back, or fit anew"
+            )
+
+
+def check_partial_fit(parameters, known, classes):
+    """Reject parameters that need all texts or epochs in advance, and other classes than the `known` ones, if any."""
+    for name, value in (("class_weight", "balanced"), ("zeta_schedule", "cosine")):
+        if isinstance(parameters[name], str) and parameters[name] == value:
+            needs = "how many texts of each class there will be" if name == "class_weight" else "the last epoch"
+            raise ValueError(f"{name} is {value!r}, which needs to know {needs}; partial_fit does not: choose another")
+    if known is not None and classes is not None and not np.array_equal(check_classes(np.asarray(classes)), known):
+        raise ValueError(f"classes are {classes}, and were {known.tolist()} in the first call; leave them out")
 
 
 def check_tokenizer(own, tokenizer):
@@ -291,9 +347,9 @@ def split(texts_or_ids, labels, validation_fraction):
     return training, validation
 
 
-def fingerprint(texts_or_ids, labels):
+def fingerprint(texts_or_ids, labels, weights=None):
     """A digest of training data, str of 64 hexadecimal digits; equal data have equal digests."""
-    digest = hashlib.sha256(repr(labels.tolist()).encode())
+    digest = hashlib.sha256(repr(labels.tolist()).encode() + (b"" if weights is None else weights.tobytes()))
     if isinstance(texts_or_ids, np.ndarray):
         digest.update(repr(texts_or_ids.shape).encode() + texts_or_ids.astype(np.int64).tobytes())
     else:

@@ -9,9 +9,10 @@ import numpy as np
 
 from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import check_parameters
-from numpy_setlstm.network import SPARSE_PARAMETERS
+from numpy_setlstm.parameters import SPARSE_PARAMETERS
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.training import HISTORY_KEYS, STREAMS
+from numpy_setlstm.weighting import from_pairs
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -68,6 +69,8 @@ def _is_sums(sums):
 def _is_notes(notes):
     if not isinstance(notes, dict) or not isinstance(notes.get("pretraining", {}), dict):
         return False
+    if notes.get("partial", True) is not True:
+        return False
     if "pretraining" not in notes:
         return True
     history, best = notes["pretraining"].get("history"), notes["pretraining"].get("best_epoch")
@@ -88,11 +91,16 @@ def _is_steps(steps):
 
 
 def _is_streams(streams):
-    """Whether there is a state of each generator; NumPy checks all of it but this flag."""
+    """Whether there is a state of each generator, with numbers in their ranges, which not every NumPy checks."""
     known = isinstance(streams, dict) and streams.keys() == set(STREAMS)
     return known and all(
-        type(state["has_uint32"]) is int and 0 <= state["has_uint32"] <= 1 for state in streams.values()
+        _is_below(state["has_uint32"], 2) and all(_is_below(state["state"][part], 2**128) for part in ("state", "inc"))
+        for state in streams.values()
     )
+
+
+def _is_below(value, high):
+    return type(value) is int and 0 <= value < high
 
 
 _BOOLEAN = ("true or false", lambda value: isinstance(value, bool))
@@ -112,7 +120,7 @@ _FIELDS = {
     "inconsistent": _BOOLEAN,
     "sums": ("loss, right and seconds, at least 0", _is_sums),
     "first_weights": ("nothing, or loss and accuracy", lambda value: value is None or _is_scores(value)),
-    "notes": ("a table, with numbers in any pretraining", _is_notes),
+    "notes": ("a table, with numbers in any pretraining, and true for partial", _is_notes),
     "history": ("lists: " + ", ".join(HISTORY_KEYS), lambda value: isinstance(value, dict)),
     "set_steps": ("a list of tables of whole numbers", _is_steps),
     "streams": ("states of the generators " + ", ".join(STREAMS), _is_streams),
@@ -125,8 +133,8 @@ _FIELDS = {
 
 def _check_settings(parameters, header):
     """Check the parameters, and that the network, the optimizer and the history are those that they describe."""
-    check_parameters(parameters)
-    for name in ("progress", "check"):
+    check_parameters(parameters | {"class_weight": from_pairs(parameters["class_weight"])})
+    for name in ("progress", "check", "warm_start", "bidirectional"):
         if not isinstance(parameters[name], int) or parameters[name] not in (0, 1):
             raise ValueError(f"{name} is {_short(parameters[name])}; expected true or false")
     optimizer = header["optimizer"]
@@ -139,10 +147,9 @@ def _check_settings(parameters, header):
                     f"{name} is {_short(parameters[name])}, but the network was made with {_short(value)}: set it back"
                 )
         scales = header[prefix]["scales"]
-        if (scales and scales.keys() != set(SPARSE_PARAMETERS)) or not all(map(_is_number, scales.values())):
-            raise ValueError(
-                f"scales are {_short(scales)}; expected numbers for {', '.join(SPARSE_PARAMETERS)}, or none"
-            )
+        names = [name for name in SPARSE_PARAMETERS if name in header[prefix]["names"]]
+        if (scales and scales.keys() != set(names)) or not all(map(_is_number, scales.values())):
+            raise ValueError(f"scales are {_short(scales)}; expected numbers for {', '.join(names)}, or none")
     if not all(map(_is_number, optimizer["constants"].values())):
         raise ValueError(f"the optimizer has {_short(optimizer['constants'])}; expected numbers of at least 0")
 
@@ -162,7 +169,8 @@ def _check_networks(header, arrays):
     n_words = shapes["E"][0] if "E" in shapes else len(arrays["network/E/values"])
     if vocabulary is not None and len(vocabulary) != n_words:
         raise ValueError(f"the vocabulary has {len(vocabulary)} words, but the embedding has {n_words} rows")
-    sizes = NetworkSizes(n_words, parameters["embedding_dim"], parameters["hidden_size"], len(arrays["classes"]))
+    sizes = (parameters[name] for name in ("embedding_dim", "hidden_size"))
+    sizes = NetworkSizes(n_words, *sizes, len(arrays["classes"]), parameters["bidirectional"])
     for prefix in ["network", "best"][: 1 + header["has_best"]]:
         if set(header[prefix]["names"]) != sizes.shapes.keys() or len(header[prefix]["names"]) != len(sizes.shapes):
             raise ValueError(f"{prefix} has {_short(header[prefix]['names'])}; expected {', '.join(sizes.shapes)}")

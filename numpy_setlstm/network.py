@@ -2,9 +2,13 @@ r"""The whole network: embedding, LSTM, readout. Its parameters, its loss, its g
 
 .. math:: \text{tokens} \to x = E_w \to h_T = \mathrm{LSTM}(x; W_x, W_h, b) \to y = h_T W_{out} + b_{out} \to L
 
-E, W_x and W_h are sparse, or all dense; the biases and the small readout are dense in either case. An *engine* runs the
-network: :class:`PlainEngine` calls the layers as they are written in :mod:`numpy_setlstm.layers`; the fast one, in
-:mod:`numpy_setlstm.fast`, gives the same results.
+E, W_x and W_h are sparse, or all dense; the biases and the small readout are dense in either case. A *bidirectional*
+network has a second LSTM, with parameters of its own, that reads the text from its end; the last states of both stand
+side by side in front of the readout. Source: M. Schuster and K. Paliwal (1997), "Bidirectional Recurrent Neural
+Networks".
+
+An *engine* runs the network: :class:`PlainEngine` calls the layers as they are written in :mod:`numpy_setlstm.layers`;
+the fast one, in :mod:`numpy_setlstm.fast`, gives the same results.
 """
 
 from typing import NamedTuple
@@ -25,12 +29,12 @@ from numpy_setlstm.layers.readout import (
 )
 from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.own_lstm import adapt, check_own
+from numpy_setlstm.parameters import DIRECTIONS, directions_of
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
 
 __all__ = ["Network"]
 
-SPARSE_PARAMETERS = ("E", "W_x", "W_h")
 ENGINES = ("fast", "plain")
 KERNELS = FastEngine.kernels  # ways to compute sparse products in the fast engine
 
@@ -40,7 +44,7 @@ class NetworkCache(NamedTuple):
 
     embedding: EmbeddingCache
     x_keep: np.ndarray | None
-    lstm: object
+    lstm: dict  # by direction
     h_shape: tuple
     h_keep: np.ndarray | None
     readout: LinearCache
@@ -61,20 +65,28 @@ class PlainEngine:
         p = parameters
         x, embedding = embedding_forward(tokens, p["E"])  # (N, T, D)
         x, x_keep = dropout_forward(x, embedding_dropout, rng)
-        h, lstm = self.lstm_forward(x, p["W_x"], p["W_h"], p["b"], tokens != PADDING_ID)  # (N, T, H)
-        h_last, h_keep = dropout_forward(h[:, -1], dropout, rng)  # (N, H)
+        mask, last, lstm = tokens != PADDING_ID, [], {}
+        for step, weights in directions_of(p).items():  # from the start; if bidirectional, from the end as well
+            W_x, W_h, b = (p[name] for name in weights)
+            h, lstm[step] = self.lstm_forward(x[:, ::step], W_x, W_h, b, mask[:, ::step])  # (N, T, H)
+            last.append(h[:, -1])
+        h_last, h_keep = dropout_forward(np.concatenate(last, axis=1), dropout, rng)  # (N, H), or (N, 2H)
         logits, readout = linear_forward(h_last, p["W_out"], p["b_out"])  # (N, C)
         return logits, NetworkCache(embedding, x_keep, lstm, h.shape, h_keep, readout) if keep else None
 
     def backward(self, dlogits, cache):
         """Gradients of all parameters, by name, from dlogits (N, C); undoes :meth:`forward`, last line first."""
         dh_last, dW_out, db_out = linear_backward(dlogits, cache.readout)
-        dh = np.zeros(cache.h_shape, dh_last.dtype)  # (N, T, H)  the readout uses the last state only
-        dh[:, -1] = dropout_backward(dh_last, cache.h_keep)
-        dx, dW_x, dW_h, db, *_ = self.lstm_backward(dh, cache.lstm)
-        dx = dropout_backward(dx, cache.x_keep)
-        dE = embedding_backward(dx, cache.embedding)
-        return {"E": dE, "W_x": dW_x, "W_h": dW_h, "b": db, "W_out": dW_out, "b_out": db_out}
+        dh_last = dropout_backward(dh_last, cache.h_keep)
+        dx, of_lstms = 0, {}
+        for (step, lstm), dh_T in zip(cache.lstm.items(), np.split(dh_last, len(cache.lstm), axis=1), strict=True):
+            dh = np.zeros(cache.h_shape, dh_last.dtype)  # (N, T, H)  the readout uses the last state only
+            dh[:, -1] = dh_T
+            dx_t, dW_x, dW_h, db, *_ = self.lstm_backward(dh, lstm)
+            of_lstms |= zip(DIRECTIONS[step], (dW_x, dW_h, db), strict=True)
+            dx = dx + dx_t[:, ::step]  # each word is read in both directions
+        dE = embedding_backward(dropout_backward(dx, cache.x_keep), cache.embedding)
+        return {"E": dE, **of_lstms, "W_out": dW_out, "b_out": db_out}
 
 
 def make_engine(engine="fast", lstm=None, check=True, sparse=False, **speed):
@@ -97,7 +109,8 @@ class Network:
     Parameters
     ----------
     parameters : dict of str to SparseMatrix or ndarray
-        E (V, D), W_x (D, 4H), W_h (H, 4H), b (4H,), W_out (H, C), b_out (C,).
+        E (V, D), W_x (D, 4H), W_h (H, 4H), b (4H,), W_out (H, C), b_out (C,). A bidirectional network also has
+        W_x_reverse, W_h_reverse and b_reverse, and W_out is (2H, C).
     scales : dict of str to float, optional
         Standard deviation of the initial weights of each sparse matrix.
     embedding_dropout, dropout : float in [0, 1)
@@ -180,18 +193,19 @@ class Network:
         """Gradients of all parameters, by name, from dlogits (N, C); of shape (nnz,) for each SparseMatrix."""
         return self.engine.backward(dlogits, cache)
 
-    def backpropagate(self, tokens, labels, rng=None, parameters=None):
+    def backpropagate(self, tokens, labels, rng=None, parameters=None, weights=None):
         """Mean cross-entropy of a minibatch in nats, its gradients by parameter, and the logits (N, C).
 
-        `tokens` is (N, T) and `labels` (N,); `rng` draws dropout; `parameters` replace the network's own.
+        `tokens` is (N, T) and `labels` (N,); `rng` draws dropout; `parameters` replace the network's own; `weights`
+        (N,) say how much each text counts.
         """
         logits, cache = self.forward(tokens, rng, parameters)
-        loss, loss_cache = cross_entropy_forward(logits, labels)
+        loss, loss_cache = cross_entropy_forward(logits, labels, weights)
         return loss, self.backward(cross_entropy_backward(loss_cache), cache), logits
 
-    def loss_and_gradients(self, tokens, labels, rng=None):
+    def loss_and_gradients(self, tokens, labels, rng=None, weights=None):
         """Loss and gradients of :meth:`backpropagate`."""
-        return self.backpropagate(tokens, labels, rng)[:2]
+        return self.backpropagate(tokens, labels, rng, weights=weights)[:2]
 
     def predict_proba(self, tokens, batch_size=256):
         """Probabilities (N, C) of the classes for tokens (N, T), `batch_size` texts at a time."""
@@ -205,8 +219,9 @@ class Network:
         return sum(weights_of(W).size for W in self.parameters.values())
 
     def gate_counts(self):
-        """Connections of "W_x" and "W_h" into each gate: see :func:`gate_counts`."""
-        return {name: gate_counts(self.parameters[name]) for name in ("W_x", "W_h")}
+        """Connections of "W_x" and "W_h", and of their reverse ones, into each gate: see :func:`gate_counts`."""
+        matrices = (names[:2] for names in directions_of(self.parameters).values())
+        return {name: gate_counts(self.parameters[name]) for names in matrices for name in names}
 
     def copy(self):
         """Return a network with its own weights; topologies and engine are shared."""

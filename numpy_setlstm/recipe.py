@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from numpy_setlstm.initialization import NetworkSizes, init_network
-from numpy_setlstm.network import make_engine
+from numpy_setlstm.network import Network, make_engine
 from numpy_setlstm.sparse import weights_of
 from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams
 
@@ -41,10 +41,11 @@ def recipe_of(clf):
     return Recipe(**(vars(default) | given))
 
 
-def training_settings(clf):
-    """The TrainingSettings of a classifier."""
+def training_settings(clf, **others):
+    """The TrainingSettings of a classifier; `others` replace its own."""
     names = (name for name in vars(TrainingSettings()) if name != "evolve")
-    return TrainingSettings(**{name: getattr(clf, name) for name in names}, evolve=clf.connectivity == "set")
+    settings = {name: getattr(clf, name) for name in names} | {"evolve": clf.connectivity == "set"}
+    return TrainingSettings(**settings | others)
 
 
 def network_settings(clf):
@@ -62,7 +63,7 @@ def engine_of(clf):
 def initial_state(clf, n_words, n_classes):
     """Network, optimizer and generators of a classifier before the first epoch."""
     streams = split_streams(np.random.default_rng(clf.random_state))
-    sizes = NetworkSizes(n_words, clf.embedding_dim, clf.hidden_size, n_classes)
+    sizes = NetworkSizes(n_words, clf.embedding_dim, clf.hidden_size, n_classes, clf.bidirectional)
     er_epsilon = None if clf.connectivity == "dense" else clf.er_epsilon
     if clf.connectivity != "dense" and er_epsilon is None:
         er_epsilon = sizes.er_epsilon_for(clf.parameter_share)
@@ -82,6 +83,14 @@ def initial_state(clf, n_words, n_classes):
         **network_settings(clf),
     )
     return begin(clf, network, streams)
+
+
+def restart(clf, network, streams):
+    """The state of training from given weights, which are the best ones until an epoch is better."""
+    network = Network(network.copy().parameters, network.scales, **network_settings(clf))
+    state = begin(clf, network, copy.deepcopy(streams))
+    state.first_weights = {}
+    return state
 
 
 def writable(state):

@@ -1,5 +1,6 @@
 """What scikit-learn's tools ask of an estimator, without needing scikit-learn."""
 
+import copy
 import inspect
 import sys
 
@@ -43,6 +44,34 @@ class Estimator:
             classifier_tags=ClassifierTags(),
             input_tags=InputTags(string=True, two_d_array=True),
         )
+
+    def get_metadata_routing(self):
+        """What scikit-learn is to pass on to `fit`, `partial_fit` and `score`: a MetadataRequest."""
+        from sklearn.utils.metadata_routing import MetadataRequest
+
+        if hasattr(self, "_metadata_request"):
+            return self._metadata_request
+        request = MetadataRequest(owner=type(self).__name__)
+        for method in ("fit", "partial_fit", "score"):
+            getattr(request, method).add_request(param="sample_weight", alias=None)
+        return request
+
+    def set_fit_request(self, *, sample_weight):
+        """Say whether scikit-learn passes `sample_weight` to `fit`: True, False, or its name there."""
+        return self._request("fit", sample_weight)
+
+    def set_partial_fit_request(self, *, sample_weight):
+        """The same for `partial_fit`."""
+        return self._request("partial_fit", sample_weight)
+
+    def set_score_request(self, *, sample_weight):
+        """The same for `score`."""
+        return self._request("score", sample_weight)
+
+    def _request(self, method, sample_weight):
+        self._metadata_request = copy.deepcopy(self.get_metadata_routing())  # under the name that clone copies
+        getattr(self._metadata_request, method).add_request(param="sample_weight", alias=sample_weight)
+        return self
 
     def __repr__(self):
         defaults = inspect.signature(type(self).__init__).parameters

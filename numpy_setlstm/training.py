@@ -6,7 +6,7 @@ in one go.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from tqdm import tqdm
@@ -113,7 +113,9 @@ def split_streams(rng):
     return {stream: np.random.default_rng(seed) for stream, seed in zip(STREAMS, seeds, strict=True)}
 
 
-def train(state, settings, tokens, labels, validation=None, *, progress=False, after_epoch=None, label=None):
+def train(
+    state, settings, tokens, labels, validation=None, *, weights=None, progress=False, after_epoch=None, label=None
+):
     """Train until `settings.n_epochs` are done, or until interrupted.
 
     Parameters
@@ -122,8 +124,10 @@ def train(state, settings, tokens, labels, validation=None, *, progress=False, a
     settings : TrainingSettings
     tokens : ndarray of shape (n_texts, T), int
     labels : ndarray of shape (n_texts,), int
-    validation : tuple of (tokens, labels), optional
+    validation : tuple of (tokens, labels) or (tokens, labels, weights), optional
         Chooses the best epoch: the highest accuracy, among equals the lowest loss. Without it, the last epoch.
+    weights : ndarray of shape (n_texts,), optional
+        How much each text counts, in the loss and in the accuracy, with a mean of 1.
     progress : bool, default False
         Show a progress bar, if standard error is a terminal.
     after_epoch : callable, optional
@@ -172,12 +176,12 @@ def train(state, settings, tokens, labels, validation=None, *, progress=False, a
         state.interrupted, state.inconsistent = False, True
         while state.epoch < settings.n_epochs and not _out_of_patience(state, settings):
             if state.order is None:
-                _begin_epoch(state, settings, tokens, labels, validation)
+                _begin_epoch(state, settings, tokens, labels, validation, weights)
             while state.batch < per_epoch:
                 if interrupt.requested:
                     state.interrupted, state.inconsistent = True, False
                     return state
-                _train_minibatch(state, settings, tokens, labels)
+                _train_minibatch(state, settings, tokens, labels, weights)
                 bar.update()
             _end_epoch(state, validation)
             bar.set_postfix_str(_summary(state.history))
@@ -187,6 +191,14 @@ def train(state, settings, tokens, labels, validation=None, *, progress=False, a
                 state.inconsistent = True
         state.interrupted, state.inconsistent = interrupt.requested, False
     return state
+
+
+def end_early(state, settings, tokens, labels, weights=None):
+    """End the epoch in which training was interrupted after the texts read so far, or the first minibatch."""
+    read = state.order[: max(1, state.batch) * settings.batch_size]
+    state.order = np.arange(len(read))
+    settings = replace(settings, n_epochs=state.epoch + 1)
+    train(state, settings, tokens[read], labels[read], weights=None if weights is None else weights[read])
 
 
 def batch_order(lengths, batch_size, rng):
@@ -203,24 +215,25 @@ def batch_order(lengths, batch_size, rng):
     return np.concatenate([batches.ravel(), order[in_full_batches:]])
 
 
-def _begin_epoch(state, settings, tokens, labels, validation):
+def _begin_epoch(state, settings, tokens, labels, validation, weights):
     start = time.perf_counter()
     if state.first_weights is not None and state.epoch == 0:
         state.first_weights = dict(zip(("loss", "accuracy"), _validate(state.network, validation), strict=True))
         state.best_network = state.network.copy()
     if settings.evolve and state.epoch > 0:
-        state.history["set_steps"].append(evolve(state, settings, tokens, labels))
+        state.history["set_steps"].append(evolve(state, settings, tokens, labels, weights))
         state.history["validation_loss_evolved"].append(_validate(state.network, validation)[0])
     lengths = (tokens != PADDING_ID).sum(axis=1)
     state.order = batch_order(lengths, settings.batch_size, state.streams["batches"])
     state.sums = {"loss": 0.0, "right": 0, "seconds": time.perf_counter() - start}
 
 
-def _train_minibatch(state, settings, tokens, labels):
+def _train_minibatch(state, settings, tokens, labels, weights):
     start = time.perf_counter()
     dropout_before = state.streams["dropout"].bit_generator.state
     chosen = state.order[state.batch * settings.batch_size :][: settings.batch_size]
-    loss, gradients, logits = state.network.backpropagate(tokens[chosen], labels[chosen], state.streams["dropout"])
+    tokens, labels, weights = tokens[chosen], labels[chosen], None if weights is None else weights[chosen]
+    loss, gradients, logits = state.network.backpropagate(tokens, labels, state.streams["dropout"], weights=weights)
     gradients, norm = clip_by_norm(gradients, settings.max_norm)
     if not np.isfinite(loss) or not np.isfinite(norm):
         state.streams["dropout"].bit_generator.state = dropout_before
@@ -232,7 +245,7 @@ def _train_minibatch(state, settings, tokens, labels):
     rate_factor = 1 / (1 + settings.learning_rate_decay * state.epoch)
     state.optimizer.update(state.network.parameters, gradients, rate_factor)
     state.sums["loss"] += float(loss) * len(chosen)
-    state.sums["right"] += int((logits.argmax(axis=1) == labels[chosen]).sum())
+    state.sums["right"] += _weight_of(logits.argmax(axis=1) == labels, weights)
     state.sums["seconds"] += time.perf_counter() - start
     state.batch += 1
 
@@ -246,7 +259,7 @@ def _end_epoch(state, validation):
         state.best_network, state.best_epoch = state.network.copy(), state.epoch
     entries = {
         "train_loss": state.sums["loss"] / n_texts,
-        "train_accuracy": state.sums["right"] / n_texts,
+        "train_accuracy": min(1.0, state.sums["right"] / n_texts),  # weights add up to n_texts but for rounding
         "validation_loss": loss,
         "validation_accuracy": accuracy,
         "gate_counts": state.network.gate_counts(),
@@ -286,15 +299,25 @@ def _validate(network, validation):
     return evaluate(network, *validation) if validation else (None, None)
 
 
-def evaluate(network, tokens, labels, batch_size=256):
-    """Mean cross-entropy and accuracy on tokens (n_texts, T) and labels (n_texts,); neither depends on `batch_size`."""
-    loss = right = 0
+def evaluate(network, tokens, labels, weights=None, batch_size=256):
+    """Mean cross-entropy and accuracy on tokens (n_texts, T) and labels (n_texts,); neither depends on `batch_size`.
+
+    With `weights` (n_texts,) both are weighted means.
+    """
+    loss = right = total = 0
     for first in range(0, len(tokens), batch_size):
         batch = slice(first, first + batch_size)
+        of_batch = None if weights is None else weights[batch]
         logits, _ = network.forward(tokens[batch], keep=False)
-        loss += float(cross_entropy_forward(logits, labels[batch])[0]) * len(logits)
-        right += int((logits.argmax(axis=1) == labels[batch]).sum())
-    return loss / len(tokens), right / len(tokens)
+        loss += float(cross_entropy_forward(logits, labels[batch], of_batch)[0]) * len(logits)
+        right += _weight_of(logits.argmax(axis=1) == labels[batch], of_batch)
+        total += _weight_of(np.ones(len(logits), bool), of_batch)
+    return loss / total, min(1.0, right / total)
+
+
+def _weight_of(chosen, weights):
+    """How many texts are chosen, (N,) bool; with weights (N,), what they weigh together."""
+    return int(chosen.sum()) if weights is None else float(weights[chosen].sum())
 
 
 def _summary(history):

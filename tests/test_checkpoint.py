@@ -786,16 +786,23 @@ def test_one_of_two_processes_gets_the_lock_and_the_other_is_told_of_it(writer, 
 
 SET_OF_FORMAT_1 = [0.5001339, 0.5019313, 0.5501407, 0.5479848]
 PRUNED_OF_FORMAT_1 = [0.492631, 0.4927937, 0.4898684, 0.4884397]
+SET_OF_FORMAT_2 = [0.5074188, 0.5056677, 0.4980263, 0.5021315]
 
 
-@pytest.mark.parametrize("what, expected", [("set", SET_OF_FORMAT_1), ("pruned", PRUNED_OF_FORMAT_1)])
-def test_a_file_of_the_first_format_is_read(what, expected, tmp_path):
-    """Format 1 had `density` for the share of parameters, and a pretraining of its own; it knew no engines."""
+@pytest.mark.parametrize(
+    "what, expected",
+    [("1_set", SET_OF_FORMAT_1), ("1_pruned", PRUNED_OF_FORMAT_1), ("2_set", SET_OF_FORMAT_2)],
+)
+def test_a_file_of_an_older_format_is_read(what, expected, tmp_path):
+    """Format 1 had `density` for the share of parameters, and a pretraining of its own; it knew no engines.
+
+    Format 2 knew neither `class_weight` nor a second direction.
+    """
     texts = ["a lovely film", "a dull film", "not dull at all", "not lovely at all"]
-    clf = SetLSTMClassifier.load(Path(__file__).parent / "golden" / "models" / f"format_1_{what}.npz")
+    clf = SetLSTMClassifier.load(Path(__file__).parent / "golden" / "models" / f"format_{what}.npz")
     assert (clf.parameter_share, clf.engine, clf.training_state_.inconsistent) == (0.5, "fast", False)
     np.testing.assert_allclose(clf.predict_proba(texts)[:, 0], expected, atol=1e-6)
-    assert ("pretraining" in clf.training_state_.notes) == (what == "pruned")
+    assert ("pretraining" in clf.training_state_.notes) == (what == "1_pruned")
     clf.set_params(n_epochs=clf.n_epochs + 1).fit(texts * 8, ["pos", "neg", "pos", "neg"] * 8, resume=True)
     assert len(clf.history_["train_loss"]) == clf.n_epochs
     clf.save(tmp_path / "model.npz")

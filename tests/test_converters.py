@@ -210,7 +210,7 @@ MATRIX, BIAS = np.ones((4 * H, H)), np.ones(4 * H)
     [
         (with_weights(weight_ih_l1=MATRIX), "'weight_ih_l1': the LSTM has more than one layer; expected num_layers=1"),
         (with_weights(bias_hh_l12=BIAS), "'bias_hh_l12': the LSTM has more than one layer"),
-        (with_weights(weight_ih_l0_reverse=MATRIX), "'weight_ih_l0_reverse': it is the backward direction"),
+        (with_weights(weight_ih_l0_reverse=MATRIX), "'weight_hh_l0_reverse' is missing"),
         (with_weights(weight_hr_l0=np.ones((1, H))), "'weight_hr_l0': it is a projection .* proj_size=0"),
         (
             with_weights(weight_hh_l0=None, weight_hh_l0_orig=MATRIX, weight_hh_l0_mask=MATRIX),

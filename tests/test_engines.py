@@ -1,5 +1,7 @@
 """Both engines behind one interface: the plain one that is read, and the fast one, which has to equal it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.layers.readout import cross_entropy_backward, cross_entropy_forward
 from numpy_setlstm.network import Network, PlainEngine
+from numpy_setlstm.parameters import SPARSE_PARAMETERS
 from numpy_setlstm.sparse import weights_of
 from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams, train
 
@@ -20,7 +23,13 @@ ENGINES = {
     "scratch": {"kernel": "scratch", "n_threads": 1},
     "auto": {},
 }
-CONNECTIVITIES = {"dense": None, "sparse": 1.5, "few connections": 0.5}
+CONNECTIVITIES = {
+    "dense": {"er_epsilon": None},
+    "sparse": {"er_epsilon": 1.5},
+    "few connections": {"er_epsilon": 0.5},
+    "dense, both ends": {"er_epsilon": None, "bidirectional": True},
+    "sparse, both ends": {"er_epsilon": 1.5, "bidirectional": True},
+}
 DROPOUT = {"no dropout": {}, "dropout": {"embedding_dropout": 0.3, "dropout": 0.4}}
 LABELS = np.array([0, 2, 1, 1])
 
@@ -43,10 +52,10 @@ def tokens_with(padding):
 PADDING = ("none", "before", "after", "between", "only")
 
 
-def network_of(er_epsilon, dtype=np.float64, **settings):
-    rngs = np.random.default_rng(0), np.random.default_rng(1)
-    network = init_network(SIZES, *rngs, er_epsilon=er_epsilon, dtype=dtype, **settings)
-    for name in ("b", "b_out"):
+def network_of(er_epsilon, dtype=np.float64, bidirectional=False, **settings):
+    rngs, sizes = (np.random.default_rng(0), np.random.default_rng(1)), replace(SIZES, bidirectional=bidirectional)
+    network = init_network(sizes, *rngs, er_epsilon=er_epsilon, dtype=dtype, **settings)
+    for name in ("b", "b_reverse", "b_out")[:: 1 if bidirectional else 2]:
         network.parameters[name] += np.random.default_rng(2).normal(size=network.parameters[name].shape).astype(dtype)
     return network
 
@@ -77,19 +86,20 @@ def assert_equal(ours, plain, limit):
 @pytest.mark.parametrize("connectivity", CONNECTIVITIES)
 @pytest.mark.parametrize("engine", ["gather", "scratch", "auto"])
 def test_the_fast_engine_equals_the_plain_one(engine, connectivity, padding, dropout, dtype, limit):
-    settings = {"er_epsilon": CONNECTIVITIES[connectivity], "dtype": dtype, **DROPOUT[dropout]}
+    settings = {**CONNECTIVITIES[connectivity], "dtype": dtype, **DROPOUT[dropout]}
     plain = outcome_of(network_of(**settings, **ENGINES["plain"]), tokens_with(padding))
     fast = outcome_of(network_of(**settings, **ENGINES[engine]), tokens_with(padding))
     assert plain["logits"].dtype == dtype
     assert_equal(fast, plain, limit)
 
 
-def test_many_texts_in_parts_and_threads_equal_the_plain_engine(monkeypatch):
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_many_texts_in_parts_and_threads_equal_the_plain_engine(bidirectional, monkeypatch):
     """150 texts: three parts, each with a second thread in the background."""
     monkeypatch.setattr(fast_engine, "BACKGROUND_CELLS", 0)
     rng = np.random.default_rng(0)
     tokens, labels = rng.integers(0, SIZES.n_words, (150, 9)), rng.integers(0, 3, 150)
-    settings = {"embedding_dropout": 0.3, "dropout": 0.3}
+    settings = {"embedding_dropout": 0.3, "dropout": 0.3, "bidirectional": bidirectional}
     plain = network_of(0.5, **settings, engine="plain")
     fast = network_of(0.5, **settings, kernel="gather", n_threads=6)
     ours, theirs = (net.backpropagate(tokens, labels, np.random.default_rng(1)) for net in (fast, plain))
@@ -176,7 +186,7 @@ def test_large_arrays_of_a_minibatch_come_from_the_pool(monkeypatch):
 @pytest.mark.parametrize("connectivity", CONNECTIVITIES)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_gradients_by_complex_step(engine, connectivity, padding, dropout):
-    network = network_of(CONNECTIVITIES[connectivity], **DROPOUT[dropout], **ENGINES[engine])
+    network = network_of(**CONNECTIVITIES[connectivity], **DROPOUT[dropout], **ENGINES[engine])
     tokens = tokens_with(padding)
 
     def loss(parameters):
@@ -203,21 +213,22 @@ def test_two_backward_passes_give_the_same_gradients_and_leave_their_input_alone
     np.testing.assert_array_equal(dlogits, kept)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", ["adam", "sgd"])
-def test_training_by_either_engine_ends_with_the_same_network(kind):
+def test_training_by_either_engine_ends_with_the_same_network(kind, bidirectional):
     """Three epochs with dropout and two SET steps: the same connections, weights equal up to rounding."""
     rng = np.random.default_rng(0)
     tokens, labels = rng.integers(1, SIZES.n_words, (60, 8)), rng.integers(0, 3, 60)
     networks = []
     for options in (ENGINES["plain"], ENGINES["gather"]):
-        network = network_of(0.5, embedding_dropout=0.2, dropout=0.2, **options)
+        network = network_of(0.5, bidirectional=bidirectional, embedding_dropout=0.2, dropout=0.2, **options)
         optimizer = network.engine.optimizers[kind](network.parameters, 0.01)
         state = TrainingState.start(network, optimizer, split_streams(np.random.default_rng(5)))
         networks.append(train(state, TrainingSettings(n_epochs=3, batch_size=16, zeta=0.3), tokens, labels).network)
     plain, fast = (network.parameters for network in networks)
     for name, W in plain.items():
         np.testing.assert_allclose(weights_of(fast[name]), weights_of(W), rtol=0, atol=1e-9, err_msg=name)
-        if name in ("E", "W_x", "W_h"):
+        if name in SPARSE_PARAMETERS:
             np.testing.assert_array_equal(fast[name].rows, W.rows)
             np.testing.assert_array_equal(fast[name].cols, W.cols)
 

@@ -308,7 +308,10 @@ def test_each_text_is_learnt_from_once_per_epoch(monkeypatch):
     sizes = []
     state, tokens, labels = begin(n_texts=10)
     step = state.network.backpropagate
-    state.network.backpropagate = lambda tokens, *rest: (sizes.append(len(tokens)), step(tokens, *rest))[1]
+    state.network.backpropagate = lambda tokens, *rest, **more: (
+        sizes.append(len(tokens)),
+        step(tokens, *rest, **more),
+    )[1]
     orders = []
     begin_epoch = training._begin_epoch
 

@@ -25,6 +25,7 @@ from numpy_setlstm.fast.threads import (
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward, dropout_mask
 from numpy_setlstm.layers.readout import LinearCache, linear_backward, linear_forward
 from numpy_setlstm.optimizers import OPTIMIZERS
+from numpy_setlstm.parameters import directions_of
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
 
@@ -32,10 +33,11 @@ BACKGROUND_CELLS = 2**19  # connections times texts of a product; with fewer, a 
 
 
 class FastCache(NamedTuple):
-    """What :meth:`FastEngine.backward` needs; lists have an entry per part of the minibatch."""
+    """What :meth:`FastEngine.backward` needs; the lists after `readings` have an entry per direction and part."""
 
     E: SparseMatrix | np.ndarray
     parts: list
+    readings: dict
     products: list
     embedding: tuple
     lstm: tuple
@@ -63,42 +65,51 @@ class FastEngine:
         p = parameters
         N, T = tokens.shape
         dtype = np.result_type(*(weights_of(W) for W in p.values()))
+        readings = directions_of(p)
         parts = self._parts(N, p["W_h"], MOST_TEXTS if keep else MOST_TEXTS_PREDICTING)
         widths = [part.stop - part.start for part in parts]
         steps, empty = steps_per_group(max(widths)), self._pool.empty
-        products_x = make_products(p["W_x"], self.kernel, dtype, [steps * width for width in widths], empty)
-        products_h = make_products(p["W_h"], self.kernel, dtype, widths, empty)
-        products = list(zip(products_x, products_h, strict=True))
+        jobs, products = [(n, step) for step in readings for n in parts], []
+        for W_x, W_h, _ in readings.values():
+            products_x = make_products(p[W_x], self.kernel, dtype, [steps * width for width in widths], empty)
+            products_h = make_products(p[W_h], self.kernel, dtype, widths, empty)
+            products += zip(products_x, products_h, strict=True)
         x_keep = dropout_mask((N, T, p["E"].shape[1]), embedding_dropout, rng, np.finfo(dtype).dtype)
 
         def forward_part(k):
-            n = parts[k]
-            part_keep = None if x_keep is None else x_keep[n]
-            x, embedding_cache = fast_embedding_forward(tokens[n], p["E"], steps, dtype, part_keep, empty=empty)
-            mask = tokens[n] != PADDING_ID
+            n, step = jobs[k]
+            part_keep = None if x_keep is None else x_keep[n, ::step]
+            words, b = tokens[n, ::step], p[readings[step][2]]
+            x, embedding_cache = fast_embedding_forward(words, p["E"], steps, dtype, part_keep, empty=empty)
+            mask = words != PADDING_ID
             with self._background(products) as background:
-                h, lstm_cache = fast_lstm_forward(x, *products[k], p["b"], mask, background, keep=keep, empty=empty)
+                h, lstm_cache = fast_lstm_forward(x, *products[k], b, mask, background, keep=keep, empty=empty)
             return h, embedding_cache, lstm_cache  # h (H, part of N)
 
-        h, embedding, lstm = zip(*run_parts(forward_part, range(len(parts)), self._threads), strict=True)
-        h_last, h_keep = dropout_forward(np.concatenate(h, axis=1).T, dropout, rng)  # (N, H)
+        h, embedding, lstm = zip(*run_parts(forward_part, range(len(jobs)), self._threads), strict=True)
+        h = np.concatenate(h, axis=1)  # (H, N), or (H, 2N) if bidirectional
+        h_last, h_keep = dropout_forward(np.concatenate(np.split(h, len(readings), axis=1)).T, dropout, rng)  # (N, ·)
         logits, readout = linear_forward(h_last, p["W_out"], p["b_out"])  # (N, C)
-        return logits, FastCache(p["E"], parts, products, embedding, lstm, h_keep, readout) if keep else None
+        return logits, FastCache(p["E"], parts, readings, products, embedding, lstm, h_keep, readout) if keep else None
 
     def backward(self, dlogits, cache):
         """Gradients of all parameters, by name; undoes :meth:`forward`."""
-        E, parts, products, embedding, lstm, h_keep, readout = cache
+        E, parts, readings, products, embedding, lstm, h_keep, readout = cache
         dh_last, dW_out, db_out = linear_backward(dlogits, readout)
-        dh_last = dropout_backward(dh_last, h_keep).T  # (H, N)
+        dh_last = np.split(dropout_backward(dh_last, h_keep).T, len(readings))  # (H, N) each
+        dh = [of_direction[:, n] for of_direction in dh_last for n in parts]
 
         def backward_part(k):
             with self._background(products) as background:
-                dx, db = fast_lstm_backward(dh_last[:, parts[k]], lstm[k], background, empty=self._pool.empty)
-            return dx, db, *(product.gradient() for product in products[k])
+                dx, db = fast_lstm_backward(dh[k], lstm[k], background, empty=self._pool.empty)
+            return dx, *(product.gradient() for product in products[k]), db
 
-        dx, db, dW_x, dW_h = zip(*run_parts(backward_part, range(len(parts)), self._threads), strict=True)
-        dE = fast_embedding_backward(dx, embedding, E)
-        return {"E": dE, "W_x": sum(dW_x), "W_h": sum(dW_h), "b": sum(db), "W_out": dW_out, "b_out": db_out}
+        dx, *of_weights = zip(*run_parts(backward_part, range(len(dh)), self._threads), strict=True)
+        gradients = {"E": fast_embedding_backward(dx, embedding, E)}
+        for k, names in enumerate(readings.values()):
+            of_direction = slice(k * len(parts), (k + 1) * len(parts))
+            gradients |= {name: sum(of[of_direction]) for name, of in zip(names, of_weights, strict=True)}
+        return gradients | {"W_out": dW_out, "b_out": db_out}
 
     @property
     def _threads(self):

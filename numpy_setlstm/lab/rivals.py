@@ -55,7 +55,7 @@ RIVALS = {
 }
 
 
-def small_dense_sizes(n_words, n_parameters, n_classes, *, embedding_share):
+def small_dense_sizes(n_words, n_parameters, n_classes, *, embedding_share, n_directions=1):
     """The embedding_dim and hidden_size of the largest dense network with at most `n_parameters` parameters.
 
     The embedding gets a share of them as near as possible to `embedding_share`, which should be the sparse network's:
@@ -64,16 +64,17 @@ def small_dense_sizes(n_words, n_parameters, n_classes, *, embedding_share):
     if not 0 <= embedding_share <= 1:
         raise ValueError(f"embedding_share is {embedding_share}; expected a fraction from 0 to 1")
     # A column of the embedding costs V parameters, so D is chosen first; then the largest H with
-    # V D + 4 H (D + H + 1) + (H + 1) C <= n_parameters, and a smaller D if there is no such H.
+    # V D + 4 H (D + H + 1) + (H + 1) C <= n_parameters, and a smaller D if there is no such H. Of a bidirectional
+    # network, everything that has an H counts twice.
     embedding_dim = max(1, round(embedding_share * n_parameters / n_words))
     while embedding_dim:
-        room = n_parameters - n_words * embedding_dim - n_classes  # for 4 H² + per_unit H
+        room = (n_parameters - n_words * embedding_dim - n_classes) // n_directions  # for 4 H² + per_unit H
         per_unit = 4 * (embedding_dim + 1) + n_classes
         hidden_size = (isqrt(per_unit**2 + 16 * room) - per_unit) // 8 if room > 0 else 0
         if hidden_size:
             return embedding_dim, hidden_size
         embedding_dim -= 1
-    least = NetworkSizes(n_words, 1, 1, n_classes).dense_parameters
+    least = NetworkSizes(n_words, 1, 1, n_classes, n_directions == 2).dense_parameters
     raise ValueError(
         f"a dense network for {n_words} words and {n_classes} classes has at least {least} parameters, and only "
         f"{n_parameters} are allowed: raise parameter_share (or er_epsilon), or make the sparse network larger"
@@ -235,7 +236,10 @@ def _small_dense_parameters(texts, labels, parameters):
     sparse, dense = _sparse_counts(sizes, clf), sizes.connection_counts(None)
     n_parameters = sizes.dense_parameters - sum(dense.values()) + sum(sparse.values())  # biases and readout stay dense
     share = sparse["E"] / n_parameters
-    small = small_dense_sizes(sizes.n_words, n_parameters, sizes.n_classes, embedding_share=share)
+    n_directions = 1 + sizes.bidirectional
+    small = small_dense_sizes(
+        sizes.n_words, n_parameters, sizes.n_classes, embedding_share=share, n_directions=n_directions
+    )
     return dict(zip(("embedding_dim", "hidden_size"), small, strict=True))
 
 
@@ -265,8 +269,8 @@ def _fit_dense_pruned(saved, texts, labels, checkpoint_path, finetune_epochs, pa
                 stacklevel=3,
             )
         return clf
-    shapes = {parameter: W.shape for parameter, W in clf.network_.parameters.items()}
-    sizes = NetworkSizes(*shapes["E"], *shapes["W_out"])
+    n_words, n_classes = (len(clf.network_.parameters[name]) for name in ("E", "b_out"))
+    sizes = NetworkSizes(n_words, clf.embedding_dim, clf.hidden_size, n_classes, clf.bidirectional)
     pruned = clf.with_network(prune_to_counts(clf.network_, _sparse_counts(sizes, clf)), **finetuning)
     history = {key: list(column) for key, column in clf.history_.items() if key != "set_steps"}
     pruned.training_state_.notes["pretraining"] = {"history": history, "best_epoch": clf.best_epoch_}

@@ -60,7 +60,7 @@ def make_minibatch(rng, n_texts, length, n_words, n_classes):
 def make_network(seed, sizes, parameter_share=None, **engine):
     """A Network in double precision, with dropout and nonzero biases; dense without a `parameter_share`."""
     for name, number in vars(sizes).items():
-        if number < 1:
+        if name != "bidirectional" and number < 1:
             raise ValueError(f"{name} is {number}; expected at least 1")
     er_epsilon = None if parameter_share is None else sizes.er_epsilon_for(parameter_share)
     topology_rng, values_rng = np.random.default_rng(seed).spawn(2)
@@ -68,8 +68,9 @@ def make_network(seed, sizes, parameter_share=None, **engine):
         sizes, topology_rng, values_rng,
         er_epsilon=er_epsilon, dtype=np.float64, embedding_dropout=0.25, dropout=0.25, **engine,
     )  # fmt: skip
-    for name in ("b", "b_out"):
-        network.parameters[name] += values_rng.normal(0, 0.5, network.parameters[name].shape)
+    for name, bias in network.parameters.items():
+        if name.startswith("b"):
+            bias += values_rng.normal(0, 0.5, bias.shape)
     return network
 
 
@@ -111,7 +112,7 @@ def step_size_errors(network, tokens, labels, name="W_h", seed=0):
 
 def run_selfcheck(
     *, seed=0, n_texts=5, length=6, n_words=9, embedding_dim=3, hidden_size=4, n_classes=3, parameter_share=0.6,
-    methods=METHODS, output=None, report=print,
+    bidirectional=False, methods=METHODS, output=None, report=print,
 ):  # fmt: skip
     """Check a dense and a sparse network in each engine, with each kernel; True if every gradient is correct.
 
@@ -120,7 +121,7 @@ def run_selfcheck(
     if seed < 0:
         raise ValueError(f"seed is {seed}; expected 0 or more")
     tokens, labels = make_minibatch(np.random.default_rng(seed), n_texts, length, n_words, n_classes)
-    sizes = NetworkSizes(n_words, embedding_dim, hidden_size, n_classes)
+    sizes = NetworkSizes(n_words, embedding_dim, hidden_size, n_classes, bidirectional)
     networks = {
         f"{'dense' if share is None else 'sparse'} network, {name}": make_network(seed, sizes, share, **engine)
         for share in (None, parameter_share)

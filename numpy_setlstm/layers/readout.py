@@ -15,10 +15,11 @@ class LinearCache(NamedTuple):
 
 
 class CrossEntropyCache(NamedTuple):
-    """What :func:`cross_entropy_backward` needs: logarithms of the probabilities (N, C), labels (N,)."""
+    """What :func:`cross_entropy_backward` needs: logarithms of the probabilities (N, C), labels (N,), weights (N,)."""
 
     log_p: np.ndarray
     labels: np.ndarray
+    weights: np.ndarray
 
 
 def linear_forward(h, W, b):
@@ -41,29 +42,32 @@ def softmax(logits):
     return np.exp(_log_softmax(logits))
 
 
-def cross_entropy_forward(logits, labels):
-    r"""Mean cross-entropy of the softmax of the logits.
+def cross_entropy_forward(logits, labels, weights=None):
+    r"""Mean cross-entropy of the softmax of the logits, each row times its weight.
 
     Parameters
     ----------
     logits : ndarray of shape (N, C)
     labels : ndarray of shape (N,), int
         The true class of each row, from 0 to C - 1.
+    weights : ndarray of shape (N,), optional
+        How much each row counts, at least 0; 1 by default. The sum is divided by N, not by the sum of the weights: so
+        the gradient of a minibatch, whatever rows it has, is on average that of all rows.
 
     Returns
     -------
     loss : scalar
-        In nats; log(C) for equal probabilities.
+        In nats; log(C) for equal probabilities and no weights.
     cache : CrossEntropyCache
 
     Raises
     ------
     ValueError
-        If there is not one label per row, or a label lies outside 0 to C - 1.
+        If there is not one label and one weight per row, a label lies outside 0 to C - 1, or a weight is below 0.
 
     Notes
     -----
-    .. math:: L = -\frac{1}{N} \sum_n \log \frac{e^{y_{n, k_n}}}{\sum_j e^{y_{nj}}}
+    .. math:: L = -\frac{1}{N} \sum_n w_n \log \frac{e^{y_{n, k_n}}}{\sum_j e^{y_{nj}}}
 
     Equations :eq:`log-softmax` and :eq:`cross-entropy` in docs/derivations/softmax_cross_entropy.md. Source: J. Bridle
     (1990), "Probabilistic Interpretation of Feedforward Classification Network Outputs".
@@ -73,6 +77,9 @@ def cross_entropy_forward(logits, labels):
     >>> loss, cache = cross_entropy_forward(np.zeros((3, 2)), np.array([0, 1, 1]))
     >>> round(float(loss), 4)
     0.6931
+    >>> loss, cache = cross_entropy_forward(np.zeros((3, 2)), np.array([0, 1, 1]), weights=np.array([2.0, 0.5, 0.5]))
+    >>> round(float(loss), 4)
+    0.6931
     """
     N, C = logits.shape
     if labels.shape != (N,):
@@ -80,20 +87,32 @@ def cross_entropy_forward(logits, labels):
     if N and (labels.min() < 0 or labels.max() >= C):
         raise ValueError(f"labels range from {labels.min()} to {labels.max()}; {C} classes are numbered 0 to {C - 1}")
     log_p = _log_softmax(logits)  # (N, C)
-    loss = -log_p[np.arange(N), labels].sum() / N
-    return loss, CrossEntropyCache(log_p, labels)
+    weights = _check_weights(weights, N).astype(log_p.real.dtype)
+    loss = -(weights * log_p[np.arange(N), labels]).sum() / N
+    return loss, CrossEntropyCache(log_p, labels, weights)
 
 
 def cross_entropy_backward(cache):
     """Gradient of the loss with respect to the logits, ndarray of shape (N, C); undoes :func:`cross_entropy_forward`.
 
-    It is :math:`(p_{nj} - [j = k_n]) / N`: :eq:`cross-entropy-gradient` in docs/derivations/softmax_cross_entropy.md.
+    It is :math:`w_n (p_{nj} - [j = k_n]) / N`: :eq:`cross-entropy-gradient` in
+    docs/derivations/softmax_cross_entropy.md.
     """
-    log_p, labels = cache
+    log_p, labels, weights = cache
     N = len(labels)
     dlogits = np.exp(log_p)  # the softmax
     dlogits[np.arange(N), labels] -= 1
-    return dlogits / N  # the loss is a mean over the batch
+    return weights[:, None] * dlogits / N  # the loss is a mean over the batch
+
+
+def _check_weights(weights, N):
+    weights = np.ones(N) if weights is None else weights
+    if weights.shape != (N,):
+        raise ValueError(f"weights have shape {weights.shape}; expected ({N},), one per row of the logits")
+    bad = weights[~(np.isfinite(weights) & (weights >= 0))]
+    if len(bad):
+        raise ValueError(f"{len(bad)} weights are no weights, the first is {bad[0]}; expected finite numbers from 0 on")
+    return weights
 
 
 def _log_softmax(logits):

@@ -5,6 +5,7 @@ import numpy as np
 from numpy_setlstm.measures.distance import permuted, sparse_parts, topological_distance
 from numpy_setlstm.measures.evolution import matched_null, replay
 from numpy_setlstm.measures.expansion import random_graph
+from numpy_setlstm.parameters import directions_of
 from numpy_setlstm.topology import reserved_rows_of
 
 
@@ -31,7 +32,9 @@ def shuffled_copy(network, rng):
     """
     network = sparse_parts(network)
     D, H = network["W_x"].shape[0], network["W_h"].shape[0]
-    return permuted(network, rng.permutation(D) if "E" in network else np.arange(D), rng.permutation(H))
+    dimensions = rng.permutation(D) if "E" in network else np.arange(D)
+    units = [k * H + rng.permutation(H) for k in range(len(directions_of(network)))]
+    return permuted(network, dimensions, np.concatenate(units))
 
 
 def random_like(network, rng):

@@ -7,7 +7,8 @@ shared by chance, and matching finds them; :func:`~numpy_setlstm.measures.distan
 
 Source: S. Liu et al. (2020), "Topological Insights into Sparse Neural Networks", arXiv:2006.14085, who define the
 distance NNSTD for layers of perceptrons. Our extension to the LSTM: one matching of the hidden units holds for all four
-gates and, since hidden units are also inputs of hidden units, for the rows of the recurrent matrix.
+gates and, since hidden units are also inputs of hidden units, for the rows of the recurrent matrix. The two LSTMs of a
+bidirectional network are matched each for itself, over the same embedding dimensions, and count alike.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.measures.adjacency import as_topology, dense_blocks
+from numpy_setlstm.parameters import DIRECTIONS, SPARSE_PARAMETERS, directions_of
 from numpy_setlstm.sparse import Topology
 
 MAX_ROUNDS = 20  # of matching the hidden units; a few suffice
@@ -30,13 +32,13 @@ class Matching:
     dimensions : ndarray of shape (D,), int
         The embedding dimension of the second network matched with each one of the first.
     units : ndarray of shape (H,), int
-        The same for the hidden units.
+        The same for the hidden units; (2H,) if bidirectional, first those that read from the start.
     embedding : float or None
         Mean distance between the sets of words of matched dimensions; None for dense embeddings.
     lstm : float
         Mean distance between the sets of inputs of matched hidden units, in all gates and both matrices together.
     input_matrix, recurrent_matrix : float
-        The same for the inputs in W_x alone, and in W_h alone.
+        The same for the inputs in W_x alone, and in W_h alone, of both directions if there are two.
 
     Examples
     --------
@@ -64,8 +66,9 @@ def topological_distance(a, b, *, matched=True):
     Parameters
     ----------
     a, b : dict of str to Topology or SparseMatrix
-        "W_x" (D, 4H), "W_h" (H, 4H) and, unless dense, "E" (V, D). Other entries, such as biases, are ignored, so the
-        `parameters` of a :class:`~numpy_setlstm.network.Network` can be passed.
+        "W_x" (D, 4H), "W_h" (H, 4H) and, unless dense, "E" (V, D); if bidirectional, "W_x_reverse" and "W_h_reverse".
+        Other entries, such as biases, are ignored, so the `parameters` of a :class:`~numpy_setlstm.network.Network` can
+        be passed.
     matched : bool, default True
         False compares unit k with unit k, which is fair if both networks started from the same connections.
 
@@ -106,19 +109,28 @@ def topological_distance(a, b, *, matched=True):
         if shape_a != shape_b:
             raise ValueError(f"{name} is {shape_a} in the first network and {shape_b} in the second; expected the same")
     D, H = a["W_x"].shape[0], a["W_h"].shape[0]
-    dimensions, units, embedding = np.arange(D), np.arange(H), None
+    dimensions, embedding = np.arange(D), None
     if "E" in a:
         costs = jaccard_distances(a["E"], b["E"])
         dimensions = match(costs) if matched else dimensions
         embedding = float(costs[np.arange(D), dimensions].mean())
-    if matched:
-        units = _match_units(a, b, dimensions)
-    aligned = permuted(b, dimensions, units)
-    per_unit = [
-        np.diag(jaccard_distances(inputs_of(a, names), inputs_of(aligned, names))).mean()
-        for names in (("W_x", "W_h"), ("W_x",), ("W_h",))
-    ]
-    return Matching(dimensions, units, embedding, *map(float, per_unit))
+    units, per_unit = [], []
+    for one, other in zip(_by_direction(a), _by_direction(b), strict=True):
+        own = _match_units(one, other, dimensions) if matched else np.arange(H)
+        aligned = permuted(other, dimensions, own)
+        per_unit.append(
+            [
+                np.diag(jaccard_distances(inputs_of(one, names), inputs_of(aligned, names))).mean()
+                for names in (("W_x", "W_h"), ("W_x",), ("W_h",))
+            ]
+        )
+        units.append(own + len(units) * H)
+    return Matching(dimensions, np.concatenate(units), embedding, *np.mean(per_unit, axis=0).tolist())
+
+
+def _by_direction(network):
+    """The topologies of each LSTM of a network, which has one or two, under the names W_x and W_h."""
+    return [{"W_x": network[W_x], "W_h": network[W_h]} for W_x, W_h, _ in directions_of(network).values()]
 
 
 def _match_units(a, b, dimensions):
@@ -168,10 +180,11 @@ def jaccard_distances(a, b):
 
 
 def sparse_parts(network, which="given"):
-    """The topologies of E, W_x and W_h, without a dense E; ValueError unless W_x and W_h are sparse."""
-    sparse = {name: as_topology(network[name]) for name in ("E", "W_x", "W_h")
+    """The topologies of E, each W_x and each W_h, without a dense E; ValueError unless the others are sparse."""
+    sparse = {name: as_topology(network[name]) for name in SPARSE_PARAMETERS
               if name in network and not isinstance(network[name], np.ndarray)}  # fmt: skip
-    for name in ("W_x", "W_h"):
+    reverse = [name for name in SPARSE_PARAMETERS[3:] if any(other in network for other in SPARSE_PARAMETERS[3:])]
+    for name in ("W_x", "W_h", *reverse):
         if name not in sparse:
             raise ValueError(f"the {which} network has no sparse {name}; expected a Topology or a SparseMatrix")
     return sparse
@@ -196,10 +209,14 @@ def inputs_of(network, names):
 def permuted(network, dimensions, units):
     """The network whose embedding dimension k was ``dimensions[k]`` and whose hidden unit k was ``units[k]``.
 
-    Hidden units are columns of all gates, and rows of W_h. Returns a dict of str to Topology.
+    Hidden units are columns of all gates, and rows of W_h; those of a bidirectional network have numbers up to 2H - 1.
+    Returns a dict of str to Topology.
     """
-    columns = np.concatenate([gate * len(units) + units for gate in range(len(GATES))])
-    orders = {"E": (None, dimensions), "W_x": (dimensions, columns), "W_h": (units, columns)}
+    orders, H = {"E": (None, dimensions)}, network["W_h"].shape[0]
+    for k, (W_x, W_h, _) in enumerate(DIRECTIONS.values()):
+        own = units[k * H : (k + 1) * H] - k * H
+        columns = np.concatenate([gate * H + own for gate in range(len(GATES))])
+        orders |= {W_x: (dimensions, columns), W_h: (own, columns)}
     return {name: _reordered(topology, *orders[name]) for name, topology in sparse_parts(network).items()}
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from numpy_setlstm.initialization import NetworkSizes, init_network
-from numpy_setlstm.network import SPARSE_PARAMETERS
+from numpy_setlstm.parameters import SPARSE_PARAMETERS
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import erdos_renyi, reserved_rows_of
 
@@ -73,8 +73,8 @@ class Work:
     @property
     def connections(self):
         """Dict of str to int: the number of connections of E, W_x and W_h."""
-        shapes = self.sizes.shapes
-        cells = {name: (shapes[name][0] - reserved_rows_of(name)) * shapes[name][1] for name in SPARSE_PARAMETERS}
+        shapes = self.sizes.sparse_shapes
+        cells = {name: (n_rows - reserved_rows_of(name)) * n_cols for name, (n_rows, n_cols) in shapes.items()}
         if self.density is not None:
             return {name: max(1, round(self.density * count)) for name, count in cells.items()}
         counts = self.sizes.connection_counts(self.er_epsilon)
