@@ -290,7 +290,7 @@ def other_field(rng, header, arrays):
         ("vocabulary",): (words[:-1], [*words, "another"], [*words[:-1], words[2]], words[::-1]),
         ("set_steps",): (header["set_steps"][:-1], header["set_steps"][::-1] + [{}]),
         ("fingerprint",): ("", "0" * 63, "Z" * 64),
-        ("format_version",): (1, 0, 3, 2.0, True, "2"),
+        ("format_version",): (1, 0, 4, 3.0, True, "3"),
         ("own_lstm",): (["forward", "backward"], ["forward"]),
         ("parameters", "kernel"): ("bogus", None),
         ("parameters", "connectivity"): ("static", "dense"),
@@ -300,6 +300,10 @@ def other_field(rng, header, arrays):
         ("parameters", "optimizer"): ("sgd",),
         ("parameters", "dropout"): (0.25,),
         ("parameters", "zeta"): (1.5, None, True),
+        ("parameters", "bidirectional"): (True, None, 0, 1, "no"),
+        ("parameters", "class_weight"): ("equal", [["a", 0]], [[["a"], 1]], [1, 2], {"a": 1}, 3, [["a", float("nan")]]),
+        ("parameters", "warm_start"): (2, None, "yes"),
+        ("notes",): ({"partial": 1}, {"partial": False}, 3),
         ("optimizer", "kind"): ("sgd", "Adam"),
         ("network", "dropout"): (0.25, 1.0),
         ("network", "names"): (["E"], [*header["network"]["names"], "E"]),
@@ -309,6 +313,7 @@ def other_field(rng, header, arrays):
         ("history", "train_loss"): ([], header["history"]["train_loss"] * 2, 3, "bogus"),
         ("history", "gate_counts"): (header["history"]["gate_counts"][::-1] + [{}], [{}] * epoch),
         ("streams", "dropout", "bit_generator"): ("MT19937", "SFC64"),
+        ("streams", "dropout", "state", "state"): (-1, 2**128, 1.0, None),
     }
     path = choose(rng, changes)
     value = changes[path][int(rng.integers(len(changes[path])))]

@@ -52,15 +52,21 @@ TARGETS = {
     "sparse.py": ("test_sparse", "test_kernels"),
     "cells.py": ("test_cells",),
     "topology.py": ("test_topology",),
-    "initialization.py": ("test_network",),
+    "initialization.py": (
+        "test_network", "test_bidirectional.test_all_parameters", "test_bidirectional.test_both",
+        "test_bidirectional.test_one_direction",
+    ),
     "evolution.py": (
         "test_training.test_growth", "test_training.test_gradient", "test_training.test_the_optimizers_state",
-        "test_training.test_a_cosine_falls", "mutation_checks.test_evolution",
+        "test_training.test_a_cosine_falls", "test_weighted_loss.test_growth", "mutation_checks.test_evolution",
     ),
-    "network.py": ("test_network", "test_engines"),
+    "parameters.py": ("test_network", "test_bidirectional"),
+    "network.py": (
+        "test_network", "test_engines", "test_weighted_loss.test_the_gradients", "test_bidirectional.test_gates",
+    ),
     "layers/dropout.py": ("test_layers", "mutation_checks.test_dropout"),
     "layers/embedding.py": ("test_embedding", "test_layers"),
-    "layers/readout.py": ("test_layers", "mutation_checks.test_readout"),
+    "layers/readout.py": ("test_layers", "test_weighted_loss", "mutation_checks.test_readout"),
     "layers/lstm.py": ("test_layers", "mutation_checks.test_lstm"),
     "own_lstm.py": (
         "test_own_lstm.test_a_network", "test_own_lstm.test_gradients", "test_own_lstm.test_what",

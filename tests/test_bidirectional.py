@@ -95,6 +95,11 @@ def test_all_parameters_are_counted():
     assert {name: W.shape for name, W in network_of(None).parameters.items()} == SIZES.shapes
 
 
+def test_both_forget_gates_start_open():
+    for name in ("b", "b_reverse"):
+        np.testing.assert_array_equal(network_of().parameters[name], np.repeat([0.0, 1.0, 0.0, 0.0], 4), err_msg=name)
+
+
 @pytest.mark.parametrize("share", [0.039, 0.2, 0.7, 1.0])
 def test_the_share_of_parameters_is_met(share):
     sizes = NetworkSizes(n_words=2000, embedding_dim=30, hidden_size=40, n_classes=2, bidirectional=True)
