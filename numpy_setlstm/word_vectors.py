@@ -22,7 +22,7 @@ from numpy_setlstm.datasets import DatasetError, shown
 from numpy_setlstm.datasets.files import not_utf8, open_bytes
 from numpy_setlstm.datasets.limits import get_limits
 from numpy_setlstm.sparse import SparseMatrix, Topology
-from numpy_setlstm.text import SPECIAL_WORDS
+from numpy_setlstm.text import SPECIAL_WORDS, Vocabulary
 from numpy_setlstm.topology import reserved_rows_of
 
 __all__ = ["load_word_vectors", "set_word_vectors"]
@@ -283,7 +283,7 @@ def set_word_vectors(E, vocabulary, vectors):
     Raises
     ------
     TypeError
-        If `E` is no matrix of floating point numbers, or `vectors` no mapping.
+        If `E` is no matrix of floating point numbers, `vocabulary` no Vocabulary, or `vectors` no mapping.
     ValueError
         If `E` has not one row per word, a vector has another length than D or is not finite, or no word has a vector.
 
@@ -332,6 +332,8 @@ def _check_embedding(E, vocabulary, vectors):
     if not isinstance(E, SparseMatrix | np.ndarray) or len(E.shape) != 2 or E.dtype.kind != "f":
         kind = getattr(E, "dtype", ""), getattr(E, "shape", "")
         raise TypeError(f"E is {type(E).__name__} {kind}; expected a SparseMatrix or ndarray (V, D) of floating point")
+    if not isinstance(vocabulary, Vocabulary):
+        raise TypeError(f"vocabulary is {type(vocabulary).__name__} {shown(vocabulary)}; expected a Vocabulary")
     if len(vocabulary) != E.shape[0]:
         raise ValueError(f"E has {E.shape[0]:,} rows and the vocabulary {len(vocabulary):,} words; expected as many")
     if not isinstance(vectors, Mapping):

@@ -617,6 +617,8 @@ def test_a_vector_that_the_dtype_cannot_hold():
 def test_arguments_of_other_types():
     with pytest.raises(ValueError, match="E has 5 rows and the vocabulary 4 words; expected as many"):
         set_word_vectors(FIVE, vocabulary_of(4), {"w2": [1, 2, 3]})
+    with pytest.raises(TypeError, match="vocabulary is list .*; expected a Vocabulary"):
+        set_word_vectors(FIVE, ["<pad>", "<unk>", "w2", "w3", "w4"], {"w2": [1, 2, 3]})
     for vectors in ("vectors.txt", [("w2", [1, 2, 3])]):
         with pytest.raises(TypeError, match="expected a mapping of words to vectors, as from load_word_vectors"):
             set_word_vectors(FIVE, vocabulary_of(5), vectors)
