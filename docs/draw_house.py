@@ -31,7 +31,7 @@ FLOORS = {
         "plotting",
     ),
     3: ("training", "evolution", "initialization", "interrupt"),
-    2: ("network", "own_lstm", "converters", "fast", "measures"),
+    2: ("network", "own_lstm", "converters", "word_vectors", "fast", "measures"),
     1: ("layers", "topology", "optimizers"),
     0: ("text", "sparse", "cells", "parameters", "files", "one_file", "gradcheck", "datasets"),
 }
@@ -208,12 +208,13 @@ def draw():
     parts += [
         f'<rect x="{LEFT}" y="{idea:.0f}" width="{RIGHT - LEFT}" height="{height + 6 - idea:.0f}" rx="8" '
         'fill="#ffe9b0" fill-opacity="0.45" stroke="#c80" stroke-width="1.5"/>',
-        draw_text(LEFT + 10, idea + 20, "the idea: 1 to 8", 'font-weight="bold"'),
         draw_text(x[0, "lab"], y[0] + 25, "imports from all", 'text-anchor="middle" font-size="12"'),
     ]
     for way in ways:
         ends = box_width(way[0][1]), box_width(way[-1][1])
         parts.append(draw_arrow([(x[place], y[place[0]]) for place in way], ends))
+    halo = 'font-weight="bold" paint-order="stroke" stroke="#f6eed8" stroke-width="6"'  # where an arrow crosses it
+    parts.append(draw_text(LEFT + 10, idea + 20, "the idea: 1 to 8", halo))
     parts += [draw_box(room, x[k, room], y[k]) for k, rooms in enumerate(rows) for room in sorted(rooms)]
     return "\n".join([*parts, "</svg>", ""])
 

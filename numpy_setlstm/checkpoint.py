@@ -19,6 +19,7 @@ from numpy_setlstm.optimizers import weights_of
 from numpy_setlstm.sparse import SparseMatrix, Topology
 from numpy_setlstm.topology import SetStep
 from numpy_setlstm.training import STREAMS, TrainingState
+from numpy_setlstm.weighting import as_pairs, from_pairs
 
 __all__ = ["CheckpointError", "load_arrays", "save_arrays"]
 
@@ -271,6 +272,22 @@ def _check_same(packed, header, arrays):
         )
         if found != wanted:
             raise ValueError(f"the array {name} is {found}; expected {wanted}")
+
+
+def pack_parameters(parameters):
+    """The entries of a header for a classifier's parameters; what is code, or is in the network, is left out."""
+    lstm, tokenizer = parameters["lstm"], parameters["tokenizer"]
+    kept = parameters | dict.fromkeys(("random_state", "lstm", "tokenizer", "word_vectors"))
+    return {
+        "parameters": kept | {"class_weight": as_pairs(parameters["class_weight"])},
+        "own_lstm": None if lstm is None else [getattr(part, "__qualname__", "?") for part in lstm],
+        "own_tokenizer": None if tokenizer is None else getattr(tokenizer, "__qualname__", "?"),
+    }
+
+
+def unpack_parameters(header):
+    """Undo :func:`pack_parameters`."""
+    return header["parameters"] | {"class_weight": from_pairs(header["parameters"]["class_weight"])}
 
 
 def save_model(path, header, arrays):

@@ -233,6 +233,11 @@ TRAIN_PARAMETERS = {
     "vocabulary_size": {"type": whole, "metavar": "V", "help": "words that are known (default: 20000)"},
     "embedding_dim": {"type": whole, "metavar": "D", "help": "numbers per word vector"},
     "hidden_size": {"type": whole, "metavar": "H", "help": "units of the LSTM"},
+    "word_vectors": {
+        "type": path,
+        "metavar": "FILE",
+        "help": "pretrained vectors: text of GloVe, word2vec or fastText",
+    },
     "bidirectional": {"action": "store_const", "const": True, "help": "read each text from both ends"},
     "max_length": {"type": whole, "metavar": "T", "help": "last words of a text that are read"},
     "parameter_share": {"type": finite, "help": "parameters as a share of the dense network's"},

@@ -5,28 +5,24 @@ import contextlib
 import numpy as np
 from tqdm import tqdm
 
-from numpy_setlstm.checkpoint import check_names, explained, load_model, pack_state, save_model, unpack_state
-from numpy_setlstm.files import locked
-from numpy_setlstm.initialization import NetworkSizes
-from numpy_setlstm.inputs import (
-    check_classes,
-    check_known_words,
-    check_parameters,
-    check_partial_fit,
-    check_tokenizer,
-    check_X,
-    check_y,
-    read,
-    split,
-    take,
-    warn,
+from numpy_setlstm.checkpoint import (
+    check_names,
+    explained,
+    load_model,
+    pack_parameters,
+    pack_state,
+    save_model,
+    unpack_parameters,
+    unpack_state,
 )
-from numpy_setlstm.preparation import build_vocabulary, check_texts, count_words, pad, prepare
+from numpy_setlstm.files import locked
+from numpy_setlstm.inputs import check_parameters, check_partial_fit, check_tokenizer, check_y, warn
+from numpy_setlstm.preparation import find_sizes, prepare, read_texts
 from numpy_setlstm.recipe import engine_of, restart, training_settings
 from numpy_setlstm.scikit_learn import Estimator
 from numpy_setlstm.text import Vocabulary
 from numpy_setlstm.training import TrainingSettings, end_early, train
-from numpy_setlstm.weighting import as_pairs, check_sample_weight, from_pairs
+from numpy_setlstm.weighting import check_sample_weight
 
 __all__ = ["SetLSTMClassifier"]
 
@@ -71,6 +67,9 @@ class SetLSTMClassifier(Estimator):
         Where short texts are padded, and where long ones are cut: "pre" reads the last words. For texts only.
     tokenizer : callable, optional
         Splits each str into a list of str; by default :func:`numpy_setlstm.tokenize`. Lists of tokens are not split.
+    word_vectors : str, Path or dict of str to array, optional
+        Pretrained vectors of `embedding_dim` entries, or the file that has them: see
+        :func:`numpy_setlstm.word_vectors.load_word_vectors`. A sparse embedding keeps the largest entries of each word.
     n_epochs : int, default 8
         Passes through the texts.
     batch_size : int, default 64
@@ -151,11 +150,12 @@ class SetLSTMClassifier(Estimator):
     def __init__(
         self, connectivity="set", *, embedding_dim=256, hidden_size=256, bidirectional=False, parameter_share=0.039,
         er_epsilon=None, zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero", zeta_schedule="constant",
-        vocabulary_size=None, max_length=100, padding="pre", truncating="pre", tokenizer=None, n_epochs=8,
-        batch_size=64, optimizer="adam", learning_rate=None, embedding_learning_rate=None, embedding_scale=None,
-        learning_rate_decay=0.0, embedding_dropout=0.5, dropout=0.5, max_norm=1.0, validation_fraction=0.1,
-        patience=None, class_weight=None, warm_start=False, without_known_words="warn", engine="fast", lstm=None,
-        check=True, kernel="auto", n_threads=None, dtype="float32", progress=False, random_state=None,
+        vocabulary_size=None, max_length=100, padding="pre", truncating="pre", tokenizer=None, word_vectors=None,
+        n_epochs=8, batch_size=64, optimizer="adam", learning_rate=None, embedding_learning_rate=None,
+        embedding_scale=None, learning_rate_decay=0.0, embedding_dropout=0.5, dropout=0.5, max_norm=1.0,
+        validation_fraction=0.1, patience=None, class_weight=None, warm_start=False, without_known_words="warn",
+        engine="fast", lstm=None, check=True, kernel="auto", n_threads=None, dtype="float32", progress=False,
+        random_state=None,
     ):  # fmt: skip
         arguments = locals()
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit
@@ -276,10 +276,7 @@ class SetLSTMClassifier(Estimator):
             If a text is empty or has no known word and ``without_known_words="error"``, or weights are NaN or infinite.
         """
         self._check_fitted()
-        texts_or_ids = check_X(X, self.tokenizer)
-        sequences = read(texts_or_ids, self.vocabulary_)
-        check_known_words(sequences, texts_or_ids, self.without_known_words)
-        tokens = pad(self, sequences)
+        tokens = read_texts(self, X)
         batches = range(0, len(tokens), PREDICT_BATCH)
         bar = tqdm(batches, desc="predicting", unit="batch", disable=None if self.progress else True)
         probabilities = np.concatenate([self.network_.predict_proba(tokens[k : k + PREDICT_BATCH]) for k in bar])
@@ -308,13 +305,7 @@ class SetLSTMClassifier(Estimator):
         >>> sizes.n_words, sizes.n_classes  # padding, unknown, and three words
         (5, 2)
         """
-        check_parameters(self.get_params())
-        texts_or_ids, labels, _ = check_texts(self, X, y)
-        training, _ = split(texts_or_ids, labels, self.validation_fraction)
-        vocabulary = build_vocabulary(self, take(texts_or_ids, training))
-        n_words = count_words(self, texts_or_ids) if vocabulary is None else len(vocabulary)
-        n_classes = len(check_classes(labels))
-        return NetworkSizes(n_words, self.embedding_dim, self.hidden_size, n_classes, self.bidirectional)
+        return find_sizes(self, X, y)
 
     def with_network(self, network, **parameters):
         """A classifier for the same texts and labels whose training starts from given weights, and has not begun.
@@ -347,11 +338,7 @@ class SetLSTMClassifier(Estimator):
         """
         self._check_fitted()
         header, arrays = pack_state(self.training_state_)
-        header["parameters"] = self.get_params() | {"random_state": None, "lstm": None, "tokenizer": None}
-        header["parameters"]["class_weight"] = as_pairs(self.class_weight)
-        header["own_lstm"] = None if self.lstm is None else [getattr(part, "__qualname__", "?") for part in self.lstm]
-        own_tokenizer = None if self.tokenizer is None else getattr(self.tokenizer, "__qualname__", "?")
-        header |= {"own_tokenizer": own_tokenizer, "fingerprint": self._fingerprint}
+        header |= pack_parameters(self.get_params()) | {"fingerprint": self._fingerprint}
         header["vocabulary"] = None if self.vocabulary_ is None else list(self.vocabulary_.words)
         save_model(path, header, arrays | {"classes": self.classes_})
 
@@ -382,8 +369,7 @@ class SetLSTMClassifier(Estimator):
         with explained(f"{path} cannot be loaded as a SetLSTMClassifier"):
             header, arrays = load_model(path, lstm, max_bytes)
             check_tokenizer(header.get("own_tokenizer"), tokenizer)
-            parameters = header["parameters"] | {"class_weight": from_pairs(header["parameters"]["class_weight"])}
-            clf = cls(**parameters | {"lstm": lstm, "tokenizer": tokenizer})
+            clf = cls(**unpack_parameters(header) | {"lstm": lstm, "tokenizer": tokenizer})
             check_names(header, clf.get_params())
             clf.classes_ = arrays["classes"]
             clf.vocabulary_ = None if header["vocabulary"] is None else Vocabulary(header["vocabulary"])

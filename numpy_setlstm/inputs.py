@@ -3,6 +3,8 @@
 import hashlib
 import sys
 import warnings
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -44,6 +46,7 @@ _OPTIONAL = (
     "er_epsilon",
     "vocabulary_size",
     "tokenizer",
+    "word_vectors",
     "n_threads",
     "learning_rate",
     "embedding_learning_rate",
@@ -93,6 +96,8 @@ def check_parameters(parameters):
             raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(repr, _CHOICES[name]))}")
         if value is None and name in _OPTIONAL:
             continue
+        if name == "word_vectors" and not isinstance(value, str | Path | Mapping):
+            raise ValueError(f"word_vectors is {value!r:.60}; expected a file's path, or a dict of words to vectors")
         if name == "tokenizer" and not callable(value):
             raise ValueError(f"tokenizer is {value!r}; expected a function from str to list of str, or None")
         if name in _WHOLE_NUMBERS:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import (
     check_classes,
     check_known_labels,
@@ -35,6 +36,7 @@ RESUME_WITH_OTHER = (
     "check",
     "without_known_words",
     "warm_start",
+    "word_vectors",
     "random_state",
 )
 
@@ -92,11 +94,29 @@ def check_texts(clf, X, y, sample_weight=None):
     return take(texts_or_ids, kept), labels[kept], weights[kept]
 
 
+def read_texts(clf, X):
+    """Word ids (n_texts, T) of texts to predict."""
+    texts_or_ids = check_X(X, clf.tokenizer)
+    sequences = read(texts_or_ids, clf.vocabulary_)
+    check_known_words(sequences, texts_or_ids, clf.without_known_words)
+    return pad(clf, sequences)
+
+
+def find_sizes(clf, X, y):
+    """The NetworkSizes that training on these texts would give."""
+    check_parameters(clf.get_params())
+    texts_or_ids, labels, _ = check_texts(clf, X, y)
+    training, _ = split(texts_or_ids, labels, clf.validation_fraction)
+    vocabulary = build_vocabulary(clf, take(texts_or_ids, training))
+    n_words = count_words(clf, texts_or_ids) if vocabulary is None else len(vocabulary)
+    return NetworkSizes(n_words, clf.embedding_dim, clf.hidden_size, len(check_classes(labels)), clf.bidirectional)
+
+
 def _state(clf, start, tokens, vocabulary, n_classes):
     n_words = count_words(clf, tokens) if vocabulary is None else len(vocabulary)
     if start == "anew":
         check_tokens(tokens, n_words)
-        return initial_state(clf, n_words, n_classes)
+        return initial_state(clf, n_words, n_classes, vocabulary)
     check_tokens(tokens, clf.network_.parameters["E"].shape[0])
     if start == "warm":
         return restart(clf, clf.network_, clf.training_state_.streams)

@@ -1,6 +1,7 @@
 """From the settings of a classifier to what trains: engine, network, optimizer; and the recipe behind the defaults."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.network import Network, make_engine
 from numpy_setlstm.sparse import weights_of
 from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams
+from numpy_setlstm.word_vectors import load_word_vectors, set_word_vectors
 
 __all__ = ["DENSE_RECIPE", "SPARSE_RECIPE", "Recipe"]
 
@@ -60,8 +62,8 @@ def engine_of(clf):
     return make_engine(clf.engine, clf.lstm, check=False, kernel=clf.kernel, n_threads=clf.n_threads)
 
 
-def initial_state(clf, n_words, n_classes):
-    """Network, optimizer and generators of a classifier before the first epoch."""
+def initial_state(clf, n_words, n_classes, vocabulary=None):
+    """Network, optimizer and generators of a classifier before the first epoch; word vectors need a vocabulary."""
     streams = split_streams(np.random.default_rng(clf.random_state))
     sizes = NetworkSizes(n_words, clf.embedding_dim, clf.hidden_size, n_classes, clf.bidirectional)
     er_epsilon = None if clf.connectivity == "dense" else clf.er_epsilon
@@ -82,7 +84,18 @@ def initial_state(clf, n_words, n_classes):
         dtype=np.dtype(clf.dtype),
         **network_settings(clf),
     )
+    if clf.word_vectors is not None:
+        network.parameters["E"] = set_word_vectors(network.parameters["E"], vocabulary, _word_vectors(clf, vocabulary))
     return begin(clf, network, streams)
+
+
+def _word_vectors(clf, vocabulary):
+    """The vectors of the words that are known, a mapping of str to ndarray."""
+    if vocabulary is None:
+        raise TypeError("word_vectors are given, and X has word ids, whose words are not known; expected texts")
+    if isinstance(clf.word_vectors, Mapping):
+        return clf.word_vectors
+    return load_word_vectors(clf.word_vectors, vocabulary.words, progress=clf.progress)
 
 
 def restart(clf, network, streams):

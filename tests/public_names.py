@@ -11,6 +11,7 @@ MODULES = (
     "sparse",
     "topology",
     "text",
+    "word_vectors",
     "converters",
     "estimator",
     "recipe",

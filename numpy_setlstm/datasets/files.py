@@ -81,12 +81,13 @@ def damage_explained(path):
         reason = " ".join(str(error).split())
         raise DatasetError(f"{path} is damaged or truncated ({reason}): delete it and get it again") from error
     except UnicodeDecodeError as error:
-        raise _not_utf8(path, error.object[error.start]) from error
+        raise not_utf8(path, error.object[error.start]) from error
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
-def _not_utf8(where, byte):
+def not_utf8(where, byte):
+    """Return the DatasetError for a file or line with a byte that is not part of UTF-8 text."""
     return DatasetError(
         f"{where} is not UTF-8 text (invalid byte 0x{byte:02x}): save it as UTF-8, or get the original file"
     )
@@ -131,7 +132,7 @@ class _Lines:
         try:
             self.row_bytes += len(line) if line.isascii() else len(line.encode("utf-8"))
         except UnicodeEncodeError as error:
-            raise _not_utf8(where, ord(line[error.start]) & 0xFF) from error
+            raise not_utf8(where, ord(line[error.start]) & 0xFF) from error
         self._limits.check_review(self.row_bytes, where)
         if "\0" in line:
             raise DatasetError(f"{where} has a NUL character: save the file as UTF-8, or get the original file")
