@@ -53,7 +53,7 @@ def network_in_our_layout(arrays, masks, bias_hh):
 
     `bias_hh` is the bias that is not trained: that of the weights, or 0 for gradients.
     """
-    arrays = arrays | {"lstm.bias_hh_l0": bias_hh}
+    arrays = arrays | {"lstm.bias_hh_l0": bias_hh} if bias_hh is not None else arrays
     return {
         **from_torch(arrays, prefix="embedding", sparse=masks or False),
         **lstm_in_our_layout(arrays, masks, prefix="lstm"),

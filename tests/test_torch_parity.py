@@ -14,6 +14,7 @@ from golden_files import (
     lstm_in_our_layout,
     network_after_steps,
     network_gradients,
+    network_in_our_layout,
     network_parameters,
     optimizer_of,
 )
@@ -105,6 +106,23 @@ def test_network_its_loss_and_all_its_gradients(name, engine):
     assert_parity("loss", loss, golden["loss"])
     theirs = network_gradients(golden)
     assert gradients.keys() == theirs.keys()
+    for parameter, gradient in gradients.items():
+        assert_parity("d" + parameter, gradient, theirs[parameter])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", golden_names("bidirectional"))
+def test_a_network_that_reads_from_both_ends_with_a_weight_for_each_text(name, engine):
+    golden = load_golden(name)
+    parameters = network_in_our_layout(golden["weights"], golden["masks"], None)
+    network = Network(parameters, **ENGINES[engine])
+    assert_parity("logits", network.forward(golden["tokens"])[0], golden["logits"])
+    batch = golden["tokens"], golden["labels"]
+    loss, gradients = network.loss_and_gradients(*batch, weights=golden["text_weights"])
+    assert_parity("loss", loss, golden["loss"])
+    other_bias = {key: 0 * array for key, array in golden["gradients"].items() if "bias_hh" in key}
+    theirs = network_in_our_layout(golden["gradients"] | other_bias, golden["masks"], None)
+    assert gradients.keys() == theirs.keys() and "W_h_reverse" in gradients
     for parameter, gradient in gradients.items():
         assert_parity("d" + parameter, gradient, theirs[parameter])
 

@@ -192,6 +192,31 @@ def network_case(seed, N, T, V, D, H, C, padding, density=None, optimizers=None)
     return arrays
 
 
+def bidirectional_case(seed, N, T, V, D, H, C, padding, density=None):
+    """Build a network that reads from both ends, with a loss in which each text has a weight."""
+    rng = np.random.default_rng(seed)
+    network = nn.ModuleDict(
+        {
+            "embedding": nn.Embedding(V, D, dtype=torch.float64),
+            "lstm": nn.LSTM(D, H, batch_first=True, bidirectional=True, dtype=torch.float64),
+            "readout": nn.Linear(2 * H, C, dtype=torch.float64),
+        }
+    )
+    masks = draw_weights(network, rng, density)
+    words = torch.from_numpy(word_mask(rng, N, T, padding))
+    tokens = torch.where(words, torch.from_numpy(rng.integers(1, V, (N, T))), 0)
+    labels, text_weights = torch.from_numpy(rng.integers(0, C, N)), torch.from_numpy(rng.uniform(0.2, 3, N))
+    lengths = words.sum(1)
+    front = torch.zeros(N, int(lengths.max()), D, dtype=torch.float64)
+    front[torch.arange(front.shape[1]) < lengths[:, None]] = network["embedding"](tokens)[words]
+    _, (h, _) = network["lstm"](pack_padded_sequence(front, lengths, batch_first=True, enforce_sorted=False))
+    logits = network["readout"](torch.cat([h[0], h[1]], 1))  # the last states of both directions
+    loss = (text_weights * nn.functional.cross_entropy(logits, labels, reduction="none")).mean()
+    loss.backward()
+    arrays = {"tokens": tokens, "labels": labels, "text_weights": text_weights, "logits": logits, "loss": loss}
+    return {**arrays, **weights_and_gradients(network, masks)}
+
+
 def train(network, tokens, labels, masks, settings):
     """Make five updates of a network whose masked weights stay 0: the losses, and the weights after each."""
     trained = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
@@ -278,6 +303,8 @@ CASES = {
     "network_sparse_padding_between": lambda: network_case(
         17, N=3, T=9, V=9, D=5, H=7, C=2, padding="between", density=0.2
     ),
+    "bidirectional_dense": lambda: bidirectional_case(19, N=4, T=6, V=8, D=2, H=3, C=2, padding="before"),
+    "bidirectional_sparse": lambda: bidirectional_case(20, N=5, T=5, V=8, D=4, H=5, C=3, padding="after", density=0.3),
     "cross_entropy": cross_entropy_case,
     "optimizers": lambda: optimizer_case(18),
 }
