@@ -206,7 +206,9 @@ def test_the_binary_format_of_word2vec(tmp_path, end, D, name):
 
 
 def test_files_of_other_kinds(tmp_path):
-    assert "is in fastText's binary format; expected a text file" in refusal(tmp_path, struct.pack("<ii", 793712314, 12) + b"\0" * 99)
+    assert "is in fastText's binary format; expected a text file" in refusal(
+        tmp_path, struct.pack("<ii", 793712314, 12) + b"\0" * 99
+    )
     assert "is a zip archive; expected a text file" in refusal(tmp_path, b"PK\x03\x04" + b"\0" * 99)
     assert "is compressed by gzip; expected a text file" in refusal(tmp_path, gzip.compress(GLOVE.encode()))
     assert "Not a gzipped file" in refusal_of(write_as_is(tmp_path / "vectors.gz", GLOVE.encode()))
