@@ -203,7 +203,7 @@ def _read_format(lines, stream, path):
 
 def _reject_binary(stream, D, path):
     """Raise a DatasetError if 4-byte numbers follow the header, among which control characters are frequent."""
-    numbers = stream.peek(4 * D + 100).partition(b" ")[2][: 4 * D]
+    numbers = stream.peek().partition(b" ")[2][: 4 * D]
     n_control = len(numbers) - len(numbers.translate(None, _CONTROL_CHARACTERS))
     if n_control > max(3, len(numbers) / 50):
         raise DatasetError(
@@ -231,7 +231,7 @@ def _word_of(line, D, where, source):
 
 def _count_numbers(fields):
     """How many fields at the end are numbers; the first field is left out."""
-    for n, field in enumerate(reversed(fields[1:])):
+    for n, field in enumerate(reversed(fields)):
         if not _is_number(field):
             return n
     return len(fields) - 1

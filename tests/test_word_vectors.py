@@ -206,9 +206,11 @@ def test_the_binary_format_of_word2vec(tmp_path, end, D, name):
 
 
 def test_files_of_other_kinds(tmp_path):
-    assert "fastText's binary format" in refusal(tmp_path, struct.pack("<ii", 793712314, 12) + b"\0" * 99)
+    assert "is in fastText's binary format; expected a text file" in refusal(
+        tmp_path, struct.pack("<ii", 793712314, 12) + b"\0" * 99
+    )
     assert "is a zip archive; expected a text file" in refusal(tmp_path, b"PK\x03\x04" + b"\0" * 99)
-    assert "compressed by gzip" in refusal(tmp_path, gzip.compress(GLOVE.encode()))
+    assert "is compressed by gzip; expected a text file" in refusal(tmp_path, gzip.compress(GLOVE.encode()))
     assert "Not a gzipped file" in refusal_of(write_as_is(tmp_path / "vectors.gz", GLOVE.encode()))
     for content in ("<!DOCTYPE html>\n<html>\n", '{"the": [1, 2]}\n', "the\t1\t2\n", "the,1,2\n"):
         assert "line 1" in refusal(tmp_path, content)
@@ -235,6 +237,7 @@ def test_files_without_a_vector(tmp_path):
 def test_headers_that_do_not_fit(tmp_path):
     assert "has vectors of 1 words, its header says 2: it may be cut short" in refusal(tmp_path, "2 2\na 1 2\n")
     assert "has vectors of 2 words, its header says 1" in refusal(tmp_path, "1 2\na 1 2\nb 1 2\n", ["a"])
+    assert "line 2 ends in 1 number; expected 50" in refusal(tmp_path, "9 50\n" + "a 1\n" * 9)
     for header in ("3 0", "3 99999999", "3 " + "9" * 5000, "9" * 5000 + " 3"):
         assert "expected two numbers, those of its words and of the entries of a vector" in refusal(tmp_path, header)
 
@@ -318,14 +321,14 @@ class Terminal(StringIO):
 def test_a_bar_of_bytes_on_a_terminal_if_asked_for(tmp_path, monkeypatch, name):
     content = "".join(f"w{k} {k} 1\n" for k in range(200))
     path = write(tmp_path / name, content)
-    for progress in (False, True):
-        monkeypatch.setattr(sys, "stderr", Terminal())
-        load_word_vectors(path, progress=progress)
-        shown = sys.stderr.getvalue()
-        assert bool(shown) == progress
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    load_word_vectors(path)
+    assert sys.stderr.getvalue() == ""
+    load_word_vectors(path, progress=True)
+    shown = sys.stderr.getvalue()
     last = re.split("[\r\n]+", shown.strip())[-1]
-    assert last.startswith(name) and f"{len(content) / 1000:.2f}k" in last
-    assert ("100%" in last) == (name == "vectors.txt")
+    assert last.startswith(name) and f"{len(content) / 1000:.2f}k" in last and "B/s" in last
+    assert ("100%" in last) == ("%" in shown) == (name == "vectors.txt")
 
 
 def test_no_bar_where_there_is_no_terminal(tmp_path, capfd):
