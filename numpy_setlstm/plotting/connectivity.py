@@ -167,6 +167,7 @@ def _matrix_axes(ax, shape, gates):
     ax = axes_or_new(ax, (9, 1.2 + min(8 * n_rows / max(n_cols, 1), 6)))
     ax.set(xlim=(-0.5, n_cols - 0.5), ylim=(n_rows - 0.5, -0.5), aspect="equal" if squarish else "auto")
     ax.set(xlabel="to unit (column)", ylabel="from unit (row)")
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     ax.grid(False)
     if gates:
         H = n_cols // len(gates)

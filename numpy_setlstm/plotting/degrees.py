@@ -55,7 +55,7 @@ def plot_degrees(topology, ax=None, *, axis=0, nulls=(), reserved_rows=0, label=
     shown = np.flatnonzero(shown)
     xlabel, ylabel = (("connections into a column", "columns"), ("connections out of a row", "rows"))[axis]
     ax.set(xlim=(shown[0] - 1, shown[-1] + 1), xlabel=xlabel, ylabel=ylabel)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if len(nulls):
         ax.set_ylim(0, 1.45 * ax.dataLim.y1)  # room for three lines of legend
     ax.legend()

@@ -10,6 +10,7 @@ from numpy_setlstm.measures.evolution import surviving_fraction
 from numpy_setlstm.plotting.style import (
     GATE_NAMES,
     GREEN,
+    ORANGE,
     PURPLE,
     VERMILLION,
     axes_or_new,
@@ -78,7 +79,7 @@ def label_survival(ax):
     """Set labels and title of a picture of survival."""
     ax.set(xlabel="SET steps", ylim=(0, 1.04))
     ax.set_title("initial connections that survive", loc="left", size="medium")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
 
 
@@ -216,14 +217,14 @@ def plot_evolution(topology, axes=None):
 def _evolution_axes(ax):
     """Return axes for a picture over the SET steps, in percent."""
     ax = axes_or_new(ax, (7.5, 3.6))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     return ax
 
 
 def _group_styles(ax, groups):
     """Return a color and a marker per group, so the groups can be distinguished without color."""
-    colors = (blue(ax), VERMILLION, GREEN, PURPLE)
+    colors = (blue(ax), VERMILLION, GREEN, PURPLE, ORANGE)
     return [(colors[k % len(colors)], MARKERS[k % len(MARKERS)]) for k in range(len(groups))]
 
 

@@ -50,7 +50,7 @@ def plot_learning_curves(histories, axes=None):
     accuracy_ax.set(xlabel="epoch", ylabel="texts classified correctly", title="Accuracy")
     accuracy_ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     for ax in axes:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     evolved = any(history.get("validation_loss_evolved") for history in histories.values())
     loss_ax.legend(handles=_curve_keys(loss_ax, evolved))
     accuracy_ax.legend()
