@@ -14,6 +14,7 @@ from numpy_setlstm.lab.machine import THREAD_VARIABLES
 
 REFRESH_SECONDS = 1.0
 SAFE_PATH = "PYTHONSAFEPATH"
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _OF_WORKERS = (
     "argparse",
     "pkgutil",
@@ -85,22 +86,34 @@ def local_processes(workers):
 
     def make_executor():
         check_current_folder()
-        environment = dict.fromkeys(THREAD_VARIABLES, "1") if workers > 1 else {}
+        environment = dict.fromkeys(THREAD_VARIABLES, "1") if workers > 1 else None
         start = {"initializer": _start_worker, "initargs": (os.getpid(),)}
-        with _safe_path(), _ignoring_interrupts():  # which the processes inherit, until _start_worker
-            pools.append(ProcessPoolExecutor(workers, env=environment | {SAFE_PATH: "1"}, **start))
+        with _environment(), _ignoring_interrupts():  # which the processes inherit, until _start_worker
+            pools.append(ProcessPoolExecutor(workers, env=environment, **start))
             pools[-1].submit(int)  # starts them
         return pools[-1]
 
     try:
         yield make_executor
     finally:
+        _stop(pools)
+
+
+def _stop(pools):
+    """Let unfinished runs save their checkpoints; a second Ctrl-C kills them instead."""
+    try:
         for pool in pools:
             for pid in list(pool._processes):
                 with contextlib.suppress(ProcessLookupError):
                     started = not hasattr(os, "getpgid") or os.getpgid(pid) == pid
-                    os.kill(pid, signal.SIGINT if started else signal.SIGKILL)  # one that starts has nothing to save
+                    os.kill(pid, signal.SIGINT if started else _KILL)  # one that starts has nothing to save
             pool.shutdown()
+    except KeyboardInterrupt:
+        with _ignoring_interrupts():
+            for pid in [pid for pool in pools for pid in list(pool._processes or ())]:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, _KILL)  # or Python, when it ends, would wait for them forever
+        raise
 
 
 def check_current_folder():
@@ -124,17 +137,17 @@ def check_current_folder():
 
 
 @contextlib.contextmanager
-def _safe_path():
-    """Let processes that are started meanwhile import nothing from the current folder."""
-    before = os.environ.get(SAFE_PATH)
+def _environment():
+    """That of processes to start: without imports from the current folder, without words about what is cleaned up."""
+    before = {name: os.environ.get(name) for name in (SAFE_PATH, "PYTHONWARNINGS")}
     os.environ[SAFE_PATH] = "1"
+    warnings = [before["PYTHONWARNINGS"], "ignore:resource_tracker"]  # as when Ctrl-C is pressed twice
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, warnings))
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[SAFE_PATH]
-        else:
-            os.environ[SAFE_PATH] = before
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @contextlib.contextmanager
