@@ -111,14 +111,15 @@ def _target_of(path):
 
 
 def _create_part(target):
-    """A new file beside `target`, locked as long as it is open, and its name."""
+    """A new file beside `target`, locked as long as it is open, but for Windows, and its name."""
     mode = stat.S_IMODE(target.stat().st_mode) & 0o666 if target.exists() else 0o666  # the umask applies
     while True:
         part = f"{target}.{secrets.token_hex(4)}.part"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         file = os.fdopen(os.open(part, flags, mode | stat.S_IWUSR), "wb")
-        with contextlib.suppress(OSError):  # some file systems have no locks; then nothing is removed there either
-            _try_lock(file.fileno())
+        if fcntl:
+            with contextlib.suppress(OSError):  # some file systems have no locks; then nothing is removed there either
+                _try_lock(file.fileno())
         if os.path.exists(part):
             return file, part
         file.close()  # another process took it for a leftover, before it was locked

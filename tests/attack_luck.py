@@ -57,6 +57,7 @@ SIGNALS = {
     "SIGHUP": [signal.SIGHUP],
     "SIGQUIT": [signal.SIGQUIT],
 }
+STARTED = []  # processes
 REFUSALS = ("is being written by", "exists: continue with --resume", "was trained by another process")
 
 # A script as a user writes it: it trains a model that is saved after each epoch, or goes on with the one that is there.
@@ -180,10 +181,12 @@ def start(line, folder, *, file_size=None, powerless=False, stdout=subprocess.PI
 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     environment |= {"OPENBLAS_NUM_THREADS": "1", "TMPDIR": str(folder), "MPLBACKEND": "agg"}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         line, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True,
         errors="replace", preexec_fn=arrange, start_new_session=True,
     )  # fmt: skip
+    STARTED.append(process)
+    return process
 
 
 def finish(process, signals=(), moments=(), *, patient=True):
@@ -251,17 +254,39 @@ class World:
     def __init__(self, folder):
         self.folder, self.home = folder, folder / "data"
         self._make_data()
-        self.models, self.files, self.seconds = {}, {}, {}
-        for seed in (SEED, SEED + 1):
-            for epochs in (1, EPOCHS):
-                self.undisturbed(f"train {epochs} {seed}", self.train("{}", epochs, seed), "run")
-        self.undisturbed("fit", script(FIT + FIT_ONCE, "{}/model.npz", EPOCHS), "run", make=True)
-        self.undisturbed("demo", self.demo("{}"), "run")
-        self.undisturbed("compare", self.compare("{}"), "run")
-        begin = folder / "lines"
-        begin.mkdir()
-        ended = run(script(FIT + SAVING, begin / "model.npz", 3, 0, "count"), folder)
-        self.lines = int(ended.out)  # that run while a model is saved three times
+        self._known = {}
+
+    def files(self, name):
+        """Contents of the files that an undisturbed run makes, by name."""
+        return self._undisturbed(name)[0]
+
+    def seconds(self, name):
+        return self._undisturbed(name)[1]
+
+    def lines(self):
+        """How many lines run while a model is saved three times."""
+        if "lines" not in self._known:
+            folder = self.folder / "lines"
+            folder.mkdir()
+            self._known["lines"] = int(run(script(FIT + SAVING, folder / "model.npz", 3, 0, "count"), folder).out)
+        return self._known["lines"]
+
+    def _undisturbed(self, name):
+        if name not in self._known:
+            place = self.folder / name.replace(" ", "_")
+            output = place / "run"
+            place.mkdir()
+            kind, *numbers = name.split()
+            if kind == "fit":
+                output.mkdir()
+                line = script(FIT + FIT_ONCE, output / "model.npz", EPOCHS)
+            else:
+                line = getattr(self, kind)(output, *map(int, numbers))
+            begin = time.monotonic()
+            ended = run(line, place)
+            assert ended.code == 0 and not ended.err, (name, ended.code, ended.err)
+            self._known[name] = files_of(output), time.monotonic() - begin
+        return self._known[name]
 
     def _make_data(self):
         import numpy as np
@@ -274,17 +299,6 @@ class World:
         for k, (text, label) in enumerate(zip(texts, labels, strict=True)):
             rows.append(f'"a","{("negative", "positive")[label]}","{k}","Tue Oct 18 21:53:25 +0000 2011","{text}"')
         (self.home / "sanders" / "full-corpus.csv").write_text("\r\n".join(rows) + "\r\n", newline="")
-
-    def undisturbed(self, name, line, output, *, make=False):
-        place = self.folder / name.replace(" ", "_")
-        place.mkdir()
-        if make:
-            (place / output).mkdir()
-        begin = time.monotonic()
-        ended = run([part.replace("{}", str(place / output)) for part in line], place)
-        assert ended.code == 0 and not ended.err, (name, ended.code, ended.err)
-        self.seconds[name] = time.monotonic() - begin
-        self.files[name] = files_of(place / output)
 
     def train(self, output, epochs=EPOCHS, seed=SEED, before=""):
         """The command line that trains, or goes on if there is a model."""
@@ -302,7 +316,7 @@ class World:
 
     def judge(self, name, output, story):
         """What is bad about the files that are there in the end; the story tells which."""
-        wanted, there = self.files[name], files_of(output)
+        wanted, there = self.files(name), files_of(output)
         found = set()
         if there.keys() - wanted.keys():
             found.add("half-written file left")
@@ -382,7 +396,7 @@ def kill_train(draw, world, folder):
     output, name = folder / "run", f"train {EPOCHS} {SEED}"
     found, story, done = set(), [], 0
     for _ in range(draw.choice([1, 1, 2, 3])):
-        text, signals, moments = draw_signals(draw, world.seconds[name])
+        text, signals, moments = draw_signals(draw, world.seconds(name))
         ended = finish(start(world.train(output), folder), signals, moments)
         story.append(f"{text}: {ended.code} {ended.err!r}")
         found |= judge_end(ended, codes=codes_after(signals), interrupted=signals[0] == signal.SIGINT)
@@ -400,7 +414,7 @@ def kill_fit(draw, world, folder):
     output = folder / "run"
     output.mkdir()
     line = script(FIT + FIT_ONCE, output / "model.npz", EPOCHS)
-    text, signals, moments = draw_signals(draw, world.seconds["fit"], first=0.3)
+    text, signals, moments = draw_signals(draw, world.seconds("fit"), first=0.3)
     ended = finish(start(line, folder), signals, moments)
     interrupted = signals[0] == signal.SIGINT
     codes = (*codes_after(signals), *([1, -signal.SIGINT] if interrupted else []))
@@ -414,13 +428,13 @@ def kill_fit(draw, world, folder):
 
 def kill_saving(draw, world, folder):
     """fit(checkpoint_path=...), killed or interrupted at a line of the code that writes the model."""
-    output, target, action = folder / "run", draw.randrange(1, world.lines), draw.choice(["kill", "interrupt"])
+    output, target, action = folder / "run", draw.randrange(1, world.lines()), draw.choice(["kill", "interrupt"])
     output.mkdir()
     ended = run(script(FIT + SAVING, output / "model.npz", 3, target, action), folder)
     found = judge_end(ended, codes=(0, -signal.SIGKILL))
     again = run(script(FIT + FIT_ONCE, output / "model.npz", EPOCHS), folder)
     story = [
-        f"{action} at line {target} of {world.lines}: {ended.code} {ended.err!r}",
+        f"{action} at line {target} of {world.lines()}: {ended.code} {ended.err!r}",
         f"then {again.code} {again.err!r}",
     ]
     return found | judge_end(again, codes=[0]) | world.judge("fit", output, story), story
@@ -429,7 +443,7 @@ def kill_saving(draw, world, folder):
 def kill_compare(draw, world, folder):
     """`compare`, killed, and started again at once."""
     output = folder / "run"
-    text, signals, moments = draw_signals(draw, world.seconds["compare"])
+    text, signals, moments = draw_signals(draw, world.seconds("compare"))
     wait = draw.random() < 0.3
     ended = finish(start(world.compare(output), folder), signals, moments, patient=wait)
     found = judge_end(ended, codes=codes_after(signals), interrupted=signals[0] == signal.SIGINT)
@@ -443,7 +457,7 @@ def kill_demo(draw, world, folder):
     output = folder / "run"
     process = start(world.demo(output), folder)
     process.stdout.readline()
-    text, signals, moments = draw_signals(draw, world.seconds["demo"])
+    text, signals, moments = draw_signals(draw, world.seconds("demo"))
     ended = finish(process, signals, moments)
     found = judge_end(ended, codes=codes_after(signals), interrupted=signals[0] == signal.SIGINT)
     again = run(world.demo(output), folder)
@@ -656,7 +670,7 @@ def pair_train(draw, world, folder):
     """Two `train` with different seeds into one folder: one of them makes its model, the other is refused."""
     output, epochs = folder / "run", draw.choice([1, 1, EPOCHS])
     lines = [world.train(output, epochs, seed) for seed in (SEED, SEED + 1)]
-    ends, story = start_pair(draw, *lines, folder, world.seconds[f"train {epochs} {SEED}"])
+    ends, story = start_pair(draw, *lines, folder, world.seconds(f"train {epochs} {SEED}"))
     found = set().union(*(judge_end(ended, codes=(0, 2), names=REFUSALS) for ended in ends))
     winners = [seed for seed, ended in zip((SEED, SEED + 1), ends, strict=True) if ended.code == 0]
     if len(winners) != 1:
@@ -670,7 +684,7 @@ def pair_resume(draw, world, folder):
     ended = run(world.train(output, 1), folder)
     assert ended.code == 0, ended.err
     lines = [world.train(output, epochs) for epochs in draw.sample([few, EPOCHS], 2)]
-    ends, story = start_pair(draw, *lines, folder, world.seconds[f"train {EPOCHS} {SEED}"])
+    ends, story = start_pair(draw, *lines, folder, world.seconds(f"train {EPOCHS} {SEED}"))
     found = set().union(*(judge_end(ended, codes=(0, 2), names=REFUSALS) for ended in ends))
     reached = max(
         int(line[line.index("--epochs") + 1]) for line, ended in zip(lines, ends, strict=True) if ended.code == 0
@@ -687,7 +701,7 @@ def pair_fit(draw, world, folder):
     output = folder / "run"
     output.mkdir()
     line = script(FIT + FIT_ONCE, output / "model.npz", EPOCHS)
-    ends, story = start_pair(draw, line, line, folder, world.seconds["fit"])
+    ends, story = start_pair(draw, line, line, folder, world.seconds("fit"))
     found = set().union(*(judge_end(ended, codes=(0, 1)) for ended in ends))
     for ended in ends:
         if ended.code == 1 and "is being written by" not in ended.err:
@@ -699,7 +713,7 @@ def pair_compare(draw, world, folder):
     """Two `compare` share a folder, as docs/comparing.md allows: both end well, with all results."""
     output = folder / "run"
     lines = [world.compare(output, workers=draw.choice([1, 2])) for _ in range(2)]
-    ends, story = start_pair(draw, *lines, folder, world.seconds["compare"])
+    ends, story = start_pair(draw, *lines, folder, world.seconds("compare"))
     found = set().union(*(judge_end(ended, codes=[0]) for ended in ends))
     if any(" failed" in ended.out for ended in ends):
         found.add("result lost or altered")
@@ -711,7 +725,7 @@ def pair_predict(draw, world, folder):
     output = folder / "run"
     training = start(world.train(output, epochs=100_000), folder)
     await_file(output / "model.npz", training)
-    loads = "from numpy_setlstm import SetLSTMClassifier\nfor _ in range(300): SetLSTMClassifier.load(sys.argv[1])"
+    loads = "from numpy_setlstm import SetLSTMClassifier\nfor _ in range(50): SetLSTMClassifier.load(sys.argv[1])"
     reader = start(script(loads, output / "model.npz"), folder)
     lines = [[*command(), "predict", str(output / "model.npz"), "the soup was awful"] for _ in range(2)]
     ends = [run(line, folder) for line in lines] + [finish(reader)]
@@ -756,20 +770,27 @@ def main():
     parser.add_argument("--only", help="the kinds with this in their name, as in compare")
     parser.add_argument("--show", action="store_true", help="what each one did")
     options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.callback(lambda: [process.kill() for process in STARTED])
+        return attack(Path(folder).resolve(), options)
+
+
+def attack(folder, options):
+    """Attack in a folder; return the exit code."""
     draw, wrong, kinds, started = random.Random(options.seed), Counter(), Counter(), time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder).resolve())
-        for k, kind in enumerate(schedule(draw, options.moments)):
-            luck, place = random.Random(f"{options.seed} {k}"), world.folder / str(k)
-            if options.only and options.only not in kind.__name__:
-                continue
-            place.mkdir()
-            found, story = kind(luck, world, place)
-            kinds[kind.__name__] += 1
-            wrong.update(found)
-            if options.show or found:
-                print(f"{k}: {kind.__name__}: {', '.join(sorted(found)) or 'well'}", *story, sep="\n   ", flush=True)
-            shutil.rmtree(place)
+    world = World(folder)
+    for k, kind in enumerate(schedule(draw, options.moments)):
+        luck, place = random.Random(f"{options.seed} {k}"), world.folder / str(k)
+        if options.only and options.only not in kind.__name__:
+            continue
+        place.mkdir()
+        found, story = kind(luck, world, place)
+        kinds[kind.__name__] += 1
+        wrong.update(found)
+        if options.show or found:
+            print(f"{k}: {kind.__name__}: {', '.join(sorted(found)) or 'well'}", *story, sep="\n   ", flush=True)
+        shutil.rmtree(place, ignore_errors=True)
     print("\n".join(f"{name.replace('_', ' '):<26} {n:4d}" for name, n in sorted(kinds.items())))
     print(*(f"{name:<26} {wrong[name]:4d}" for name in BAD), sep="\n")
     minutes = (time.monotonic() - started) / 60
