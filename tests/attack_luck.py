@@ -241,7 +241,7 @@ def judge_end(ended, *, codes, interrupted=False, names=()):
     if ended.code == 2:
         found["error without a clear word"] = bool(names) and not any(name in ended.err for name in names)
     if interrupted and "Traceback" in ended.err and f"{ROOT / 'numpy_setlstm'}{os.sep}" not in ended.err:
-        return found["hang"] * {"hang"}  # Python was still starting; nobody can do anything about it
+        return {"hang"} if found["hang"] else set()  # Python was still starting; nobody can do anything about it
     return {name for name, is_so in found.items() if is_so}
 
 
@@ -567,7 +567,8 @@ def disk_vanishes(draw, world, folder):
         time.sleep(draw.uniform(0.1, 0.3))
         process.send_signal(signal.SIGINT)
     ended = finish(process)
-    found = judge_end(ended, codes=(130, 2), interrupted=way == "replaced", names=["model.npz", str(output)])
+    words = ["there is no folder", "it was not written", f"directory: '{output}'"]
+    found = judge_end(ended, codes=(130, 2), interrupted=way == "replaced", names=words)
     if away.exists() and contents_of(away / "model.npz") is None:
         found.add("model lost")
     if away.exists() and way == "moved":  # what was being written when it was moved is removed by the next training

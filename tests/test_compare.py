@@ -366,6 +366,14 @@ def test_ctrl_c_keeps_the_results_and_the_same_command_continues_to_the_same_bit
     assert results(tmp_path) == expected_long and list((tmp_path / "checkpoints").iterdir()) == []
 
 
+def test_a_run_that_was_resumed_describes_its_matrices_in_the_same_order(expected, tmp_path):
+    spec = Grid(("demo",), ("set",), (0,), TINY).runs()[0]
+    task = Task(spec, checkpoint_path=str(tmp_path / "model.npz"))
+    first, again = (execute(task)[0] for _ in range(2))  # the second one finds the first one's checkpoint
+    for document in (first, again, expected[f"{spec.name}.json"]):
+        assert list(document["topology"]) == list(document["result"]["turnover"]) == ["E", "W_x", "W_h"]
+
+
 def test_a_damaged_checkpoint_is_ignored(expected, tmp_path):
     store = Store(tmp_path)
     store.prepare()

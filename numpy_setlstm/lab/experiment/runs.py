@@ -19,7 +19,7 @@ from numpy_setlstm.inputs import fingerprint
 from numpy_setlstm.lab.experiment.baseline import fit_tfidf, tfidf_result
 from numpy_setlstm.lab.experiment.demo import demo_reviews
 from numpy_setlstm.lab.experiment.grid import DATA_SETTINGS, DEMO, TFIDF, RunSpec
-from numpy_setlstm.lab.experiment.results import MODEL_FILE, result_of
+from numpy_setlstm.lab.experiment.results import MODEL_FILE, initial_topologies, result_of
 from numpy_setlstm.lab.rivals import fit_rival, pretraining_of
 from numpy_setlstm.measures import describe
 
@@ -131,7 +131,7 @@ def describe_topology(clf, seed):
     state = clf.training_state_
     if not state.initial_topologies:
         return {}
-    return {"topology": describe(state.initial_topologies, state.history["set_steps"], seed=seed, n_nulls=N_NULLS)}
+    return {"topology": describe(initial_topologies(clf), state.history["set_steps"], seed=seed, n_nulls=N_NULLS)}
 
 
 def pretraining_result(pretraining, result):
