@@ -55,7 +55,7 @@ def save_animation(animation, path, fps=2):
     >>> new, step = set_step(W, 0.3, np.random.default_rng(1))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_animation(animate_evolution(W.topology, [step]), Path(folder) / "evolution.gif")
-    ...     os.listdir(folder)
+    ...     [path.name for path in Path(folder).iterdir()]
     ['evolution.gif']
     """
     path = Path(path)
