@@ -15,6 +15,7 @@ from PIL import Image
 
 from numpy_setlstm import SetLSTMClassifier, __main__, cli, network, plotting
 from numpy_setlstm.datasets import make_reviews
+from numpy_setlstm.files import locked
 from numpy_setlstm.lab.experiment import demo
 from numpy_setlstm.lab.experiment.demo import DEMO_PARAMETERS, run_demo
 from numpy_setlstm.lab.experiment.results import format_table
@@ -409,6 +410,13 @@ def test_the_demo_writes_its_table_and_pictures(tmp_path, monkeypatch):
     with Image.open(tmp_path / "demo" / "evolution.gif") as film:
         assert film.n_frames == 3  # before, and after each of two SET steps
     assert format_table(results) in "\n".join(lines)
+
+
+def test_a_second_demo_into_one_folder_is_refused(tmp_path):
+    with locked(tmp_path / "results.json"):
+        with pytest.raises(BlockingIOError, match=r"results\.json is being written by process"):
+            run_demo(tmp_path, report=lambda line: None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_demo_has_less_than_four_percent_of_the_parameters():
