@@ -8,6 +8,7 @@ import re
 import secrets
 import socket
 import stat
+import time
 import zipfile
 from pathlib import Path
 
@@ -23,6 +24,8 @@ MAX_BYTES = 2**32  # of arrays in a file, unless the caller allows more
 MAX_EXPANSION = 16  # a file inflates to this many times its size at most, unless the caller allows more
 SMALL = 2**24  # bytes that any file may inflate to
 CHUNK = 2**20
+PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4)  # seconds between attempts, on Windows, to replace a file in use
+OLD = 3600  # seconds after which a half-written file is a leftover on Windows
 _BYTE_THAT_IS_LOCKED = 2**30  # on Windows a locked byte cannot be read, so it is one behind the text
 _NPY_MAGIC = {b"\x93NUMPY\x01\x00": 2, b"\x93NUMPY\x02\x00": 4}  # and the bytes of the header's length
 _NPY_HEADER = re.compile(
@@ -83,6 +86,11 @@ def replacing(path):
 def _move(part, target):
     if target.exists():
         os.chmod(part, stat.S_IMODE(target.stat().st_mode))
+    for pause in () if fcntl else PAUSES:
+        try:
+            return os.replace(part, target)
+        except PermissionError:  # Windows replaces no file that somebody is reading
+            time.sleep(pause)
     os.replace(part, target)
 
 
@@ -103,14 +111,15 @@ def _target_of(path):
 
 
 def _create_part(target):
-    """A new file beside `target`, locked as long as it is open, and its name."""
+    """A new file beside `target`, locked as long as it is open, but for Windows, and its name."""
     mode = stat.S_IMODE(target.stat().st_mode) & 0o666 if target.exists() else 0o666  # the umask applies
     while True:
         part = f"{target}.{secrets.token_hex(4)}.part"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         file = os.fdopen(os.open(part, flags, mode | stat.S_IWUSR), "wb")
-        with contextlib.suppress(OSError):  # some file systems have no locks; then nothing is removed there either
-            _try_lock(file.fileno())
+        if fcntl:
+            with contextlib.suppress(OSError):  # some file systems have no locks; then nothing is removed there either
+                _try_lock(file.fileno())
         if os.path.exists(part):
             return file, part
         file.close()  # another process took it for a leftover, before it was locked
@@ -124,8 +133,10 @@ def _remove_leftovers(target):
             with contextlib.suppress(OSError), open(target.parent / name, "rb+") as file:  # somebody is writing it
                 if fcntl:
                     _try_lock(file.fileno())
+                elif time.time() - os.fstat(file.fileno()).st_mtime < OLD:
+                    continue  # it may be complete, and about to be moved
                 else:
-                    file.close()  # Windows removes no file that is open elsewhere
+                    file.close()  # Windows removes no file that is open
                 os.unlink(target.parent / name)
 
 
@@ -139,47 +150,59 @@ def locked(path):
     BlockingIOError names the process that has it. The operating system takes the lock from a process that dies.
     """
     lock = Path(f"{os.path.realpath(path)}.lock")
-    descriptor = _acquire(lock, path)
-    try:
-        yield
-    finally:
-        if fcntl:
-            os.unlink(lock)  # before it is free, so that nobody can have locked it meanwhile
-        os.close(descriptor)
-        if not fcntl:
-            with contextlib.suppress(OSError):
-                os.unlink(lock)
+    with _acquire(lock, path) as file:  # at the latest when this object is gone, the lock is free
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # the folder may be gone, and another lock be in its place
+                if fcntl and _is_at(lock, file):
+                    os.unlink(lock)  # before it is free, so that nobody can have locked it meanwhile
+                if not fcntl:
+                    _lock_byte(file.fileno(), msvcrt.LK_UNLCK)  # Windows lets a closed file wait for that
+    if not fcntl:
+        with contextlib.suppress(OSError):  # somebody else has it by now
+            os.unlink(lock)
 
 
 def _acquire(lock, path):
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        file = open(lock, "r+b", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_CREAT, 0o666))
         try:
-            _try_lock(descriptor)
+            _try_lock(file.fileno())
         except OSError as error:
-            holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
-            os.close(descriptor)
+            with file:
+                holder = file.read(200).decode(errors="replace").partition("\n")[0].strip() or "another process"
             if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
                 raise BlockingIOError(
                     f"{path} is being written by {holder}: wait until it ends, or choose another output"
                 ) from None
             raise OSError(error.errno, f"{error.strerror}; it cannot be locked", str(lock)) from error
-        if os.path.exists(lock) and os.path.samestat(os.stat(lock), os.fstat(descriptor)):
-            os.truncate(descriptor, 0) if fcntl else None
-            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-            return descriptor
-        os.close(descriptor)  # its owner has just removed it
+        if _is_at(lock, file):
+            with contextlib.suppress(OSError):  # who has it is good to know, but on a full disk unknown
+                os.truncate(file.fileno(), 0) if fcntl else None
+                file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            return file
+        file.close()  # its owner has just removed it
+
+
+def _is_at(path, file):
+    """Whether a path still leads to an open file."""
+    return os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(file.fileno()))
 
 
 def _try_lock(descriptor):
     if fcntl:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     else:
-        os.lseek(descriptor, _BYTE_THAT_IS_LOCKED, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        finally:
-            os.lseek(descriptor, 0, os.SEEK_SET)
+        _lock_byte(descriptor, msvcrt.LK_NBLCK)
+
+
+def _lock_byte(descriptor, mode):
+    os.lseek(descriptor, _BYTE_THAT_IS_LOCKED, os.SEEK_SET)
+    try:
+        msvcrt.locking(descriptor, mode, 1)
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 # Reading

@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -780,6 +781,189 @@ def test_one_of_two_processes_gets_the_lock_and_the_other_is_told_of_it(writer, 
             with locked(path):
                 pass
     assert not Path(f"{path}.lock").exists()
+
+
+def test_a_folder_that_vanished_takes_its_lock_along_and_the_first_error_is_told(path):
+    with pytest.raises(FileNotFoundError, match="there is no folder .* to write model.npz into: make it first"):
+        with locked(path):
+            path.parent.rename(path.parent.with_name("away"))
+            with files.replacing(path):
+                pass
+    path.parent.with_name("away").rename(path.parent)
+    with locked(path):
+        pass
+    assert [file.name for file in path.parent.iterdir()] == ["model.npz"]
+
+
+def test_a_lock_that_took_the_place_of_ours_stays(path):
+    lock = Path(f"{path}.lock")
+    with locked(path):
+        lock.unlink()
+        lock.write_text("of somebody else")
+    assert lock.read_text() == "of somebody else"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the full disk is simulated by a limit of POSIX")
+def test_a_full_disk_has_room_for_a_lock(path):
+    """Which process holds it is then unknown, but nothing else is."""
+    code = f"""
+import resource
+from numpy_setlstm.files import locked
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+with locked({str(path)!r}):
+    try:
+        with locked({str(path)!r}):
+            print("locked twice")
+    except BlockingIOError as error:
+        print(error)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stderr == "" and "model.npz is being written by another process: wait until" in ended.stdout
+    assert [file.name for file in path.parent.iterdir()] == ["model.npz"]
+
+
+def lines_of_saving(path, target=None):
+    """Save with the lock, and count the lines of files.py that run; at line `target` Ctrl-C interrupts."""
+    count = 0
+
+    def at_line(frame, event, argument):
+        nonlocal count
+        count += event == "line"
+        if count == target and event == "line":
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return at_line
+
+    before = sys.gettrace()
+    sys.settrace(lambda frame, *_: at_line if frame.f_code.co_filename == files.__file__ else None)
+    try:
+        with locked(path), files.replacing(path) as file:
+            file.write(b"new")
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of files closed by their destructors
+def test_ctrl_c_at_any_line_leaves_no_lock_that_blocks_and_no_half_of_a_file(tmp_path):
+    path = tmp_path / "model.npz"
+    n_lines = lines_of_saving(path)
+    assert n_lines > 30 and [file.name for file in tmp_path.iterdir()] == ["model.npz"]
+    for target in range(1, n_lines + 1):
+        path.write_bytes(b"old")
+        with pytest.raises(KeyboardInterrupt):
+            lines_of_saving(path, target)
+        assert path.read_bytes() in (b"old", b"new"), f"after Ctrl-C at line {target}"
+        with locked(path), files.replacing(path) as file:  # also removes what the interrupted one left
+            file.write(b"next")
+        assert [file.name for file in tmp_path.iterdir()] == ["model.npz"], f"after Ctrl-C at line {target}"
+
+
+class Msvcrt:
+    """Windows' locks of a range of bytes, by those of POSIX."""
+
+    LK_NBLCK, LK_UNLCK = 2, 0
+
+    def __init__(self):
+        import fcntl
+
+        self.fcntl, self.calls = fcntl, []
+
+    def locking(self, descriptor, mode, n_bytes):
+        self.calls.append(mode)
+        assert (os.lseek(descriptor, 0, os.SEEK_CUR), n_bytes) == (2**30, 1)  # from the current position on
+        try:
+            operation = self.fcntl.LOCK_UN if mode == self.LK_UNLCK else self.fcntl.LOCK_EX | self.fcntl.LOCK_NB
+            self.fcntl.flock(descriptor, operation)
+        except BlockingIOError:
+            raise PermissionError(13, "Permission denied") from None  # as the C library of Windows reports it
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    pytest.importorskip("fcntl", reason="on Windows its own locks are tested, by the other tests")
+    monkeypatch.setattr(files, "fcntl", None)
+    monkeypatch.setattr(files, "msvcrt", Msvcrt(), raising=False)
+    return files.msvcrt
+
+
+def test_the_lock_of_windows(windows, path):
+    """A byte far behind the text is locked, so that the text can be read, and unlocked before the file is closed."""
+    Path(f"{path}.lock").write_text("process 123456789 on a machine with a long name, which was killed\n")
+    with locked(path):
+        with pytest.raises(BlockingIOError, match=rf"being written by process {os.getpid()} on \S+: wait until"):
+            with locked(path):
+                pass
+    assert windows.calls == [windows.LK_NBLCK, windows.LK_NBLCK, windows.LK_UNLCK]
+    assert [file.name for file in path.parent.iterdir()] == ["model.npz"]
+
+
+def test_on_windows_a_file_that_is_being_read_is_replaced_a_moment_later(windows, path, monkeypatch):
+    attempts = []
+
+    def replace(source, target, original=os.replace):
+        attempts.append(source)
+        if len(attempts) < 3:
+            raise PermissionError(13, "Access is denied", str(source), 5, str(target))
+        original(source, target)
+
+    monkeypatch.setattr(files.os, "replace", replace)
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
+    with files.replacing(path) as file:
+        file.write(b"new")
+    assert len(attempts) == 3 and path.read_bytes() == b"new"
+    monkeypatch.setattr(files, "PAUSES", (0,))
+    attempts.clear()
+    with pytest.raises(OSError, match="Access is denied; it was not written"):
+        with files.replacing(path) as file:
+            file.write(b"newer")
+    assert path.read_bytes() == b"new" and parts(path) == []
+
+
+def test_on_windows_only_an_old_part_is_a_leftover(windows, path):
+    for name, age in (("model.npz.01234567.part", 10), ("model.npz.76543210.part", 10_000)):
+        (path.parent / name).write_bytes(b"half of a model")
+        os.utime(path.parent / name, (time.time() - age,) * 2)
+    with files.replacing(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new" and parts(path) == ["model.npz.01234567.part"]
+
+
+# One folder for a training
+
+
+def train_into(folder, clf=None, **options):
+    """Train on a few reviews; `options` are those of `run_training`."""
+    clf = classifier(random_state=3) if clf is None else clf
+    return run_training(clf, demo_reviews(train_texts=40, test_texts=20), folder, report=lambda line: None, **options)
+
+
+def test_a_training_that_begins_while_another_one_ends_does_not_replace_its_model(path):
+    """The command line has looked for a model before, when there was none."""
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match=r"model\.npz exists: continue with --resume, or choose another --output"):
+        train_into(path.parent)
+    assert path.read_bytes() == before and len(list(path.parent.iterdir())) == 1
+
+
+def test_a_model_that_was_trained_further_since_it_was_read_is_not_replaced(tmp_path):
+    train_into(tmp_path, classifier(n_epochs=1))
+    stale = SetLSTMClassifier.load(tmp_path / "model.npz").set_params(n_epochs=2)
+    train_into(tmp_path, SetLSTMClassifier.load(tmp_path / "model.npz").set_params(n_epochs=3), resume=True)
+    with pytest.raises(BlockingIOError, match=r"model\.npz was trained by another process since it was read: repeat"):
+        train_into(tmp_path, stale, resume=True)
+    assert SetLSTMClassifier.load(tmp_path / "model.npz").training_state_.epoch == 3
+
+
+def test_a_resumed_training_makes_the_pictures_of_one_in_one_go(tmp_path):
+    train_into(tmp_path / "one", classifier(n_epochs=3, random_state=3), seed=3)
+    train_into(tmp_path / "two", classifier(n_epochs=1, random_state=3), seed=3)
+    clf = SetLSTMClassifier.load(tmp_path / "two" / "model.npz").set_params(n_epochs=3)
+    train_into(tmp_path / "two", clf, resume=True)  # which knows no seed
+    pictures = [path.name for path in (tmp_path / "one").iterdir() if path.suffix in (".png", ".gif")]
+    assert "evolution.gif" in pictures
+    for name in pictures:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
 # Files of older formats

@@ -15,6 +15,7 @@ from PIL import Image
 
 from numpy_setlstm import SetLSTMClassifier, __main__, cli, network, plotting
 from numpy_setlstm.datasets import make_reviews
+from numpy_setlstm.files import locked
 from numpy_setlstm.lab.experiment import demo
 from numpy_setlstm.lab.experiment.demo import DEMO_PARAMETERS, run_demo
 from numpy_setlstm.lab.experiment.results import format_table
@@ -194,7 +195,7 @@ def test_a_reader_that_has_seen_enough_does_not_stop_the_work(tmp_path):
 def test_output_that_cannot_be_written_is_an_error_in_one_line(arguments):
     with open("/dev/full", "w") as full:
         code, _, err = finish(*arguments, stdout=full)
-    assert code == 2 and err.count(b"\n") == 1 and b"No space left" in err
+    assert code == 2 and err.count(b"\n") == 1 and b"No space left on device; standard output cannot be" in err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one process")
@@ -259,6 +260,15 @@ def test_odd_command_lines_end_as_they_should():
     script = Path(__file__).parent / "attack_command_line.py"
     command = [sys.executable, str(script), "--lines", "12", "--seed", "3"]
     attack = subprocess.run(command, capture_output=True, text=True)
+    assert attack.returncode == 0, attack.stdout + attack.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's /proc and signals")
+def test_bad_luck_loses_nothing():
+    """A short form of ``python tests/attack_luck.py``."""
+    script = Path(__file__).parent / "attack_luck.py"
+    attack = subprocess.run([sys.executable, str(script), "--moments", "8"], capture_output=True, text=True)
     assert attack.returncode == 0, attack.stdout + attack.stderr
 
 
@@ -400,6 +410,13 @@ def test_the_demo_writes_its_table_and_pictures(tmp_path, monkeypatch):
     with Image.open(tmp_path / "demo" / "evolution.gif") as film:
         assert film.n_frames == 3  # before, and after each of two SET steps
     assert format_table(results) in "\n".join(lines)
+
+
+def test_a_second_demo_into_one_folder_is_refused(tmp_path):
+    with locked(tmp_path / "results.json"):
+        with pytest.raises(BlockingIOError, match=r"results\.json is being written by process"):
+            run_demo(tmp_path, report=lambda line: None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_demo_has_less_than_four_percent_of_the_parameters():

@@ -1,5 +1,6 @@
 """Running grids: by any executor, interrupted, damaged, failing, twice at once; always with the same results."""
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -16,12 +17,13 @@ import numpy as np
 import pytest
 
 from numpy_setlstm import cli
+from numpy_setlstm.files import locked
 from numpy_setlstm.inputs import split
-from numpy_setlstm.lab.experiment import Grid, GridError, baseline, compare, demo_reviews
+from numpy_setlstm.lab.experiment import Grid, GridError, baseline, compare, demo_reviews, executors, runs
 from numpy_setlstm.lab.experiment.compare import run_grid
-from numpy_setlstm.lab.experiment.executors import local_processes, run_tasks
+from numpy_setlstm.lab.experiment.executors import check_current_folder, local_processes, run_tasks
 from numpy_setlstm.lab.experiment.grid import RunSpec
-from numpy_setlstm.lab.experiment.runs import Task, describe_error, execute
+from numpy_setlstm.lab.experiment.runs import Task, describe_error, execute, failed
 from numpy_setlstm.lab.experiment.store import Store
 
 TINY = {
@@ -194,6 +196,130 @@ def test_two_grids_can_share_a_folder(expected, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "checkpoints"}
 
 
+def test_a_run_that_another_process_computes_is_waited_for_and_not_recorded_as_failed(expected, tmp_path, monkeypatch):
+    """So it is for a second too if a grid was killed and is started again while its workers still end."""
+    monkeypatch.setattr(runs, "BUSY_SECONDS", 0.01)
+    store, lines = Store(tmp_path), []
+    store.prepare()
+    grid = Grid(("demo",), ("dense", "set"), (0,), TINY)
+    checkpoint = store.checkpoint_path(grid.runs()[0])
+    with locked(checkpoint):
+        thread = threading.Thread(target=run, args=(grid, tmp_path), kwargs={"report": lines.append})
+        thread.start()
+        wait_for(lambda: len(results(tmp_path)) == 1 and len(lines) == 2)
+    thread.join()
+    assert lines[1] == f"{grid.runs()[0].name} is being computed by another process; its result is waited for"
+    assert len(lines) == 2 and results(tmp_path) == {name: expected[name] for name in results(tmp_path)}
+    assert len(results(tmp_path)) == 2 and list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_a_run_that_failed_does_not_replace_its_result_by_another_process(tmp_path):
+    run(Grid(("demo",), ("set",), (0,), TINY), tmp_path)
+    before = results(tmp_path)
+    spec = Grid(("demo",), ("set",), (0,), TINY).runs()[0]
+    Store(tmp_path).save(spec, failed(Task(spec), "its process died twice"))
+    assert results(tmp_path) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to one process")
+def test_a_second_ctrl_c_ends_the_program_at_once(expected_long, tmp_path):
+    settings = [f"--set={name}={value}" for name, value in (LONG | {"n_epochs": 1000}).items()]
+    arguments = [
+        "compare",
+        "--datasets",
+        "demo",
+        "--connectivities",
+        "set",
+        "--seeds",
+        "2",
+        "--workers",
+        "2",
+        *settings,
+    ]
+    command = [sys.executable, "-m", "numpy_setlstm", *arguments, "--output", str(tmp_path)]
+    process = subprocess.Popen(
+        command, start_new_session=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        wait_for(lambda: len(list((tmp_path / "checkpoints").glob("*.npz"))) == 2)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline() + process.stderr.readline() == (
+            "\nstopping: unfinished runs save their checkpoints\n"
+        )
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and err in (
+        "numpy-setlstm: interrupted\n",
+        "interrupted; the same command continues\n",  # if the runs had stopped before
+    )
+
+
+DYING = """
+import os, signal
+from numpy_setlstm.lab.experiment.executors import local_processes
+
+with local_processes(1) as make_executor:
+    print(*make_executor()._processes, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc to tell a process that has ended")
+def test_a_worker_ends_though_its_parent_died_before_it_began():
+    def is_alive():
+        try:
+            return Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        except OSError:
+            return False
+
+    ended = subprocess.run([sys.executable, "-c", DYING], stdout=subprocess.PIPE, env=os.environ | ROOT_ON_PATH)
+    worker = int(ended.stdout)
+    wait_for(lambda: not is_alive())
+
+
+@pytest.mark.parametrize("name", ["json.py", "numpy/__init__.py", "runpy.pyc", "tqdm.cpython-310-x86_64-linux-gnu.so"])
+def test_on_python_3_10_a_file_that_workers_would_import_is_refused(monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "helpers.py").write_text("")
+    monkeypatch.setattr(executors.sys, "version_info", (3, 10, 13))
+    check_current_folder()
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("")
+    shown, module = name.partition("/")[0], name.replace("/", ".").partition(".")[0]
+    with pytest.raises(
+        ImportError, match=rf"the current folder has {shown}, .* in the place of the module {module}: re"
+    ):
+        check_current_folder()
+    monkeypatch.setattr(executors.sys, "version_info", (3, 11, 0))
+    check_current_folder()
+
+
+def test_on_python_3_10_a_module_that_is_used_from_the_current_folder_is_allowed(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_helpers.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("my_helpers")
+    monkeypatch.setattr(executors.sys, "version_info", (3, 10, 13))
+    check_current_folder()
+    del sys.modules["my_helpers"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no PYTHONSAFEPATH, and compare refuses")
+@pytest.mark.parametrize("before", [None, "", "1"])
+def test_processes_import_nothing_from_the_current_folder(monkeypatch, tmp_path, before):
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False) if before is None else monkeypatch.setenv(
+        "PYTHONSAFEPATH", before
+    )
+    monkeypatch.chdir(tmp_path)
+    for name in ("json", "tqdm", "pickle", "runpy"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write({name!r})\n")
+    with local_processes(1) as make_executor:
+        assert make_executor().submit(os.getpid).result() != os.getpid()
+    assert not (tmp_path / "executed").exists() and os.environ.get("PYTHONSAFEPATH") == before
+
+
 def test_a_process_that_is_killed_is_replaced_and_its_run_continues(expected_long, tmp_path):
     outcome = []
     options = {"executor": None, "workers": 2}
@@ -238,6 +364,14 @@ def test_ctrl_c_keeps_the_results_and_the_same_command_continues_to_the_same_bit
     assert any((tmp_path / "checkpoints").glob("*.npz")) and results(tmp_path) != expected_long
     run(LONG_GRID, tmp_path)
     assert results(tmp_path) == expected_long and list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_a_run_that_was_resumed_describes_its_matrices_in_the_same_order(expected, tmp_path):
+    spec = Grid(("demo",), ("set",), (0,), TINY).runs()[0]
+    task = Task(spec, checkpoint_path=str(tmp_path / "model.npz"))
+    first, again = (execute(task)[0] for _ in range(2))  # the second one finds the first one's checkpoint
+    for document in (first, again, expected[f"{spec.name}.json"]):
+        assert list(document["topology"]) == list(document["result"]["turnover"]) == ["E", "W_x", "W_h"]
 
 
 def test_a_damaged_checkpoint_is_ignored(expected, tmp_path):
@@ -364,6 +498,26 @@ def test_an_error_in_a_run_names_no_folder_of_the_machine(tmp_path):
     assert document["status"] == "failed" and str(tmp_path) not in document["error"]
     assert document["error"].startswith("DatasetError: no full-corpus.csv in sanders: pass download=True")
     assert "https://raw.githubusercontent.com/" in document["error"]
+
+
+@pytest.mark.parametrize(
+    "message, shown",
+    [
+        (r"there is no C:\Users\ada\data\x.csv", "there is no x.csv"),
+        (r"no C:\Users\Ada L\data\x.csv, or D:\x.csv", "no x.csv, or x.csv"),
+        ("no C:/Users/ada/data/x.csv", "no x.csv"),
+        (r"[Errno 2] No such file: 'C:\\Users\\Ada L\\x.csv'", "[Errno 2] No such file: 'x.csv'"),
+        (r"\\server\ada\data\x.csv is gone", "x.csv is gone"),
+        (r"'\\\\server\\share of ada\\x.csv'", "'x.csv'"),
+        (r"\Users\ada\x.csv, ..\ada\x.csv and ~\ada\x.csv", "x.csv, x.csv and x.csv"),
+        ("[Errno 2] No such file: '/home/ada l/data/x.csv'", "[Errno 2] No such file: 'x.csv'"),
+        ("no /home/ada/x.csv and ~/ada/y.csv", "no x.csv and y.csv"),
+        ("see https://docs.python.org/3/x.html and/or 1 / 2", "see https://docs.python.org/3/x.html and/or 1 / 2"),
+        (r"a text has '\t', '\u2028' and a ratio a/b of C: 3", r"a text has '\t', '\u2028' and a ratio a/b of C: 3"),
+    ],
+)
+def test_folders_of_every_system_are_private(message, shown):
+    assert describe_error(OSError(message)) == f"OSError: {shown}"
 
 
 @pytest.mark.parametrize(

@@ -280,6 +280,23 @@ def test_an_animation_that_fails_leaves_the_older_file_and_nothing_else(W, steps
     assert os.listdir(tmp_path) == ["evolution.gif"] and path.read_text() == "something older"
 
 
+@pytest.mark.parametrize("frame", [0, 2])
+def test_ctrl_c_while_a_frame_is_drawn_is_ctrl_c_and_no_film(W, steps, tmp_path, frame):
+    film = animate_evolution(W.topology, steps)
+    draw, drawn = film._func, []
+
+    def interrupted(k):
+        drawn.append(k)
+        if len(drawn) > frame:
+            raise KeyboardInterrupt
+        return draw(k)
+
+    film._func = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        save_animation(film, tmp_path / "evolution.gif")
+    assert os.listdir(tmp_path) == []
+
+
 def test_the_gif_of_a_large_matrix_stays_small(tmp_path):
     W = erdos_renyi((128, 512), np.random.default_rng(0), density=0.045)
     steps = null_evolution(W, 3, 0.3, np.random.default_rng(1))

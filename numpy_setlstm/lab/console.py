@@ -81,9 +81,9 @@ def say(text):
     try:
         print(text, flush=True)
     except OSError as error:
+        discard(sys.stdout)  # or it would fail again when the process ends
         if error.errno != _NO_READER:
-            raise
-        discard(sys.stdout)
+            raise OSError(error.errno, f"{error.strerror}; standard output cannot be written") from error
 
 
 def complain(text):

@@ -2,15 +2,17 @@
 
 import base64
 import io
-import os
 import re
 import struct
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 from matplotlib.animation import PillowWriter
 from matplotlib.image import imread
+
+from numpy_setlstm.files import replacing
 
 HOLD_SECONDS = 2  # for which a GIF shows its last frame
 PALETTE_SIZE = 64  # colors of the frames in a page: enough for these pictures, and few enough to keep the page small
@@ -53,30 +55,36 @@ def save_animation(animation, path, fps=2):
     >>> new, step = set_step(W, 0.3, np.random.default_rng(1))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_animation(animate_evolution(W.topology, [step]), Path(folder) / "evolution.gif")
-    ...     os.listdir(folder)
+    ...     [path.name for path in Path(folder).iterdir()]
     ['evolution.gif']
     """
     path = Path(path)
     if path.suffix.lower() != ".gif" or not fps > 0:
         raise ValueError(f"path is {str(path)!r} and fps is {fps}; expected a name ending in .gif and a number above 0")
-    unfinished = path.with_name(f"{path.stem}.{os.getpid()}.part.gif")
-    try:
-        animation.save(unfinished, writer=_HoldingWriter(fps=fps), dpi="figure")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    writer = _HoldingWriter(fps=fps)
+    animation.save(path, writer=writer, dpi="figure")
+    with replacing(path) as file:
+        file.write(writer.contents.getvalue())
 
 
 class _HoldingWriter(PillowWriter):
-    """Writes a GIF that holds its last frame."""
+    """Makes a GIF that holds its last frame, in memory."""
+
+    def setup(self, *arguments, **options):
+        super().setup(*arguments, **options)
+        self.contents = io.BytesIO()
+        self.contents.name = self.outfile  # whose ending tells Pillow the format
 
     def grab_frame(self, **savefig_kwargs):
         super().grab_frame(**savefig_kwargs)
         self.savefig_kwargs = savefig_kwargs
 
     def finish(self):
+        if sys.exc_info()[0] is not None:  # matplotlib calls this whatever happens; nobody wants half a film
+            return
         for _ in range(round(HOLD_SECONDS * self.fps) - 1):  # Pillow merges equal frames, and adds their durations
             super().grab_frame(**self.savefig_kwargs)
+        self.outfile = self.contents
         super().finish()
 
 

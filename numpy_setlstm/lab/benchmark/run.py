@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from numpy_setlstm.files import replacing
 from numpy_setlstm.lab.benchmark.costs import bytes_by_formula, distances_from_limits, fits
 from numpy_setlstm.lab.benchmark.harness import (
     Budget,
@@ -250,7 +251,8 @@ class Run:
             for name, ax in plotting.plot_benchmark(self.results).items()
         ]
         report = self.output / "report.md"
-        report.write_text(as_markdown(self.results, [path.name for path in paths]), encoding="utf-8")
+        with replacing(report) as file:
+            file.write(as_markdown(self.results, [path.name for path in paths]).encode())
         return [self.output / "results.json", report, *paths]
 
 

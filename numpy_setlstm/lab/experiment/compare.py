@@ -10,7 +10,7 @@ from numpy_setlstm.lab.experiment.executors import dask_cluster, execute_in_work
 from numpy_setlstm.lab.experiment.grid import DEMO, TFIDF
 from numpy_setlstm.lab.experiment.page import fill_page
 from numpy_setlstm.lab.experiment.pictures import write_pictures
-from numpy_setlstm.lab.experiment.runs import FAILED, Task, load_reviews
+from numpy_setlstm.lab.experiment.runs import BUSY, FAILED, Task, load_reviews
 from numpy_setlstm.lab.experiment.store import Store
 from numpy_setlstm.lab.experiment.tables import write_tables
 from numpy_setlstm.lab.machine import available_cores
@@ -169,7 +169,7 @@ def plan(grid, store, find_document, report):
 
 def save_outcomes(tasks, outcomes, store, progress, report):
     """Save each outcome of :func:`run_tasks`; True if interrupted."""
-    done = 0
+    done, busy = 0, set()
     bar = tqdm(
         total=sum(map(cost_of, tasks)),
         desc=f"0 of {len(tasks)} runs",
@@ -180,7 +180,13 @@ def save_outcomes(tasks, outcomes, store, progress, report):
     try:
         with bar:
             for outcome in outcomes:
-                if outcome is not None:
+                if outcome is not None and outcome[1]["status"] == BUSY:
+                    name = outcome[0].spec.name
+                    if name not in busy:
+                        with bar.external_write_mode():
+                            report(f"{name} is being computed by another process; its result is waited for")
+                    busy.add(name)
+                elif outcome is not None:
                     task, document, model = outcome
                     store.save(task.spec, document, model)
                     done += 1

@@ -1,10 +1,13 @@
 """The demo, which compares dense, static and evolved networks, and the training of one network with its pictures."""
 
+import zlib
+
 import numpy as np
 
+from numpy_setlstm.checkpoint import load_arrays
 from numpy_setlstm.datasets import Reviews, make_reviews
 from numpy_setlstm.estimator import SetLSTMClassifier
-from numpy_setlstm.files import make_folder
+from numpy_setlstm.files import locked, make_folder
 from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.lab.experiment.results import MODEL_FILE, format_table, run
 from numpy_setlstm.lab.files import write_json, write_picture
@@ -29,6 +32,7 @@ DEMO_RATES = {
     "dense": {"learning_rate": 3e-3, "embedding_learning_rate": 3e-3},
 }
 DEMO_TRAIN, DEMO_TEST = 7000, 1000
+RESULTS_FILE = "results.json"
 
 
 def demo_reviews(seed=0, *, train_texts=None, test_texts=None):
@@ -93,6 +97,11 @@ def run_demo(output, *, seed=0, progress=False, report=print, **parameters):
     ['dense', 'static', 'set']
     """
     output = make_folder(output)
+    with locked(output / RESULTS_FILE):
+        return _run_demo(output, seed, progress, report, parameters)
+
+
+def _run_demo(output, seed, progress, report, parameters):
     reviews = demo_reviews(seed)
     report(f"{reviews}\nfor example: {reviews.train_texts[0]}")
     classifiers, results = {}, []
@@ -100,12 +109,12 @@ def run_demo(output, *, seed=0, progress=False, report=print, **parameters):
         settings = DEMO_PARAMETERS | DEMO_RATES[connectivity] | parameters
         classifiers[connectivity] = SetLSTMClassifier(connectivity, random_state=seed, progress=progress, **settings)
         results.append(run(classifiers[connectivity], reviews))
-        write_json(output / "results.json", {"runs": results})
+        write_json(output / RESULTS_FILE, {"runs": results})
         report(f"{connectivity}: {results[-1]['test_accuracy']:.1%} of the test reviews classified correctly")
         if results[-1]["interrupted"]:
             break
     report("\n" + format_table(results) + "\n")
-    for path in save_pictures(classifiers, output, seed):
+    for path in save_pictures(classifiers, output):
         report(f"wrote {path}")
     return results
 
@@ -120,7 +129,8 @@ def run_training(clf, reviews, output, *, seed=0, resume=False, report=print):
     output : str or Path
         Folder, made if missing, for ``model.npz``, ``results.json`` and the pictures.
     seed : int
-        Seed of the null model in the pictures.
+        Without effect: the null model in the pictures follows from the network's first connections, so that it is the
+        same after `resume`.
     resume : bool, default False
         Continue interrupted training.
     report : callable
@@ -130,6 +140,13 @@ def run_training(clf, reviews, output, *, seed=0, resume=False, report=print):
     -------
     dict
         Test accuracies of the best epoch, numbers of parameters, times, and the learning curves.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a model in `output`, and `resume` is False.
+    BlockingIOError
+        If another process is writing into `output`, or has trained the model there since `clf` was read.
 
     Examples
     --------
@@ -143,15 +160,29 @@ def run_training(clf, reviews, output, *, seed=0, resume=False, report=print):
     ['connections.png', 'evolution.gif', 'learning_curves.png', 'model.npz', 'results.json']
     """
     output = make_folder(output)
-    result = run(clf, reviews, resume=resume, checkpoint_path=output / MODEL_FILE)
-    write_json(output / "results.json", {"runs": [result]})
-    report(format_table([result]))
-    for path in save_pictures({clf.connectivity: clf}, output, seed):
-        report(f"wrote {path}")
+    with locked(output / RESULTS_FILE):
+        check_model(clf, output / MODEL_FILE, resume)
+        result = run(clf, reviews, resume=resume, checkpoint_path=output / MODEL_FILE)
+        write_json(output / RESULTS_FILE, {"runs": [result]})
+        report(format_table([result]))
+        for path in save_pictures({clf.connectivity: clf}, output):
+            report(f"wrote {path}")
     return result
 
 
-def save_pictures(classifiers, output, seed):
+def check_model(clf, path, resume):
+    """FileExistsError or BlockingIOError if training would replace a model that is not the beginning of this one."""
+    with locked(path):
+        if not path.exists():
+            return
+        if not resume:
+            raise FileExistsError(f"{path} exists: continue with --resume, or choose another --output")
+        saved, _ = load_arrays(path)
+    if (saved["epoch"], saved["batch"]) > (clf.training_state_.epoch, clf.training_state_.batch):
+        raise BlockingIOError(f"{path} was trained by another process since it was read: repeat the command")
+
+
+def save_pictures(classifiers, output):
     """Draw learning curves of classifiers by label, and how an evolved network's W_h changed; return the files.
 
     The film is left out if W_h has too many connections.
@@ -165,7 +196,7 @@ def save_pictures(classifiers, output, seed):
         state, zeta, rule = evolved[0].training_state_, evolved[0].zeta, evolved[0].prune_rule
         before = state.initial_topologies["W_h"]
         steps = [step["W_h"] for step in state.history["set_steps"]]
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(zlib.crc32(before.rows.tobytes() + before.cols.tobytes()))
         untrained = SparseMatrix.from_topology(before, rng.normal(size=len(before.rows)))
         null_steps = null_evolution(untrained, len(steps), zeta, rng, prune_rule=rule)
         ax = plotting.plot_connectivity_change(before, replay(before, steps)[-1])

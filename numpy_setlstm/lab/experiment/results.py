@@ -46,7 +46,7 @@ def result_of(clf, reviews, predicted):
         "seconds_per_epoch": float(np.mean(history["seconds"])) if history["seconds"] else None,
         "peak_memory_mib": None if peak is None else peak / 2**20,
         "history": {key: column for key, column in history.items() if key != "set_steps"},
-        "turnover": _turnover(state),
+        "turnover": _turnover(clf),
         "model": repr(clf),
     }
 
@@ -62,11 +62,17 @@ def accuracies_of(reviews, predicted):
     }
 
 
-def _turnover(state):
+def initial_topologies(clf):
+    """Those of the sparse matrices before training, dict by name, in the order of the network also after loading."""
+    found = clf.training_state_.initial_topologies
+    return {name: found[name] for name in clf.network_.parameters if name in found}
+
+
+def _turnover(clf):
     """Fraction of its connections that each gate, or band of words in E, lost in each SET step: dict of dict."""
     result = {}
-    for name, topology in state.initial_topologies.items():
-        steps = [steps[name] for steps in state.history["set_steps"]]
+    for name, topology in initial_topologies(clf).items():
+        steps = [steps[name] for steps in clf.training_state_.history["set_steps"]]
         group_of, names = (word_bands, WORD_BAND_NAMES) if name == "E" else (gates_of(topology.shape), GATES)
         pruned, _ = turnover(topology, steps, group_of, len(names))
         result[name] = {

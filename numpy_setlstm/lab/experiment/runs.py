@@ -14,11 +14,12 @@ import numpy as np
 
 from numpy_setlstm.checkpoint import CheckpointError
 from numpy_setlstm.datasets import load_dataset
+from numpy_setlstm.files import locked
 from numpy_setlstm.inputs import fingerprint
 from numpy_setlstm.lab.experiment.baseline import fit_tfidf, tfidf_result
 from numpy_setlstm.lab.experiment.demo import demo_reviews
 from numpy_setlstm.lab.experiment.grid import DATA_SETTINGS, DEMO, TFIDF, RunSpec
-from numpy_setlstm.lab.experiment.results import MODEL_FILE, result_of
+from numpy_setlstm.lab.experiment.results import MODEL_FILE, initial_topologies, result_of
 from numpy_setlstm.lab.rivals import fit_rival, pretraining_of
 from numpy_setlstm.measures import describe
 
@@ -28,7 +29,16 @@ FORMAT_VERSION = 1
 COMPUTES_LIKE = 2
 N_NULLS = 5  # null models per run; few, as every seed has its own
 DONE, FAILED = "done", "failed"
-_PATH = re.compile(r"(?<![\w:/])(?:~|\.{0,2})(?:/[^\s/:,'\"]+)+/")
+BUSY = "busy"  # another process is computing the run; never saved
+BUSY_SECONDS = 1.0  # until it is tried again
+_NAME = r"[^\\/:,'\"<>|?*]+"  # of a folder
+_PATH = re.compile(
+    r"(?<=['\"])(?:~|\.{0,2})/[^'\"]+/"  # '/home/ada l/data/' in quotation marks, perhaps with spaces
+    r"|(?<![\w:/])(?:~|\.{0,2})(?:/[^\s/:,'\"]+)+/"  # ~/data/, but not https://host/
+    rf"|(?<![\w\\/])(?:[A-Za-z]:[\\/]+(?:{_NAME}[\\/]+)*"  # C:\Users\ada l\data\ or C:/data/, perhaps as repr
+    rf"|\\{{2,}}(?:{_NAME}[\\/]+)+"  # \\host\share\
+    r"|(?:~|\.{0,2})\\(?:[^\s\\/:,'\"<>|?*]+[\\/]+)+)"  # ..\data\
+)
 
 
 @dataclass(frozen=True)
@@ -50,12 +60,16 @@ def execute(task):
     """Compute a run: its document, ready for JSON, and the bytes of its model file if the task asks for it, or None.
 
     The document has the ``status`` "done", with ``result``, ``predictions`` and, for a sparse network, ``topology``; or
-    "failed", with ``error``. Ctrl-C raises KeyboardInterrupt once the checkpoint is saved.
+    "failed", with ``error``; or "busy", if another process has locked the checkpoint. Ctrl-C raises KeyboardInterrupt
+    once the checkpoint is saved.
     """
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "training was interrupted")  # reported by the process that runs the grid
             outcome, model = _compute(task)
+    except BlockingIOError as error:
+        time.sleep(BUSY_SECONDS)
+        return _header(task) | {"status": BUSY, "error": describe_error(error)}, None
     except Exception as error:  # the other runs continue, whatever it is
         if isinstance(error, ValueError | TypeError | ArithmeticError):
             _discard_checkpoint(task)  # resuming would fail again
@@ -117,7 +131,7 @@ def describe_topology(clf, seed):
     state = clf.training_state_
     if not state.initial_topologies:
         return {}
-    return {"topology": describe(state.initial_topologies, state.history["set_steps"], seed=seed, n_nulls=N_NULLS)}
+    return {"topology": describe(initial_topologies(clf), state.history["set_steps"], seed=seed, n_nulls=N_NULLS)}
 
 
 def pretraining_result(pretraining, result):
@@ -142,6 +156,9 @@ def _fit(task, reviews):
         "without_known_words": "accept",
     }
     path = task.checkpoint_path and Path(task.checkpoint_path)
+    if path:
+        with locked(path):  # if another process has it, there is no point in reading what it will replace
+            pass
     fit = functools.partial(
         fit_rival, task.spec.connectivity, reviews.train_texts, labels, checkpoint_path=path, **parameters
     )

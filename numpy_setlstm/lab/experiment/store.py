@@ -65,7 +65,12 @@ class Store:
         return document
 
     def save(self, spec, document, model=None):
-        """Write the result of a run, and its model if given; a run that is done needs no checkpoint."""
+        """Write the result of a run, and its model if given; a run that is done needs no checkpoint.
+
+        A run that failed here is done if another process has its result.
+        """
+        if document["status"] == FAILED and (self.load(spec) or document)["status"] == DONE:
+            return
         if model is not None:
             self.models.mkdir(exist_ok=True)
             with replacing(self.model_path(spec.name)) as file:
