@@ -11,11 +11,28 @@ import math
 
 import numpy as np
 
+from numpy_setlstm.checks import array, as_array, checked, instance, number, short
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 
 __all__ = ["OPTIMIZERS", "SGD", "Adam", "adam_update", "clip_by_norm", "sgd_update"]
 
 
+_RATE = number("[0, inf)", "a number of at least 0, such as 0.001")
+_SHARE = number("[0, 1)", "at least 0 and below 1")
+_EPS = number("(0, inf)", "a small positive number, often 1e-8")
+_CONSTANTS = {"momentum": _SHARE, "beta1": _SHARE, "beta2": _SHARE, "adam_eps": _EPS}
+_BY_NAME = instance(dict, "a dict of arrays by name")
+
+
+def _ages(name, age, sizes):
+    age = as_array(name, age, "iu")
+    if age.shape not in ((), sizes["same"]) or age.min(initial=0) < 0 or age.max(initial=0) >= 2**31 - 1:
+        got = f"shape {age.shape} and numbers from {age.min(initial=0)} to {age.max(initial=0)}"
+        raise ValueError(f"{name} has {got}; expected {sizes['same']} or (), and counts from 0 to {2**31 - 2}")
+    return age
+
+
+@checked(gradient=array("same"), velocity=array("same"), learning_rate=_RATE, momentum=_SHARE)
 def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
     r"""One update of stochastic gradient descent with momentum.
 
@@ -47,6 +64,10 @@ def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
     return -learning_rate * velocity, velocity
 
 
+@checked(
+    gradient=array("same"), m=array("same"), v=array("same"), age=_ages, learning_rate=_RATE,
+    beta1=_SHARE, beta2=_SHARE, adam_eps=_EPS,
+)  # fmt: skip
 def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, adam_eps=1e-8):
     r"""One update of Adam.
 
@@ -100,36 +121,42 @@ class Optimizer:
     """
 
     def __init__(self, parameters, learning_rate):
+        _BY_NAME("parameters", parameters)
         rates = learning_rate if isinstance(learning_rate, dict) else dict.fromkeys(parameters, learning_rate)
         if rates.keys() != parameters.keys():
-            raise ValueError(f"learning rates are given for {sorted(rates)}; the parameters are {sorted(parameters)}")
-        for name, rate in rates.items():
-            if not 0 <= rate < np.inf:
-                raise ValueError(
-                    f"the learning rate of {name} is {rate}; expected a number of at least 0, such as 0.001"
-                )
-        for name, constant in self.constants.items():
-            if not (0 < constant < np.inf if name == "adam_eps" else 0 <= constant < 1):
-                expected = "a small positive number, often 1e-8" if name == "adam_eps" else "at least 0 and below 1"
-                raise ValueError(f"{name} is {constant}; expected {expected}")
-        self.learning_rates = {name: float(rate) for name, rate in rates.items()}
-        self.state = {name: self.initial_state(weights_of(W)) for name, W in parameters.items()}
+            names, given = sorted(map(str, parameters)), sorted(map(str, rates))
+            raise ValueError(f"learning rates are given for {given}; the parameters are {names}")
+        self.learning_rates = {name: _RATE(f"the learning rate of {name}", rate) for name, rate in rates.items()}
+        self.constants = {name: _CONSTANTS[name](name, value) for name, value in self.constants.items()}
+        self.state = {}
+        for name, W in parameters.items():
+            self.state[name] = self.initial_state(as_array(name, weights_of(W), "fc"))
 
+    @checked(parameters=_BY_NAME, gradients=_BY_NAME, rate_factor=_RATE)
     def update(self, parameters, gradients, rate_factor=1.0):
         """Change the weights of all parameters **in place** by one step.
 
         Gradients have the shape of the weights: (nnz,) for a SparseMatrix. `rate_factor` multiplies all learning rates.
         """
+        gradients = {name: as_array(f"the gradient of {name}", gradient) for name, gradient in gradients.items()}
         for name, gradient in gradients.items():
-            expected = weights_of(parameters[name]).shape
-            if gradient.shape != expected:
-                raise ValueError(f"the gradient of {name} has shape {gradient.shape}; its weights have {expected}")
+            if name not in self.state or name not in parameters:
+                raise ValueError(f"there is a gradient of {name!r}; expected those of {sorted(map(str, self.state))}")
+            weights = instance(np.ndarray, "an array or a SparseMatrix")(name, weights_of(parameters[name]))
+            if gradient.shape != weights.shape:
+                raise ValueError(f"the gradient of {name} has shape {gradient.shape}; its weights have {weights.shape}")
+            if not weights.flags.writeable or not np.can_cast(gradient.dtype, weights.dtype, "same_kind"):
+                got = f"{'writable' if weights.flags.writeable else 'read-only'} {weights.dtype}"
+                raise ValueError(f"{name} is {got}; expected writable weights for a gradient of {gradient.dtype}: a copy")
         for name, gradient in gradients.items():
             rate = rate_factor * self.learning_rates[name]
             self.step(weights_of(parameters[name]), gradient, self.state[name], rate)
 
     def carry(self, name, set_step):
         """Let the state of the parameter `name` follow a :class:`~numpy_setlstm.topology.SetStep`: :eq:`carry`."""
+        if name not in self.state or not hasattr(set_step, "carry"):
+            got = f"{name!r} and {type(set_step).__name__}"
+            raise ValueError(f"got {short(got)}; expected one of {sorted(map(str, self.state))}, and a SetStep")
         self.state[name] = {quantity: set_step.carry(array) for quantity, array in self.state[name].items()}
 
 
@@ -159,7 +186,7 @@ class SGD(Optimizer):
     kind = "sgd"
 
     def __init__(self, parameters, learning_rate, momentum=0.9):
-        self.constants = {"momentum": float(momentum)}
+        self.constants = {"momentum": momentum}
         super().__init__(parameters, learning_rate)
 
     def initial_state(self, weights):
@@ -195,7 +222,7 @@ class Adam(Optimizer):
     kind = "adam"
 
     def __init__(self, parameters, learning_rate, beta1=0.9, beta2=0.999, adam_eps=1e-8):
-        self.constants = {"beta1": float(beta1), "beta2": float(beta2), "adam_eps": float(adam_eps)}
+        self.constants = {"beta1": beta1, "beta2": beta2, "adam_eps": adam_eps}
         super().__init__(parameters, learning_rate)
         for name, W in parameters.items():
             if not isinstance(W, SparseMatrix):  # the weights of a dense array are all of one age
@@ -217,6 +244,7 @@ class Adam(Optimizer):
 OPTIMIZERS = {"adam": Adam, "sgd": SGD}
 
 
+@checked(gradients=_BY_NAME, max_norm=number("(0, inf]", "a positive number"), finite=False)
 def clip_by_norm(gradients, max_norm):
     """Scale down all gradients together if their joint norm is too large.
 
@@ -250,12 +278,18 @@ def clip_by_norm(gradients, max_norm):
     >>> norm, clipped["a"].round(6)
     (5.0, array([0.6]))
     """
-    if not max_norm > 0:
-        raise ValueError(f"max_norm is {max_norm}; expected a positive number")
+    gradients = {name: as_array(name, gradient) for name, gradient in gradients.items()}
     sizes = [np.abs(g).ravel() for g in gradients.values()]
-    # Squares of float32 numbers above 1.8e19 are infinite in float32, so the sum is taken in double precision.
-    norm = math.sqrt(sum(np.einsum("k,k->", size, size, dtype=np.float64) for size in sizes))
+    norm = _norm_of(sizes)
+    if norm == np.inf:  # also the squares of numbers above 1.3e154 are infinite
+        largest = max(float(size.max(initial=0)) for size in sizes)
+        norm = largest * _norm_of([size / largest for size in sizes])
     if norm <= max_norm:
         return gradients, norm
     factor = float(max_norm / norm)
     return {name: g * factor for name, g in gradients.items()}, norm
+
+
+def _norm_of(sizes):
+    # Squares of float32 numbers above 1.8e19 are infinite in float32, so the sum is taken in double precision.
+    return math.sqrt(sum(np.einsum("k,k->", size, size, dtype=np.float64, casting="same_kind") for size in sizes))

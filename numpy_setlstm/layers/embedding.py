@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_setlstm.checks import array, cache, checked, matrix
 from numpy_setlstm.sparse import SparseMatrix
 
 __all__ = ["embedding_backward", "embedding_forward"]
@@ -22,6 +23,7 @@ class EmbeddingCache(NamedTuple):
     E: SparseMatrix | np.ndarray
 
 
+@checked(E=matrix("V D"))
 def embedding_forward(tokens, E):
     r"""Look up the vector of each word.
 
@@ -63,6 +65,7 @@ def embedding_forward(tokens, E):
     return x, EmbeddingCache(tokens, E)
 
 
+@checked(dx=array(), cache=cache(EmbeddingCache, "embedding_forward"))
 def embedding_backward(dx, cache):
     """Gradient with respect to E; undoes :func:`embedding_forward`.
 
@@ -110,7 +113,7 @@ def sum_per_word(dx, places, n_words):
 
 def check_tokens(tokens, n_words):
     """Reject tokens that are not an (N, T) integer array of ids from 0 to n_words - 1."""
-    if not isinstance(tokens, np.ndarray) or tokens.dtype.kind not in "iu":
+    if not isinstance(tokens, np.ndarray) or tokens.dtype.kind not in "iu" or np.ma.is_masked(tokens):
         kind = getattr(tokens, "dtype", type(tokens).__name__)
         raise TypeError(f"tokens are {kind}; expected an integer array of word ids: np.asarray(ids, dtype=np.int32)")
     if tokens.ndim != 2:

@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from numpy_setlstm.layers.lstm import GATES
+from numpy_setlstm.checks import array, cache, checked
+from numpy_setlstm.layers.lstm import GATES, LSTMCache
 
 
+@checked(cache=cache(LSTMCache, "lstm_forward", h_prev="N T H"), h=array("N T H"), finite=False)
 def trace_states(h, cache):
     """Read gates, memory and hidden state of every step from a forward pass.
 
