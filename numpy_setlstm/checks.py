@@ -12,6 +12,7 @@ import types
 import numpy as np
 
 NUMBERS = "biufc"  # kinds of data types
+_NO_NUMBERS = bool | np.timedelta64  # though both are instances of numbers.Integral
 
 
 def short(value):
@@ -31,7 +32,7 @@ def number(interval, expected):
 
     def check(name, value, sizes=None):
         try:
-            x = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else np.nan
+            x = float(value) if isinstance(value, numbers.Real) and not isinstance(value, _NO_NUMBERS) else np.nan
         except OverflowError:
             x = np.nan
         above, below = low < x or (interval[0] == "[" and low == x), x < high or (interval[-1] == "]" and x == high)
@@ -47,7 +48,7 @@ def whole(low=0, high=2**63 - 1, expected=None):
     expected = f"a whole number from {low} to {high}" if expected is None else expected
 
     def check(name, value, sizes=None):
-        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, _NO_NUMBERS)
         if not (is_whole and low <= value <= high):
             raise ValueError(f"{name} is {short(value)}; expected {expected}")
         return int(value)
@@ -187,11 +188,12 @@ def _run(function, names, args, kwargs, specs, optional, finite):
     with np.errstate(all="ignore"):
         result = function(*args, **{name: arguments[name] for name in kwargs})
     if finite and not _is_finite(result):
-        causes = [name for name, value in arguments.items() if not _is_finite(value)]
-        cause = f"there are NaN or infinite numbers in {' and '.join(causes)}" if causes else "it overflows or is undefined"
+        names = {name: type(value).__name__ if name == "self" else name for name, value in arguments.items()}
+        causes = [names[name] for name, value in arguments.items() if not _is_finite(value)]
+        cause = f"there are such numbers in {' and '.join(causes)}" if causes else "it overflows or is undefined"
         raise FloatingPointError(
-            f"the result of {function.__name__} is not finite, as {cause}; if training has diverged, lower the "
-            "learning rates"
+            f"the result of {function.__name__}({', '.join(names.values())}) is NaN or infinite: {cause}; if training "
+            "has diverged, lower the learning rates"
         )
     return result
 

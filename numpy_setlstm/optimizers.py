@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from numpy_setlstm.checks import array, as_array, checked, instance, number, short
+from numpy_setlstm.checks import array, as_array, checked, choice, instance, number, short
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 
 __all__ = ["OPTIMIZERS", "SGD", "Adam", "adam_update", "clip_by_norm", "sgd_update"]
@@ -154,9 +154,9 @@ class Optimizer:
 
     def carry(self, name, set_step):
         """Let the state of the parameter `name` follow a :class:`~numpy_setlstm.topology.SetStep`: :eq:`carry`."""
-        if name not in self.state or not hasattr(set_step, "carry"):
-            got = f"{name!r} and {type(set_step).__name__}"
-            raise ValueError(f"got {short(got)}; expected one of {sorted(map(str, self.state))}, and a SetStep")
+        choice(self.state)("name", name)
+        if not hasattr(set_step, "carry"):
+            raise TypeError(f"set_step is {short(set_step)}; expected a SetStep")
         self.state[name] = {quantity: set_step.carry(array) for quantity, array in self.state[name].items()}
 
 

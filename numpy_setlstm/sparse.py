@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from numpy_setlstm.checks import array, as_array, checked, instance, matrix, short
+from numpy_setlstm.checks import array, as_array, checked, instance, matrix, short, whole
 
 __all__ = ["SparseMatrix", "Topology", "weight_gradient"]
 
@@ -298,10 +298,10 @@ def weight_gradient(x, dy, W):
 def check_shape(shape):
     """Rows and columns as two Python integers; their product has to fit into int64."""
     try:
-        n_rows, n_cols = (int(size) for size in shape)
-        if n_rows < 0 or n_cols < 0 or (n_rows, n_cols) != tuple(shape) or isinstance(shape, dict | set):
+        n_rows, n_cols = (whole()("size", size) for size in shape)
+        if isinstance(shape, dict | set):
             raise ValueError
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError):
         expected = "two whole numbers of at least 0, as in (256, 1024)"
         raise ValueError(f"shape is {short(shape)}; expected {expected}") from None
     if n_rows * n_cols >= 2**63:

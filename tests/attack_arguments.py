@@ -259,7 +259,7 @@ def spoilt_matrix(rng, W):
         return W.T, "transposed"
     if kind == 2:
         return W.topology, "its Topology"
-    if kind == 3 and scipy_sparse is not None:
+    if kind == 3 and scipy_sparse is not None and W.dtype != np.float16:
         return scipy_sparse.coo_matrix(W.toarray()), "scipy"
     if kind == 4:
         return SparseMatrix((W.shape[0] + 1, W.shape[1]), W.rows, W.cols, W.values), "one more row"

@@ -16,6 +16,10 @@ class Refused(Exception):
     """The reference does not accept the arguments."""
 
 
+class Unknown(Exception):
+    """The reference has no opinion on the arguments."""
+
+
 @dataclass
 class Case:
     """A kind of call; `make(draw)` returns a function, its arguments by name, and the reference for the result."""
@@ -131,7 +135,8 @@ def number(value):
     """A real number; bool is none."""
     if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuf":
         value = np.asarray(value).item()
-    require(isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool), "no number")
+    is_number = isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool | np.timedelta64)
+    require(is_number, "no number")
     return value
 
 
@@ -162,9 +167,10 @@ def same_cache(cache, owners):
     from attack_calls import arrays_in
 
     for own, arguments in owners:
-        if isinstance(cache, tuple) and len(cache) == len(own):
-            pairs = list(zip(arrays_in(tuple(cache)), arrays_in(tuple(own)), strict=False))
-            if all(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in pairs):
+        if isinstance(cache, tuple | list) and len(cache) == len(own):
+            some, others = list(arrays_in(tuple(cache))), list(arrays_in(tuple(own)))
+            pairs = zip(some, others, strict=False)
+            if len(some) == len(others) and all(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in pairs):
                 return arguments
     raise Refused("not a cache of this layer")
 
@@ -173,13 +179,13 @@ def same_cache(cache, owners):
 
 
 def precision(arguments):
-    """The rounding to expect: that of the floating-point arguments together, of double precision at most."""
+    """The rounding to expect: that of the coarsest floating-point argument, of double precision at most."""
     from attack_calls import arrays_in
 
     kinds = [array.dtype for array in arrays_in(arguments) if array.dtype.kind in "fc"]
     if not kinds:
         return 1e-7
-    return max(np.finfo(np.result_type(*kinds)).eps, 2.3e-16)
+    return max(*(np.finfo(kind).eps for kind in kinds), 2.3e-16)
 
 
 def size_of(arguments):
@@ -188,6 +194,7 @@ def size_of(arguments):
 
     size = 1.0
     for array in arrays_in(arguments):
+        array = np.asarray(array)
         if array.dtype.kind in "iufc" and array.size:
             finite = np.abs(array[np.isfinite(array)]).astype(np.longdouble)
             size *= max(1.0, float(min(finite.max(initial=0), 1e300)))

@@ -1,5 +1,6 @@
 """Cases for `attack_calls.py`, with their references: layers, sparse matrices, topology, optimizers."""
 
+import copy
 import math
 from fractions import Fraction
 
@@ -11,7 +12,6 @@ from attack_cases import (
     floats_of,
     generator_of,
     matrix_of,
-    number,
     number_in,
     require,
     same_cache,
@@ -369,6 +369,7 @@ def cross_entropy_backward(draw):
 
 
 def read_shape(shape):
+    shape = list(copy.copy(shape)) if hasattr(shape, "__next__") else shape
     require(np.ndim(shape) == 1 and len(shape) == 2 and not isinstance(shape, dict | set | str | bytes), "shape")
     shape = tuple(whole(size) for size in shape)
     require(shape[0] * shape[1] < 2**63, "shape")
@@ -396,13 +397,14 @@ def draw_connections(draw):
 
 
 def topology_result(t):
-    return tuple(t.shape), t.rows.astype(int), t.cols.astype(int), t.keys, t.row_starts, t.by_column
+    starts = t.row_starts if t.shape[0] < 1000 else np.zeros(0, int)  # a number per row, however few connections
+    return tuple(t.shape), t.rows.astype(int), t.cols.astype(int), t.keys, starts, t.by_column
 
 
 def reference_topology(shape, rows, cols):
     shape, pairs = read_connections(shape, rows, cols)
     rows, cols = (np.array([pair[k] for pair in pairs], int) for k in (0, 1))
-    starts = np.array([sum(r < row for r, _ in pairs) for row in range(shape[0] + 1)], int)
+    starts = np.array([sum(r < row for r, _ in pairs) for row in range(shape[0] + 1 if shape[0] < 1000 else 0)], int)
     by_column = np.array(sorted(range(len(pairs)), key=lambda k: pairs[k][::-1]), int)
     return shape, rows, cols, rows * shape[1] + cols, starts, by_column
 
@@ -416,6 +418,8 @@ def reference_sparse(shape, rows, cols, values):
     shape, pairs = read_connections(shape, rows, cols)
     values = array_of(values, 1, "fc")
     require(len(values) == len(pairs), "values")
+    if max(shape) > 1000:
+        return len(pairs)
     A = np.zeros(shape, values.dtype)
     for pair, weight in zip(pairs, values, strict=True):
         A[pair] = weight
@@ -426,13 +430,11 @@ def reference_sparse(shape, rows, cols, values):
 def sparse_matrix(draw):
     arguments = draw_connections(draw)
     arguments["values"] = draw.floats(len(arguments["rows"]))
-    if arguments["shape"][0] > 10**4:
-        arguments["shape"] = (3, 3)
 
     def function(**a):
         W = SparseMatrix(**a)
         if max(W.shape) > 1000:
-            raise ValueError(f"the shape {W.shape} is too large for this test (raised by the attack)")
+            return W.nnz
         return W.toarray(), W.T.toarray(), W.nnz
 
     return function, arguments, reference_sparse
@@ -454,11 +456,7 @@ def from_array(draw):
     return function, {"A": A}, reference
 
 
-def matmul(x, W):
-    return x @ W
-
-
-@case("sparse", share=4)
+@case("sparse", share=4, fixed=("W",))
 def product(draw):
     W = draw.sparse(draw.size(), draw.size())
     lead = draw.pick([(), (2,), (3, 2), (0,), (1, 2, 2)])
@@ -471,10 +469,8 @@ def product(draw):
         kind = np.result_type(x, W[0])
         return np.array(rows, kind).reshape(*x.shape[:-1], W[0].shape[1])
 
-    return lambda x, W: W.__rmatmul__(x), {"x": draw.floats(*lead, W.shape[0]), "W": W}, reference
-
-
-product_fixed = None
+    W = W if draw.chance(0.8) else W.with_values(np.full(W.nnz, draw.pick([np.nan, np.inf, 1e200]), draw.dtype))
+    return lambda x, W: x @ W, {"x": draw.floats(*lead, W.shape[0]), "W": W}, reference
 
 
 @case("sparse", share=2, shares=True)
@@ -732,11 +728,15 @@ def carry(draw):
     W, step = draw_step_of_set(draw)
 
     def reference(state):
-        state = array_of(state, 1)
-        require(len(state) == step.nnz, "state")
-        kept = [w for k, w in enumerate(state.tolist()) if k not in step.pruned.tolist()]
-        after = [0 if k in step.grown.tolist() else kept.pop(0) for k in range(step.nnz)]
-        return np.array(after, state.dtype)
+        require(not np.ma.is_masked(state))
+        state = np.asarray(state)
+        require(state.shape == (step.nnz,), "state")
+        kept = [w for k, w in enumerate(state) if k not in step.pruned.tolist()]
+        nothing = np.zeros(1, state.dtype)[0]
+        after = [nothing if k in step.grown.tolist() else kept.pop(0) for k in range(step.nnz)]
+        expected = np.array(after, state.dtype).reshape(step.nnz)
+        return lambda got: None if got.dtype == expected.dtype and got.tolist() == expected.tolist() or not (
+            expected == expected).all() else f"{got}, expected {expected}"  # fmt: skip
 
     return step.carry, {"state": draw.floats(W.nnz) if draw.chance(0.7) else np.arange(W.nnz)}, reference
 
@@ -746,8 +746,10 @@ def apply(draw):
     W, step = draw_step_of_set(draw)
 
     def reference(topology):
-        require(isinstance(topology, Topology) and topology == W.topology, "another topology")
-        pairs = topology_of(W)[0]
+        require(isinstance(topology, Topology), "another topology")
+        pairs, _ = topology_of(topology)
+        same = all(pairs[k] == tuple(c) for k, c in zip(step.pruned, step.pruned_cells.T.tolist(), strict=True))
+        require(len(pairs) == step.nnz and same, "another topology")
         gone = {tuple(cell) for cell in step.pruned_cells.T.tolist()}
         after = sorted([pair for pair in pairs if pair not in gone] + [tuple(c) for c in step.grown_cells.T.tolist()])
         return np.array(after, int).reshape(-1, 2)
@@ -885,8 +887,6 @@ def optimizer(draw):
                 weights[name] = weights[name] + change
         return weights
 
-    adam_reference_names = {"beta1", "beta2", "eps"}
-    assert not adam or adam_reference_names
     return function, arguments, reference
 
 
@@ -933,4 +933,3 @@ def weights_or_ints(gradients):
     return {name: floats_of(g) for name, g in gradients.items()}
 
 
-number  # noqa: B018  used by the other cases

@@ -1,5 +1,6 @@
 """Cases for `attack_calls.py`, with their references: text, networks, conversion, measures, gradient checks, classifier."""
 
+import copy
 import math
 import re
 from collections import Counter
@@ -7,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 from attack_cases import (
+    Unknown,
     array_of,
     at_connections,
     case,
@@ -22,6 +24,7 @@ from attack_cases_core import (
     draw_real_sparse,
     draw_step_of_set,
     read_entropy,
+    read_shape,
     reference_embedding,
     reference_entropy,
     reference_entropy_gradient,
@@ -48,7 +51,8 @@ WORDS = ["good", "bad", "film", "a", "the", "awful", "ok"]
 def words_of(value, as_tokens=True):
     """The tokens of a text of ASCII letters and spaces, or of a list of str."""
     if isinstance(value, str):
-        require(re.fullmatch(r"[a-zA-Z\s]*", value), "not a simple text")
+        if not re.fullmatch(r"[a-zA-Z\s]*", value):
+            raise Unknown
         return value.lower().split()
     require(as_tokens and isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 or value in ([], ()))
     require(all(isinstance(token, str) for token in value), "tokens")
@@ -82,6 +86,7 @@ def any_text(draw):
 @case("text", share=2)
 def vocabulary(draw):
     def reference(words):
+        words = list(copy.copy(words)) if hasattr(words, "__next__") else words
         require(isinstance(words, list | tuple | np.ndarray), "no list")
         found = words_of(words)
         require(found[:2] == ["<pad>", "<unk>"] and len(set(found)) == len(found), "words")
@@ -98,11 +103,9 @@ def vocabulary_build(draw):
         arguments |= {"max_size": int(draw.rng.integers(2, 7)), "min_count": int(draw.rng.integers(0, 3))}
 
     def reference(texts, max_size=20_000, min_count=1):
-        require(np.ndim(texts) == 1 or isinstance(texts, list | tuple | set) or hasattr(texts, "__next__"), "texts")
+        require(isinstance(texts, list | tuple | set | np.ndarray) or hasattr(texts, "__next__"), "texts")
         require(not isinstance(texts, str | bytes | dict), "texts")
         max_size, min_count = whole(max_size, 2, 2**31 - 1), whole(min_count, 0, 2**31 - 1)
-        import copy
-
         counts = Counter(word for one in copy.copy(texts) for word in words_of(one))
         words = sorted((w for w in counts if counts[w] >= min_count), key=lambda w: (-counts[w], w))
         return ("<pad>", "<unk>", *words)[:max_size]
@@ -151,7 +154,8 @@ def pad_sequences(draw):
         require(isinstance(padding, str) and isinstance(truncating, str))
         require(padding in ("pre", "post") and truncating in ("pre", "post"), "side")
         length, rows = whole(length, 1, 2**20), []
-        require(not isinstance(sequences, str | bytes | dict | set) and np.ndim(length) == 0, "sequences")
+        sequences = list(copy.copy(sequences)) if hasattr(sequences, "__next__") else sequences
+        require(not isinstance(sequences, str | bytes | dict | set), "sequences")
         for sequence in sequences:
             ids = whole_ids(sequence, 2**31 - 1)
             ids = ids[-length:] if truncating == "pre" else ids[:length]
@@ -270,7 +274,7 @@ def network_predict_proba(draw):
     network = Network(parameters, **engine_of(draw))
 
     def reference(tokens, batch_size=256):
-        whole(batch_size, 1)
+        whole(batch_size, 1, math.inf)
         logits = reference_network(parameters, tokens)[0]
         e = np.exp(logits - logits.max(axis=1, keepdims=True))
         return e / e.sum(axis=1, keepdims=True)
@@ -444,8 +448,7 @@ def draw_expected(draw):
 
 
 def read_expected(shape, nnz, axis=0, reserved_rows=0):
-    require(np.ndim(shape) == 1 and len(shape) == 2 and not isinstance(shape, dict | set | str), "shape")
-    n_rows, n_cols = (whole(size, 0, 10**6) for size in shape)
+    n_rows, n_cols = read_shape(shape)
     axis, reserved = whole(axis, 0, 1), whole(reserved_rows, 0, n_rows)
     N = (n_rows - reserved) * n_cols
     return (n_cols if axis == 1 else n_rows - reserved), N, whole(nnz, 0, N)
@@ -482,9 +485,7 @@ def draw_steps(draw):
 
 def read_steps(topology, steps):
     """The connections before and after each step, as lists of pairs."""
-    require(isinstance(topology, Topology | SparseMatrix), "topology")
-    require(isinstance(steps, list | tuple), "steps")
-    pairs, _ = topology_of(topology)
+    pairs, steps = read_steps_alone(topology, steps)
     states = [pairs]
     for step in steps:
         require(type(step).__name__ == "SetStep", "steps")
@@ -503,7 +504,6 @@ def replay(draw):
     start, steps = draw_steps(draw)
 
     def reference(topology, steps):
-        require(isinstance(topology, Topology), "topology")
         return [np.array(pairs, int).reshape(-1, 2) for pairs in read_steps(topology, steps)]
 
     def function(topology, steps):
@@ -512,16 +512,28 @@ def replay(draw):
     return function, {"topology": start, "steps": steps}, reference
 
 
+def read_steps_alone(topology, steps):
+    """Those of one matrix, in any order."""
+    pairs, shape = topology_of(topology)
+    require(isinstance(steps, list | tuple) or hasattr(steps, "__iter__") and not isinstance(steps, str | dict), "steps")
+    steps = list(copy.copy(steps))
+    for step in steps:
+        require(type(step).__name__ == "SetStep" and step.nnz == len(pairs), "steps")
+        require(all(r < shape[0] and c < shape[1] for r, c in step.grown_cells.T.tolist()), "steps")
+    return pairs, steps
+
+
 @case("measures")
 def surviving_fraction(draw):
     start, steps = draw_steps(draw)
 
     def reference(topology, steps):
-        states = read_steps(topology, steps)
-        alive, fractions = set(states[0]), [1.0]
+        pairs, steps = read_steps_alone(topology, steps)
+        alive, fractions = [True] * len(pairs), [1.0]
         for step in steps:
-            alive -= {tuple(cell) for cell in step.pruned_cells.T.tolist()}
-            fractions.append(len(alive) / len(states[0]) if states[0] else 1.0)
+            kept = [a for k, a in enumerate(alive) if k not in step.pruned.tolist()]
+            alive = [False if k in step.grown.tolist() else kept.pop(0) for k in range(len(pairs))]
+            fractions.append(sum(alive) / len(pairs) if pairs else 1.0)
         return np.array(fractions)
 
     return measures.surviving_fraction, {"topology": start, "steps": steps}, reference
@@ -532,15 +544,26 @@ def ever_tried(draw):
     start, steps = draw_steps(draw)
     arguments = {"initial": start if draw.chance(0.5) else SparseMatrix.from_topology(start, np.ones(len(start.rows)))}
     arguments["steps"] = steps
+    if draw.chance(0.2) and not (start.rows == 0).any() and not any((step.grown_cells[0] == 0).any() for step in steps):
+        arguments["reserved_rows"] = 1
+
+    def cells_of(initial, reserved_rows):
+        reserved = whole(reserved_rows, 0, initial.shape[0])
+        require(all(row >= reserved for row in initial.rows.tolist()), "reserved")
+        return (initial.shape[0] - reserved) * initial.shape[1]
 
     def reference(initial, steps, reserved_rows=0):
-        states = read_steps(initial, steps)
-        cells = (initial.shape[0] - whole(reserved_rows, 0, initial.shape[0])) * initial.shape[1]
-        return np.array([len(set().union(*states[: k + 1])) / max(cells, 1) for k in range(len(states))])
+        pairs, steps = read_steps_alone(initial, steps)
+        cells, tried = cells_of(initial, reserved_rows), set(pairs)
+        shares = [len(tried)]
+        for step in steps:
+            tried |= {tuple(cell) for cell in step.grown_cells.T.tolist()}
+            shares.append(len(tried))
+        return np.array(shares) / max(cells, 1)
 
     def expected_reference(initial, steps, reserved_rows=0):
-        states = read_steps(initial, steps)
-        N, nnz = (initial.shape[0] - whole(reserved_rows, 0, initial.shape[0])) * initial.shape[1], len(states[0])
+        pairs, steps = read_steps_alone(initial, steps)
+        N, nnz = cells_of(initial, reserved_rows), len(pairs)
         tried = [Fraction(nnz)]
         for step in steps:
             n = len(step.grown)
@@ -559,17 +582,19 @@ def turnover(draw):
 
     def reference(initial, steps, group_of, n_groups):
         require(group_of is arguments["group_of"], "group_of")
-        states, groups = read_steps(initial, steps), whole(n_groups, 4, 10**6)
-        H, result = initial.shape[1] // 4, []
-        for cells in ("pruned_cells", "grown_cells"):
-            shares = np.full((len(steps), groups), np.nan)
-            for k, step in enumerate(steps):
-                before = Counter(col // H for _, col in states[k])
-                changed = Counter(col // H for _, col in getattr(step, cells).T.tolist())
-                for group in before:
-                    shares[k, group] = changed[group] / before[group]
-            result.append(shares)
-        return tuple(result)
+        (pairs, steps), groups = read_steps_alone(initial, steps), whole(n_groups, 1, 10**6)
+        H, result = start.shape[1] // 4, {"pruned_cells": [], "grown_cells": []}
+        before = Counter(col // H for _, col in pairs)
+        require(max(before, default=0) < groups, "groups")
+        for step in steps:
+            changed = {cells: Counter(col // H for col in getattr(step, cells)[1].tolist()) for cells in result}
+            for cells in result:
+                require(max(changed[cells], default=0) < groups, "groups")
+                share = [changed[cells][g] / before[g] if before[g] > 0 else np.nan for g in range(groups)]
+                result[cells].append(share)
+            for group in range(groups):
+                before[group] += changed["grown_cells"][group] - changed["pruned_cells"][group]
+        return tuple(np.array(rows).reshape(len(steps), groups) for rows in result.values())
 
     return measures.turnover, arguments, reference
 
@@ -580,7 +605,7 @@ def null_models(draw):
     arguments = {"initial": start, "steps": steps, "rng": draw.generator()}
 
     def reference(initial, steps, rng):
-        read_steps(initial, steps)
+        _, steps = read_steps_alone(initial, steps)
         generator_of(rng)
 
         def fault(nulls):

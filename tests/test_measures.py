@@ -273,7 +273,7 @@ def test_jaccard_distances_do_not_depend_on_the_blocks(monkeypatch):
 def network(seed, D=7, H=5, V=60, density=0.3):
     rng = np.random.default_rng(seed)
     shapes = {"E": (V, D), "W_x": (D, 4 * H), "W_h": (H, 4 * H)}
-    return {name: erdos_renyi(shape, rng, density=density, reserved_rows=name == "E") for name, shape in shapes.items()}
+    return {name: erdos_renyi(shape, rng, density=density, reserved_rows=int(name == "E")) for name, shape in shapes.items()}
 
 
 def test_permuted_networks_have_their_units_in_another_order():
@@ -366,7 +366,7 @@ def test_error_without_scipy_says_what_to_install(monkeypatch):
 def test_baselines_are_ordered():
     pytest.importorskip("scipy")
     a, rng = network(0, D=24, H=24, V=400, density=0.08), np.random.default_rng(0)
-    steps = {name: null_evolution(W, 2, 0.3, rng, reserved_rows=name == "E") for name, W in a.items()}
+    steps = {name: null_evolution(W, 2, 0.3, rng, reserved_rows=int(name == "E")) for name, W in a.items()}
     by_step = [{name: its[k] for name, its in steps.items()} for k in range(2)]
     found = measures.distance_baselines(a, by_step, rng)
     assert found["shuffled copy"] == 0
@@ -382,7 +382,7 @@ def test_baselines_are_ordered():
 
 def test_describe_is_json_and_agrees_with_the_measures():
     a, rng = network(0, D=8, H=8), np.random.default_rng(0)
-    steps = {name: null_evolution(W, 3, 0.3, rng, reserved_rows=name == "E") for name, W in a.items()}
+    steps = {name: null_evolution(W, 3, 0.3, rng, reserved_rows=int(name == "E")) for name, W in a.items()}
     by_step = [{name: its[k] for name, its in steps.items()} for k in range(3)]
     found = measures.describe(a | {"b": np.zeros(32)}, by_step, n_nulls=4)
     assert json.loads(json.dumps(found)) == found == measures.describe(a, by_step, n_nulls=4)

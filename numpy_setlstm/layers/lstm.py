@@ -147,7 +147,7 @@ def lstm_step_backward(dh, dc, cache):
     return dz, dc_prev
 
 
-@checked(x=array(), W_x=matrix(), W_h=matrix(), b=array(), mask=array(kinds=None), h0=array(), c0=array())
+@checked(x=array(), W_x=matrix(), W_h=matrix("H columns"), b=array(), mask=array(kinds=None), h0=array(), c0=array())
 def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None):
     """Run an LSTM over N sequences of T steps.
 

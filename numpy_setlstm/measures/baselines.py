@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from numpy_setlstm.measures.distance import permuted, sparse_parts, topological_distance
+from numpy_setlstm.checks import checked, generator, whole
+from numpy_setlstm.measures.distance import check_fit, permuted, sparse_parts, topological_distance
 from numpy_setlstm.measures.evolution import matched_null, replay
 from numpy_setlstm.measures.expansion import random_graph
 from numpy_setlstm.topology import reserved_rows_of
 
 
+@checked(rng=generator)
 def shuffled_copy(network, rng):
     """The same network with its units in random order, at a distance of 0.
 
@@ -30,10 +32,12 @@ def shuffled_copy(network, rng):
     0.0
     """
     network = sparse_parts(network)
+    check_fit(network)
     D, H = network["W_x"].shape[0], network["W_h"].shape[0]
     return permuted(network, rng.permutation(D) if "E" in network else np.arange(D), rng.permutation(H))
 
 
+@checked(rng=generator)
 def random_like(network, rng):
     """Random graphs, with as many connections in each matrix as a network has.
 
@@ -87,6 +91,7 @@ def distance_matrix(networks):
     return distances
 
 
+@checked(rng=generator, n_pairs=whole(1))
 def distance_baselines(initial, steps, rng, *, n_pairs=3):
     """Reference distances for networks of this shape and number of connections.
 
@@ -116,6 +121,7 @@ def distance_baselines(initial, steps, rng, *, n_pairs=3):
     {'shuffled copy': 0.0, 'independent random': 0.92}
     """
     initial = sparse_parts(initial)
+    check_fit(initial)
 
     def mean_distance(make_pair):
         return float(np.mean([topological_distance(*make_pair()).distance for _ in range(n_pairs)]))

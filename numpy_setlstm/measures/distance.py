@@ -10,10 +10,12 @@ distance NNSTD for layers of perceptrons. Our extension to the LSTM: one matchin
 gates and, since hidden units are also inputs of hidden units, for the rows of the recurrent matrix.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from numpy_setlstm.checks import checked, instance
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.measures.adjacency import as_topology, dense_blocks
 from numpy_setlstm.sparse import Topology
@@ -58,6 +60,7 @@ class Matching:
         return self.lstm if self.embedding is None else (self.embedding + self.lstm) / 2
 
 
+@checked(matched=instance(bool | np.bool_, "True or False"))
 def topological_distance(a, b, *, matched=True):
     r"""Match the units of two LSTMs and measure how much their connections differ.
 
@@ -105,6 +108,7 @@ def topological_distance(a, b, *, matched=True):
         shape_a, shape_b = (network[name].shape if name in network else "dense" for network in (a, b))
         if shape_a != shape_b:
             raise ValueError(f"{name} is {shape_a} in the first network and {shape_b} in the second; expected the same")
+    check_fit(a)
     D, H = a["W_x"].shape[0], a["W_h"].shape[0]
     dimensions, units, embedding = np.arange(D), np.arange(H), None
     if "E" in a:
@@ -169,12 +173,22 @@ def jaccard_distances(a, b):
 
 def sparse_parts(network, which="given"):
     """The topologies of E, W_x and W_h, without a dense E; ValueError unless W_x and W_h are sparse."""
-    sparse = {name: as_topology(network[name]) for name in ("E", "W_x", "W_h")
+    instance(Mapping, "a dict of W_x, W_h and perhaps E")(f"the {which} network", network)
+    sparse = {name: as_topology(network[name], name) for name in ("E", "W_x", "W_h")
               if name in network and not isinstance(network[name], np.ndarray)}  # fmt: skip
     for name in ("W_x", "W_h"):
         if name not in sparse:
             raise ValueError(f"the {which} network has no sparse {name}; expected a Topology or a SparseMatrix")
     return sparse
+
+
+def check_fit(network):
+    """Reject topologies of E, W_x and W_h that are not those of one network."""
+    shapes = {name: topology.shape for name, topology in network.items()}
+    D, H = shapes["W_x"][0], shapes["W_h"][0]
+    fitting = {"E": (shapes.get("E", (0,))[0], D), "W_x": (D, 4 * H), "W_h": (H, 4 * H)}
+    if any(shape != fitting[name] for name, shape in shapes.items()):
+        raise ValueError(f"a network has the shapes {shapes}; expected E (V, D), W_x (D, 4H) and W_h (H, 4H)")
 
 
 def inputs_of(network, names):
