@@ -19,7 +19,9 @@ def short(value):
     """A value on one line of at most 60 characters, for a message."""
     try:
         if np.ndim(value) and hasattr(value, "shape"):
-            return f"{type(value).__name__} of shape {value.shape}" + f" and dtype {value.dtype}" * hasattr(value, "dtype")
+            return f"{type(value).__name__} of shape {value.shape}" + f" and dtype {value.dtype}" * hasattr(
+                value, "dtype"
+            )
         text = " ".join((str if isinstance(value, numbers.Number) else repr)(value).split())
     except Exception:  # a value that cannot be shown
         text = f"a {type(value).__name__}"
@@ -38,7 +40,7 @@ def number(interval, expected):
         above, below = low < x or (interval[0] == "[" and low == x), x < high or (interval[-1] == "]" and x == high)
         if not (above and below):
             raise ValueError(f"{name} is {short(value)}; expected {expected}")
-        return x
+        return x + 0.0  # 0.0 for -0.0, which NumPy takes for a negative number
 
     return check
 
@@ -81,6 +83,18 @@ def instance(kind, expected):
     return check
 
 
+def having(method, expected):
+    """Spec of something that has a method; `expected` is for the message."""
+
+    def check(name, value, sizes=None):
+        if not callable(getattr(value, method, None)):
+            raise TypeError(f"{name} is {short(value)}; expected {expected}")
+        return value
+
+    return check
+
+
+flag = instance(bool | np.bool_, "True or False")
 generator = instance(np.random.Generator, "a numpy.random.Generator, such as np.random.default_rng(0)")
 
 
@@ -103,10 +117,22 @@ def as_array(name, value, kinds=NUMBERS):
         array = np.asarray(value)
     except Exception:  # such as lists of different lengths
         array = None
+    if kinds == "iu" and array is not None and array.size == 0 and array.dtype.kind == "f":
+        array = array.astype(int)  # NumPy makes floats of an empty list
     if array is None or (kinds is not None and array.dtype.kind not in kinds):
         got = f"{short(value)}, of type {type(value).__name__}"
         raise TypeError(f"{name} is {got}; expected an array of {'whole ' * (kinds == 'iu')}numbers")
     return array
+
+
+def as_list(name, value, of):
+    """A list of something that has entries in an order; `of` says what they have to be."""
+    try:
+        if not isinstance(value, str | bytes | set | dict):
+            return list(value)
+    except Exception:  # it cannot be iterated
+        pass
+    raise TypeError(f"{name} are {short(value)}; expected a list of {of}")
 
 
 def array(shape="...", *, kinds=NUMBERS, or_sparse=False):
@@ -135,6 +161,31 @@ def matrix(shape="..."):
     return array(shape, or_sparse=True)
 
 
+def ages(name, value, sizes):
+    """Spec of an array of ages: of the shape of the arrays that are "same", or ()."""
+    value = as_array(name, value, "iu")
+    if value.shape not in ((), sizes["same"]) or value.min(initial=0) < 0 or value.max(initial=0) >= 2**31 - 1:
+        got = f"shape {value.shape} and numbers from {value.min(initial=0)} to {value.max(initial=0)}"
+        raise ValueError(f"{name} has {got}; expected {sizes['same']} or (), and numbers from 0 to {2**31 - 2}")
+    return value
+
+
+def check_addend(name, value, target):
+    """Reject an array that cannot be added in place to another one, `target`."""
+    instance(np.ndarray, "an array")(f"what {name} changes", target)
+    if instance(np.ndarray, "an array")(name, value).shape != target.shape:
+        raise ValueError(f"{name} has shape {value.shape}; its weights have {target.shape}")
+    if not np.can_cast(as_array(name, value).dtype, target.dtype, "same_kind"):
+        raise TypeError(f"{name} is {value.dtype}; expected a type that can be added to {target.dtype}")
+    if not target.flags.writeable:
+        raise ValueError(f"{name} is to change read-only weights; expected writable ones: make a copy")
+
+
+def or_none(spec):
+    """Spec that also accepts None, without a default of the function."""
+    return lambda name, value, sizes: None if value is None else spec(name, value, sizes)
+
+
 def _check_axes(name, shape, axes, sizes):
     fits = len(shape) == len(axes)
     for axis, size in zip(axes, shape, strict=False):
@@ -143,7 +194,9 @@ def _check_axes(name, shape, axes, sizes):
         fits &= size == factor * sizes.setdefault(letters, size // factor)
     if not fits:
         known = ", ".join(f"{letters} = {size}" for letters, size in sizes.items() if len(shape) == len(axes))
-        raise ValueError(f"{name} has shape {tuple(shape)}; expected ({', '.join(axes)})" + f" with {known}" * bool(known))
+        raise ValueError(
+            f"{name} has shape {tuple(shape)}; expected ({', '.join(axes)})" + f" with {known}" * bool(known)
+        )
 
 
 def cache(kind, source, **axes):
@@ -167,7 +220,9 @@ def checked(*, finite=True, **specs):
     def decorate(function):
         parameters = inspect.signature(function).parameters
         optional = {name for name, parameter in parameters.items() if parameter.default is None}
-        names, run, whole_check = list(parameters), _run, (specs, optional, finite)
+        named = {name: p for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+        required = {name for name, parameter in named.items() if parameter.default is parameter.empty}
+        names, run, whole_check = list(parameters), _run, (specs, required, optional, finite)
 
         def call(*args, **kwargs):
             return run(function, names, args, kwargs, *whole_check)
@@ -179,8 +234,10 @@ def checked(*, finite=True, **specs):
     return decorate
 
 
-def _run(function, names, args, kwargs, specs, optional, finite):
+def _run(function, names, args, kwargs, specs, required, optional, finite):
     arguments, sizes = dict(zip(names, args, strict=False)) | kwargs, {}
+    if not required <= arguments.keys():
+        return function(*args, **kwargs)  # Python says what is missing
     for name, spec in specs.items():
         if name in arguments and not (name in optional and arguments[name] is None):
             arguments[name] = spec(name, arguments[name], sizes)

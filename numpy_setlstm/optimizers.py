@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from numpy_setlstm.checks import array, as_array, checked, choice, instance, number, short
+from numpy_setlstm.checks import ages, array, as_array, check_addend, checked, choice, having, instance, number
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 
 __all__ = ["OPTIMIZERS", "SGD", "Adam", "adam_update", "clip_by_norm", "sgd_update"]
@@ -19,20 +19,12 @@ __all__ = ["OPTIMIZERS", "SGD", "Adam", "adam_update", "clip_by_norm", "sgd_upda
 
 _RATE = number("[0, inf)", "a number of at least 0, such as 0.001")
 _SHARE = number("[0, 1)", "at least 0 and below 1")
-_EPS = number("(0, inf)", "a small positive number, often 1e-8")
-_CONSTANTS = {"momentum": _SHARE, "beta1": _SHARE, "beta2": _SHARE, "adam_eps": _EPS}
+_CONSTANTS = {"momentum": _SHARE, "beta1": _SHARE, "beta2": _SHARE}
+_CONSTANTS["adam_eps"] = number("(0, inf)", "a small positive number, often 1e-8")
 _BY_NAME = instance(dict, "a dict of arrays by name")
 
 
-def _ages(name, age, sizes):
-    age = as_array(name, age, "iu")
-    if age.shape not in ((), sizes["same"]) or age.min(initial=0) < 0 or age.max(initial=0) >= 2**31 - 1:
-        got = f"shape {age.shape} and numbers from {age.min(initial=0)} to {age.max(initial=0)}"
-        raise ValueError(f"{name} has {got}; expected {sizes['same']} or (), and counts from 0 to {2**31 - 2}")
-    return age
-
-
-@checked(gradient=array("same"), velocity=array("same"), learning_rate=_RATE, momentum=_SHARE)
+@checked(gradient=array("same"), velocity=array("same"), learning_rate=_RATE, **_CONSTANTS)
 def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
     r"""One update of stochastic gradient descent with momentum.
 
@@ -64,10 +56,7 @@ def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
     return -learning_rate * velocity, velocity
 
 
-@checked(
-    gradient=array("same"), m=array("same"), v=array("same"), age=_ages, learning_rate=_RATE,
-    beta1=_SHARE, beta2=_SHARE, adam_eps=_EPS,
-)  # fmt: skip
+@checked(gradient=array("same"), m=array("same"), v=array("same"), age=ages, learning_rate=_RATE, **_CONSTANTS)
 def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, adam_eps=1e-8):
     r"""One update of Adam.
 
@@ -128,9 +117,8 @@ class Optimizer:
             raise ValueError(f"learning rates are given for {given}; the parameters are {names}")
         self.learning_rates = {name: _RATE(f"the learning rate of {name}", rate) for name, rate in rates.items()}
         self.constants = {name: _CONSTANTS[name](name, value) for name, value in self.constants.items()}
-        self.state = {}
-        for name, W in parameters.items():
-            self.state[name] = self.initial_state(as_array(name, weights_of(W), "fc"))
+        weights = {name: as_array(name, weights_of(W), "fc") for name, W in parameters.items()}
+        self.state = {name: self.initial_state(array) for name, array in weights.items()}
 
     @checked(parameters=_BY_NAME, gradients=_BY_NAME, rate_factor=_RATE)
     def update(self, parameters, gradients, rate_factor=1.0):
@@ -138,16 +126,9 @@ class Optimizer:
 
         Gradients have the shape of the weights: (nnz,) for a SparseMatrix. `rate_factor` multiplies all learning rates.
         """
-        gradients = {name: as_array(f"the gradient of {name}", gradient) for name, gradient in gradients.items()}
         for name, gradient in gradients.items():
-            if name not in self.state or name not in parameters:
-                raise ValueError(f"there is a gradient of {name!r}; expected those of {sorted(map(str, self.state))}")
-            weights = instance(np.ndarray, "an array or a SparseMatrix")(name, weights_of(parameters[name]))
-            if gradient.shape != weights.shape:
-                raise ValueError(f"the gradient of {name} has shape {gradient.shape}; its weights have {weights.shape}")
-            if not weights.flags.writeable or not np.can_cast(gradient.dtype, weights.dtype, "same_kind"):
-                got = f"{'writable' if weights.flags.writeable else 'read-only'} {weights.dtype}"
-                raise ValueError(f"{name} is {got}; expected writable weights for a gradient of {gradient.dtype}: a copy")
+            choice(self.state.keys() & parameters.keys())("the name of a gradient", name)
+            check_addend(f"the gradient of {name}", gradient, weights_of(parameters[name]))
         for name, gradient in gradients.items():
             rate = rate_factor * self.learning_rates[name]
             self.step(weights_of(parameters[name]), gradient, self.state[name], rate)
@@ -155,8 +136,7 @@ class Optimizer:
     def carry(self, name, set_step):
         """Let the state of the parameter `name` follow a :class:`~numpy_setlstm.topology.SetStep`: :eq:`carry`."""
         choice(self.state)("name", name)
-        if not hasattr(set_step, "carry"):
-            raise TypeError(f"set_step is {short(set_step)}; expected a SetStep")
+        having("carry", "a SetStep")("set_step", set_step)
         self.state[name] = {quantity: set_step.carry(array) for quantity, array in self.state[name].items()}
 
 
@@ -281,9 +261,9 @@ def clip_by_norm(gradients, max_norm):
     gradients = {name: as_array(name, gradient) for name, gradient in gradients.items()}
     sizes = [np.abs(g).ravel() for g in gradients.values()]
     norm = _norm_of(sizes)
-    if norm == np.inf:  # also the squares of numbers above 1.3e154 are infinite
+    if norm == np.inf:  # the squares of numbers above 1.3e154 are infinite in double precision, too
         largest = max(float(size.max(initial=0)) for size in sizes)
-        norm = largest * _norm_of([size / largest for size in sizes])
+        norm = largest * _norm_of([size / largest for size in sizes]) if largest < np.inf else largest
     if norm <= max_norm:
         return gradients, norm
     factor = float(max_norm / norm)

@@ -43,7 +43,7 @@ class Topology:
         self.shape = n_rows, n_cols = check_shape(shape)
         rows, cols = as_array("rows", rows, None), as_array("cols", cols, None)
         for name, index, size in (("rows", rows, n_rows), ("cols", cols, n_cols)):
-            if index.ndim != 1 or (index.dtype.kind not in "iu" and index.size):
+            if index.ndim != 1 or (index.dtype.kind not in "iu" and (index.size or index.dtype.kind != "f")):
                 raise ValueError(f"{name} has shape {index.shape} and dtype {index.dtype}; expected (nnz,) integers")
             if index.size and (index.min() < 0 or index.max() >= size):
                 raise ValueError(
@@ -235,7 +235,7 @@ class SparseMatrix:
         >>> W.connections_of_rows(np.array([2, 0]))
         (array([0, 1, 1]), array([2, 0, 1]))
         """
-        rows = as_array("rows", rows, "iu" if np.size(rows) else None).astype(int, copy=False)
+        rows = as_array("rows", rows, "iu").astype(int, copy=False)
         if rows.ndim != 1 or rows.size and (rows.min() < 0 or rows.max() >= self.shape[0]):
             raise ValueError(
                 f"rows have shape {rows.shape} and range from {rows.min(initial=0)} to {rows.max(initial=0)}; expected "
@@ -251,7 +251,7 @@ class SparseMatrix:
 
     def take_rows(self, rows):
         """Write out rows in full: from an integer array of any shape (...) to an ndarray of shape (..., n_cols)."""
-        rows = as_array("rows", rows, None)
+        rows = as_array("rows", rows, "iu")
         which, positions = self.connections_of_rows(rows.ravel())
         taken = np.zeros((rows.size, self.shape[1]), self.dtype)
         taken[which, self.cols[positions]] = self.values[positions]

@@ -17,15 +17,16 @@ from fractions import Fraction
 import numpy as np
 
 from numpy_setlstm.cells import best_free_cells, check_scores, draw_free_cells, smallest
-from numpy_setlstm.checks import as_array, checked, choice, float_type, generator, instance, integer, number
+from numpy_setlstm.checks import as_array, checked, choice, flag, float_type, generator, instance, integer, number
 from numpy_setlstm.sparse import SparseMatrix, Topology, check_shape
 
 __all__ = ["SetStep", "erdos_renyi", "prune", "regrow", "set_step"]
 
 PRUNE_RULES = ("sign", "magnitude")
+ZETA = number("[0, 1]", "the fraction to replace, from 0 to 1, often 0.3")
+_EPSILON = number("[0, inf)", "a number of at least 0, often 1 to 20")
 _SCALE = number("[0, inf)", "a standard deviation of at least 0, such as 0.1")
 _MATRIX = instance(SparseMatrix, "a SparseMatrix; a dense array is not evolved")
-_FLAG = instance(bool | np.bool_, "True or False")
 
 
 def reserved_rows_of(name):
@@ -33,7 +34,7 @@ def reserved_rows_of(name):
     return 1 if name == "E" else 0
 
 
-@checked(er_epsilon=number("[0, inf)", "a number of at least 0, often 1 to 20"))
+@checked(er_epsilon=_EPSILON)
 def erdos_renyi_count(shape, er_epsilon):
     r"""Number of connections of an Erdős–Rényi layer: :math:`\varepsilon (n_{in} + n_{out})`, and at most all cells.
 
@@ -47,8 +48,8 @@ def erdos_renyi_count(shape, er_epsilon):
 
 
 @checked(
-    rng=generator, density=number("[0, 1]", "a fraction from 0 to 1, such as 0.04 for 4 %"), scale=_SCALE,
-    dtype=float_type, reserved_rows=integer, one_per_row=_FLAG, values_rng=generator,
+    rng=generator, er_epsilon=_EPSILON, density=number("[0, 1]", "a fraction from 0 to 1, such as 0.04 for 4 %"),
+    scale=_SCALE, dtype=float_type, reserved_rows=integer, one_per_row=flag, values_rng=generator,
 )  # fmt: skip
 def erdos_renyi(
     shape, rng, *, er_epsilon=None, density=None, scale=1.0, dtype=np.float32,
@@ -122,9 +123,7 @@ def erdos_renyi(
     return SparseMatrix(shape, *np.divmod(cells, n_cols), values)
 
 
-@checked(
-    W=_MATRIX, zeta=number("[0, 1]", "the fraction to replace, from 0 to 1, often 0.3"), prune_rule=choice(PRUNE_RULES)
-)
+@checked(W=_MATRIX, zeta=ZETA, prune_rule=choice(PRUNE_RULES))
 def prune(W, zeta, prune_rule="sign"):
     r"""Choose the weakest connections.
 
@@ -277,7 +276,7 @@ class SetStep:
         instance(Topology, "a Topology, such as that of a SparseMatrix, W.topology")("topology", topology)
         rows, cols = self.carry(topology.rows), self.carry(topology.cols)
         if not np.array_equal([topology.rows[self.pruned], topology.cols[self.pruned]], self.pruned_cells):
-            raise ValueError("the topology does not have the pruned connections in their places; expected that before the step")
+            raise ValueError("the topology lacks the pruned connections; expected the topology before this step")
         rows[self.grown], cols[self.grown] = self.grown_cells
         return Topology(topology.shape, rows, cols)
 

@@ -84,7 +84,7 @@ LAYOUTS = {
 
 def varied(rng, value):
     """Return a value that means the same in another form, and what it is."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.ndim:
         name = pick(rng, [name for name in LAYOUTS if name != "unaligned" or value.size])
         return LAYOUTS[name](value), name
     if isinstance(value, SparseMatrix):
@@ -93,13 +93,13 @@ def varied(rng, value):
     if isinstance(value, np.random.Generator):
         bits = pick(rng, [np.random.MT19937, np.random.Philox, np.random.SFC64, np.random.PCG64DXSM])
         return np.random.Generator(bits(int(rng.integers(2**31)))), bits.__name__
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool) or value is None or (isinstance(value, np.ndarray) and not value.ndim):
         return value, "as it is"
     if isinstance(value, int):
         kind = pick(rng, [np.int64, np.int32, np.uint64, int])
         return kind(value), kind.__name__
     if isinstance(value, float):
-        kind = pick(rng, [np.float64, float] + [np.float32] * (float(np.float32(value)) == value))
+        kind = pick(rng, [np.float64, float] + [np.float32] * bool(float(np.float32(value)) == value))
         return kind(value), kind.__name__
     if isinstance(value, str):
         return np.str_(value), "str_"
@@ -143,9 +143,9 @@ ANYTHING = [
 
 NUMBERS = [
     -1, 0, 1, 2, 3, 7, 0.5, 1.0, 1.5, -0.0, -0.5, 1e-320, 1e308, -1e308, float("nan"), float("inf"), -float("inf"),
-    2**31, 2**63, 2**64, 10**400, True, False, "1", "nan", None, 1j, b"1", [], [1], (1, 2), {}, object(), Fraction(1, 2),
-    Decimal("0.5"), np.float32(0.5), np.float16(0.5), np.int8(1), np.uint8(255), np.longdouble(0.5), np.complex64(1),
-    np.array(0.5), np.array(2), np.array([0.5]), np.array([0.1, 0.2]), np.ones((3, 3)), np.bool_(True),
+    2**31, 2**63, 2**64, 10**400, True, False, "1", "nan", None, 1j, b"1", [], [1], (1, 2), {}, object(),
+    Fraction(1, 2), Decimal("0.5"), np.float32(0.5), np.float16(0.5), np.int8(1), np.uint8(255), np.longdouble(0.5),
+    np.complex64(1), np.array(0.5), np.array(2), np.array([0.5]), np.array([0.1, 0.2]), np.ones((3, 3)), np.bool_(True),
     np.datetime64("2020-01-01"), np.timedelta64(1), np.float64("nan"), np.float64("inf"), np.ma.masked, "x" * 3000,
 ]  # fmt: skip
 
@@ -236,7 +236,7 @@ ARRAYS = {
     "iterator": lambda rng, a: iter(a.tolist()) if a.ndim else a,
     "SparseMatrix": lambda rng, a: SparseMatrix.from_array(a) if a.ndim == 2 and a.dtype.kind in "fc" else a,
     "data frame": lambda rng, a: FakeFrame(a),
-    "memoryview": lambda rng, a: memoryview(np.ascontiguousarray(a)) if a.dtype.kind in "iuf" else a,
+    "memoryview": lambda rng, a: memoryview(np.ascontiguousarray(a)) if a.dtype in (np.float32, np.int32) else a,
     "scipy": lambda rng, a: scipy_sparse.csr_matrix(a) if scipy_sparse and a.ndim == 2 and a.size else a,
 }
 FORMS = [*ARRAYS, *LAYOUTS]
@@ -246,7 +246,7 @@ def spoilt_array(rng, a):
     name = pick(rng, FORMS)
     try:
         return (ARRAYS[name](rng, a) if name in ARRAYS else LAYOUTS[name](a)), name
-    except (TypeError, ValueError, OverflowError):  # this array has no such form
+    except (TypeError, ValueError, OverflowError, IndexError):  # this array has no such form
         return None, "None"
 
 
@@ -279,7 +279,7 @@ def spoilt_dict(rng, value):
         value.pop(name, None)
         return value, f"without {name}"
     if kind == 1:
-        value["other"] = value.get(name)
+        value["other"] = copy.deepcopy(value.get(name))
         return value, "one more"
     if kind == 2:
         return pick(rng, [list(value.items()), list(value.values()), None, "text", np.zeros(3), 1]), "no dict"
@@ -322,7 +322,9 @@ def spoilt(rng, value):
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         return spoilt_cache(rng, value)
     elif isinstance(value, str):
-        odd = pick(rng, [value.upper(), "", " ", 0, None, value + "x", b"sign", [value], np.array([value] * 2), "\n" * 99])
+        odd = pick(
+            rng, [value.upper(), "", " ", 0, None, value + "x", b"sign", [value], np.array([value] * 2), "\n" * 99]
+        )
     elif isinstance(value, list | tuple):
         return spoilt_list(rng, value)
     else:

@@ -1,5 +1,6 @@
 """What the cases of `attack_calls.py` share: how arguments are drawn, read by the references, and results compared."""
 
+import math
 import numbers
 from dataclasses import dataclass
 from decimal import Decimal
@@ -47,8 +48,8 @@ def case(room, **options):
 class Draw:
     """Draws valid arguments, small ones, of one data type per call."""
 
-    def __init__(self, rng):
-        self.rng = rng
+    def __init__(self, rng, valid):
+        self.rng, self.valid = rng, valid
         self.dtype = self.pick(DTYPES)
         self.real = np.float64 if self.dtype == np.complex128 else self.dtype
 
@@ -57,6 +58,10 @@ class Draw:
 
     def chance(self, probability):
         return bool(self.rng.random() < probability)
+
+    def odd(self, probability):
+        """Whether to draw something that is not valid."""
+        return not self.valid and self.chance(probability)
 
     def size(self, least=0, most=3):
         """A small size, seldom 0."""
@@ -71,7 +76,9 @@ class Draw:
     def sparse(self, n_rows, n_cols, density=0.5, values=None):
         mask = self.rng.random((n_rows, n_cols)) < density
         rows, cols = np.nonzero(mask)
-        return SparseMatrix((n_rows, n_cols), rows, cols, self.floats(len(rows)) if values is None else values(len(rows)))
+        return SparseMatrix(
+            (n_rows, n_cols), rows, cols, self.floats(len(rows)) if values is None else values(len(rows))
+        )
 
     def matrix(self, n_rows, n_cols):
         """A sparse matrix or a dense one."""
@@ -170,7 +177,9 @@ def same_cache(cache, owners):
         if isinstance(cache, tuple | list) and len(cache) == len(own):
             some, others = list(arrays_in(tuple(cache))), list(arrays_in(tuple(own)))
             pairs = zip(some, others, strict=False)
-            if len(some) == len(others) and all(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in pairs):
+            if len(some) == len(others) and all(
+                a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in pairs
+            ):
                 return arguments
     raise Refused("not a cache of this layer")
 
@@ -192,7 +201,8 @@ def size_of(arguments):
     """A bound on products of one entry of each argument."""
     from attack_calls import arrays_in
 
-    size = 1.0
+    size = math.prod(max(1.0, abs(float(value))) for value in arguments.values() if type(value) in (int, float))
+    size = size if size < math.inf else 1.0
     for array in arrays_in(arguments):
         array = np.asarray(array)
         if array.dtype.kind in "iufc" and array.size:

@@ -273,7 +273,9 @@ def test_jaccard_distances_do_not_depend_on_the_blocks(monkeypatch):
 def network(seed, D=7, H=5, V=60, density=0.3):
     rng = np.random.default_rng(seed)
     shapes = {"E": (V, D), "W_x": (D, 4 * H), "W_h": (H, 4 * H)}
-    return {name: erdos_renyi(shape, rng, density=density, reserved_rows=int(name == "E")) for name, shape in shapes.items()}
+    return {
+        name: erdos_renyi(shape, rng, density=density, reserved_rows=int(name == "E")) for name, shape in shapes.items()
+    }
 
 
 def test_permuted_networks_have_their_units_in_another_order():

@@ -269,7 +269,7 @@ def test_weights_can_have_a_random_stream_of_their_own():
 
 BAD_GRAPHS = {
     "neither epsilon nor density": ((3, 4), {}, "er_epsilon is None and density is None; give exactly one"),
-    "both": ((3, 4), {"er_epsilon": 1, "density": 0.5}, "er_epsilon is 1 and density is 0.5; give exactly"),
+    "both": ((3, 4), {"er_epsilon": 1, "density": 0.5}, "er_epsilon is 1.0 and density is 0.5; give exactly"),
     "density above 1": ((3, 4), {"density": 1.5}, "density is 1.5; expected a fraction from 0 to 1"),
     "density below 0": ((3, 4), {"density": -0.1}, "density is -0.1; expected a fraction from 0 to 1"),
     "density not a number": ((3, 4), {"density": np.nan}, "density is nan; expected a fraction from 0 to 1"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from numpy_setlstm.checks import array, checked, generator, number
+from numpy_setlstm.checks import array, checked, generator, number, or_none
 
 __all__ = ["dropout_forward"]
 
@@ -50,7 +50,7 @@ def dropout_mask(shape, rate, rng, dtype):
     return keep
 
 
-@checked(dy=array(), keep=array())
-def dropout_backward(dy, keep=None):
+@checked(dy=array("same"), keep=or_none(array("same")))
+def dropout_backward(dy, keep):
     """Gradient with respect to x, of the shape of `dy`; undoes :func:`dropout_forward`, whose cache is `keep`."""
     return dy if keep is None else dy * keep  # y = x * keep

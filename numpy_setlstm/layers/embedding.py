@@ -113,8 +113,9 @@ def sum_per_word(dx, places, n_words):
 
 def check_tokens(tokens, n_words):
     """Reject tokens that are not an (N, T) integer array of ids from 0 to n_words - 1."""
-    if not isinstance(tokens, np.ndarray) or tokens.dtype.kind not in "iu" or np.ma.is_masked(tokens):
-        kind = getattr(tokens, "dtype", type(tokens).__name__)
+    is_odd = isinstance(tokens, np.ma.MaskedArray | np.matrix)  # which have rules of their own
+    if not isinstance(tokens, np.ndarray) or tokens.dtype.kind not in "iu" or is_odd:
+        kind = type(tokens).__name__ if is_odd else getattr(tokens, "dtype", type(tokens).__name__)
         raise TypeError(f"tokens are {kind}; expected an integer array of word ids: np.asarray(ids, dtype=np.int32)")
     if tokens.ndim != 2:
         raise ValueError(f"tokens have shape {tokens.shape}; expected (N, T): N texts of T word ids, see pad_sequences")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from numpy_setlstm.checks import instance, short, whole
+from numpy_setlstm.checks import as_list, instance, short, whole
 from numpy_setlstm.sparse import SparseMatrix, Topology
 from numpy_setlstm.topology import SetStep
 
@@ -35,7 +35,7 @@ def reserved_rows(name, value, sizes):
 def set_steps(name, value, sizes):
     """Of SET steps of the topology, made a list."""
     before = sizes["topology"]
-    steps = list(value) if hasattr(value, "__iter__") and not isinstance(value, str | bytes) else [value]
+    steps = as_list(name, value, "SetSteps")
     for k, step in enumerate(steps):
         if not isinstance(step, SetStep):
             raise TypeError(f"{name}[{k}] is {short(step)}; expected SetSteps of one matrix, in a list")

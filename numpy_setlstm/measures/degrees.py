@@ -41,7 +41,7 @@ def connection_counts(W, axis):
     return np.bincount(W.cols if axis == 0 else W.rows, minlength=W.shape[1 - axis])
 
 
-@checked(counts=array("n"))
+@checked(counts=array("n", kinds="biuf"))
 def dispersion(counts):
     """Variance of the degrees over their mean: about 1 for a random graph, more if some units gather connections.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from numpy_setlstm.checks import checked, instance
+from numpy_setlstm.checks import checked, flag, instance
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.measures.adjacency import as_topology, dense_blocks
 from numpy_setlstm.sparse import Topology
@@ -60,7 +60,7 @@ class Matching:
         return self.lstm if self.embedding is None else (self.embedding + self.lstm) / 2
 
 
-@checked(matched=instance(bool | np.bool_, "True or False"))
+@checked(matched=flag)
 def topological_distance(a, b, *, matched=True):
     r"""Match the units of two LSTMs and measure how much their connections differ.
 

@@ -8,7 +8,7 @@ from numpy_setlstm.measures.adjacency import reserved_rows as reserved
 from numpy_setlstm.measures.adjacency import set_steps
 from numpy_setlstm.measures.adjacency import topology as a_topology
 from numpy_setlstm.sparse import SparseMatrix, check_shape
-from numpy_setlstm.topology import set_step
+from numpy_setlstm.topology import ZETA, set_step
 
 WORD_BANDS = (102, 1002)  #: First ids after the 100 commonest words, and after the 1,000 commonest
 #: Names of the bands that :data:`WORD_BANDS` separates.
@@ -43,7 +43,7 @@ def replay(topology, steps):
     return topologies
 
 
-@checked(W=instance(SparseMatrix, "a SparseMatrix"), n_steps=whole())
+@checked(W=instance(SparseMatrix, "a SparseMatrix"), n_steps=whole(), zeta=ZETA, rng=generator)
 def null_evolution(W, n_steps, zeta, rng, *, prune_rule="sign", reserved_rows=0):
     """The null model: SET steps without any training in between.
 
@@ -283,7 +283,7 @@ def word_bands(rows, cols):
     return np.searchsorted(WORD_BANDS, rows, side="right")
 
 
-@checked(initial=a_topology, steps=set_steps, n_groups=whole(1, 2**31), finite=False)
+@checked(initial=a_topology, steps=set_steps, n_groups=whole(1, 2**20), finite=False)
 def turnover(initial, steps, group_of, n_groups):
     """Fraction of its connections that each group lost and gained in each SET step.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from numpy_setlstm.checks import checked, instance, short, whole
+from numpy_setlstm.checks import as_list, checked, instance, short, whole
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.measures.adjacency import as_topology
 from numpy_setlstm.measures.degrees import degree_dispersion, expected_dispersion, random_dispersions
@@ -26,7 +26,7 @@ PERCENTILES = (2.5, 97.5)  # limits of a range
 
 
 def _steps_by_name(name, steps, sizes):
-    steps = list(steps) if hasattr(steps, "__iter__") else [steps]
+    steps = as_list(name, steps, "dicts")
     if not all(isinstance(step, Mapping) for step in steps):
         raise TypeError(f"{name} are {short(steps)}; expected a list of dicts, with the SetStep of each matrix")
     return steps
@@ -96,7 +96,9 @@ def describe(initial, steps, *, seed=0, n_nulls=20):
         rng = np.random.default_rng([seed, *name.encode()])  # independent of the order of the matrices
         if any(name not in step for step in steps):
             raise ValueError(f"a step has {list(map(list, steps))[-1]}; expected the SetStep of {name} in each")
-        described[name] = _describe_matrix(name, as_topology(matrix, name), [step[name] for step in steps], rng, n_nulls)
+        described[name] = _describe_matrix(
+            name, as_topology(matrix, name), [step[name] for step in steps], rng, n_nulls
+        )
     return described
 
 
