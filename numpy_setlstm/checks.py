@@ -24,7 +24,7 @@ def short(value):
             )
         text = " ".join((str if isinstance(value, numbers.Number) else repr)(value).split())
     except Exception:  # a value that cannot be shown
-        text = f"a {type(value).__name__}"
+        text = f"{type(value).__name__} object"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

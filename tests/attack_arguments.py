@@ -144,7 +144,7 @@ ANYTHING = [
 NUMBERS = [
     -1, 0, 1, 2, 3, 7, 0.5, 1.0, 1.5, -0.0, -0.5, 1e-320, 1e308, -1e308, float("nan"), float("inf"), -float("inf"),
     2**31, 2**63, 2**64, 10**400, True, False, "1", "nan", None, 1j, b"1", [], [1], (1, 2), {}, object(),
-    Fraction(1, 2), Decimal("0.5"), np.float32(0.5), np.float16(0.5), np.int8(1), np.uint8(255), np.longdouble(0.5),
+    Fraction(1, 2), Decimal("0.5"), np.float32(0.5), np.float16(0.5), np.int8(1), np.uint8(40), np.longdouble(0.5),
     np.complex64(1), np.array(0.5), np.array(2), np.array([0.5]), np.array([0.1, 0.2]), np.ones((3, 3)), np.bool_(True),
     np.datetime64("2020-01-01"), np.timedelta64(1), np.float64("nan"), np.float64("inf"), np.ma.masked, "x" * 3000,
 ]  # fmt: skip

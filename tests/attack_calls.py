@@ -209,7 +209,7 @@ def run_child(first, stop, seed):
 def run(calls, seed, per_child=CALLS_PER_CHILD):
     """Return [number, room, outcome, description] of each call; the child is replaced when it dies or hangs."""
     results, first = [], 0
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PACKAGE.parent)}
     while first < calls:
         stop = min(first + per_child, calls)
         command = [sys.executable, __file__, "--child", str(first), str(stop), "--seed", str(seed)]

@@ -252,11 +252,11 @@ def network_options(draw):
     arguments = {"dropout": draw.pick([0.0, 0.5]), "embedding_dropout": draw.pick([0.0, 0.5]), "rng": draw.generator()}
     arguments |= {"engine": draw.pick(["fast", "plain"]), "kernel": "auto", "n_threads": draw.pick([None, 1, 2])}
 
-    def function(rng, engine, kernel, n_threads, **rates):
+    def function(rng, engine, kernel="auto", n_threads=None, **rates):
         speed = {"kernel": kernel, "n_threads": n_threads} if str(engine) == "fast" else {}
         return Network(parameters, engine=engine, **speed, **rates).forward(tokens, rng)[0]
 
-    def reference(rng, engine, kernel, n_threads, dropout=0.0, embedding_dropout=0.0):
+    def reference(rng, engine, kernel="auto", n_threads=None, dropout=0.0, embedding_dropout=0.0):
         for rate in (dropout, embedding_dropout):
             number_in(rate, 0, 1, open_above=True)
         require(rng is None or generator_of(rng))
@@ -930,7 +930,7 @@ PARAMETER_VALUES = {
 }  # fmt: skip
 
 
-@case("estimator", share=1.5)
+@case("estimator", share=1.5, fixed=("n_epochs",))
 def classifier_parameters(draw):
     arguments = {name: draw.pick(values) for name, values in PARAMETER_VALUES.items() if draw.chance(0.25)}
     texts, labels = ["good film", "bad film", "a good one", "so bad"] * 2, [1, 0, 1, 0] * 2

@@ -29,8 +29,8 @@ def trace_states(h, cache):
     >>> states["c"][0, :, 0]  # all gates open, g = 1: the memory counts the steps
     array([1., 2.])
     """
-    states = {gate: np.full(h.shape, np.nan, h.dtype) for gate in GATES}
-    c = np.empty_like(h)  # (N, T, H)
+    states = {gate: np.full(h.shape, np.nan, cache.h_prev.dtype) for gate in GATES}
+    c = np.empty_like(cache.h_prev)  # (N, T, H)
     for t, step in enumerate(cache.steps):
         word = cache.mask[:, t, None]  # (N, 1)
         for gate in GATES:

@@ -58,9 +58,10 @@ def random_like(network, rng):
     >>> len(random_like(a, rng)["W_h"].rows) == a["W_h"].nnz
     True
     """
+    network = sparse_parts(network)
+    check_fit(network)
     return {
-        name: random_graph(topology, rng, reserved_rows=reserved_rows_of(name))
-        for name, topology in sparse_parts(network).items()
+        name: random_graph(topology, rng, reserved_rows=reserved_rows_of(name)) for name, topology in network.items()
     }
 
 

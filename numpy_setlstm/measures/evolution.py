@@ -43,7 +43,7 @@ def replay(topology, steps):
     return topologies
 
 
-@checked(W=instance(SparseMatrix, "a SparseMatrix"), n_steps=whole(), zeta=ZETA, rng=generator)
+@checked(W=instance(SparseMatrix, "a SparseMatrix"), n_steps=whole(0, 10**6), zeta=ZETA, rng=generator)
 def null_evolution(W, n_steps, zeta, rng, *, prune_rule="sign", reserved_rows=0):
     """The null model: SET steps without any training in between.
 

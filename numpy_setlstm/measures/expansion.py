@@ -148,7 +148,7 @@ def random_graph(topology, rng, *, reserved_rows=0):
     return erdos_renyi(topology.shape, rng, density=density, reserved_rows=reserved_rows).topology
 
 
-@checked(topology=a_topology, rng=generator, n_rounds=whole())
+@checked(topology=a_topology, rng=generator, n_rounds=whole(0, 10**6))
 def rewired(topology, rng, *, n_rounds=10):
     """A random graph in which every unit keeps its degree.
 
