@@ -260,16 +260,11 @@ def clip_by_norm(gradients, max_norm):
     """
     gradients = {name: as_array(name, gradient) for name, gradient in gradients.items()}
     sizes = [np.abs(g).ravel() for g in gradients.values()]
-    norm = _norm_of(sizes)
-    if norm == np.inf:  # the squares of numbers above 1.3e154 are infinite in double precision, too
-        largest = max(float(size.max(initial=0)) for size in sizes)
-        norm = largest * _norm_of([size / largest for size in sizes]) if largest < np.inf else largest
+    # Squares of float32 numbers above 1.8e19 are infinite in float32, so the sum is taken in double precision.
+    norm = math.sqrt(sum(np.einsum("k,k->", size, size, dtype=np.float64, casting="same_kind") for size in sizes))
+    if norm == np.inf:  # there, the squares of numbers above 1.3e154 are
+        norm = math.hypot(*np.concatenate(sizes).tolist())
     if norm <= max_norm:
         return gradients, norm
     factor = float(max_norm / norm)
     return {name: g * factor for name, g in gradients.items()}, norm
-
-
-def _norm_of(sizes):
-    # Squares of float32 numbers above 1.8e19 are infinite in float32, so the sum is taken in double precision.
-    return math.sqrt(sum(np.einsum("k,k->", size, size, dtype=np.float64, casting="same_kind") for size in sizes))

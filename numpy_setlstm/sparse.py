@@ -235,7 +235,7 @@ class SparseMatrix:
         >>> W.connections_of_rows(np.array([2, 0]))
         (array([0, 1, 1]), array([2, 0, 1]))
         """
-        rows = as_array("rows", rows, "iu").astype(int, copy=False)
+        rows = as_array("rows", rows, "iu")
         if rows.ndim != 1 or rows.size and (rows.min() < 0 or rows.max() >= self.shape[0]):
             raise ValueError(
                 f"rows have shape {rows.shape} and range from {rows.min(initial=0)} to {rows.max(initial=0)}; expected "

@@ -43,8 +43,8 @@ def erdos_renyi_count(shape, er_epsilon):
     >>> erdos_renyi_count((20_000, 256), er_epsilon=10), erdos_renyi_count((3, 4), er_epsilon=10)
     (202560, 12)
     """
-    n_rows, n_cols = check_shape(shape)
-    return round(min(er_epsilon * (n_rows + n_cols), n_rows * n_cols))
+    shape = check_shape(shape)
+    return round(min(er_epsilon * (shape[0] + shape[1]), shape[0] * shape[1]))
 
 
 @checked(
@@ -175,7 +175,7 @@ def prune(W, zeta, prune_rule="sign"):
 
 def _floor_share(zeta, count):
     """floor(zeta · count) for zeta as the decimal that was typed: 29 for 0.29 · 100, which is 28.999... in binary."""
-    return int(Fraction(repr(float(zeta))) * count)
+    return int(Fraction(repr(zeta)) * count)
 
 
 @checked(count=integer, rng=generator, reserved_rows=integer)

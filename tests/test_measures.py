@@ -419,3 +419,22 @@ def test_a_description_does_not_depend_on_the_order_of_the_matrices():
     steps = [{name: set_step(W, 0.3, rng)[1] for name, W in matrices.items()}]
     backwards = dict(reversed(matrices.items()))
     assert measures.describe(matrices, steps, n_nulls=3) == measures.describe(backwards, steps, n_nulls=3)
+
+
+def test_measures_say_what_does_not_fit():
+    W = SparseMatrix((2, 4), [0, 1], [0, 1], [0.1, 0.2])
+    _, step = set_step(W, 0.5, np.random.default_rng(0))
+    with pytest.raises(TypeError, match="topology is .*; expected a Topology or a SparseMatrix"):
+        measures.degree_counts(np.eye(2), 0)
+    with pytest.raises(ValueError, match="reserved_rows is 1; expected that many leading rows without connections"):
+        measures.degree_counts(W, 1, reserved_rows=1)
+    with pytest.raises(TypeError, match=r"steps\[0\] is 5; expected SetSteps of one matrix"):
+        measures.surviving_fraction(W.topology, [5])
+    with pytest.raises(ValueError, match=r"steps\[0\] is a step of 2 connections.*expected steps of 1 connections"):
+        measures.ever_tried(Topology((2, 4), [0], [0]), [step])
+    with pytest.raises(ValueError, match="nnz is 5; expected a number from 0 to 4, the cells of"):
+        measures.expected_degrees((2, 2), 5)
+    with pytest.raises(ValueError, match="3 columns are not divisible by 4 gates"):
+        measures.gates_of((2, 3))
+    with pytest.raises(ValueError, match="group_of gives the group 1; expected 0 to 0"):
+        measures.turnover(W.topology, [], measures.gates_of((2, 4)), 1)
