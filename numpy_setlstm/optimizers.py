@@ -266,5 +266,5 @@ def clip_by_norm(gradients, max_norm):
         norm = math.hypot(*np.concatenate(sizes).tolist())
     if norm <= max_norm:
         return gradients, norm
-    factor = float(max_norm / norm)
+    factor = max_norm / norm
     return {name: g * factor for name, g in gradients.items()}, norm

@@ -446,6 +446,21 @@ def test_nothing_is_updated_unless_all_gradients_fit(optimizer_class):
         optimizer.carry("c", None)
 
 
+def test_gradients_of_other_kinds_are_clipped_as_well():
+    """Lists, and numbers of more than double precision."""
+    for gradient in ([3.0, 4.0], np.array([3, 4], np.longdouble), np.array([3, 4], np.float16), np.array([3, 4])):
+        clipped, norm = clip_by_norm({"a": gradient}, 1.0)
+        assert norm == 5.0 and clipped["a"] == pytest.approx([0.6, 0.8], rel=1e-3)
+    for optimizer_class in (SGD, Adam):
+        with pytest.raises(TypeError, match="parameters is .*; expected a dict of arrays by name"):
+            optimizer_class([np.ones(2)], {})
+
+
+def test_the_smallest_gradients_have_a_norm():
+    """The square of 1e-30 is 0 in single precision."""
+    assert clip_by_norm({"a": np.array([1e-30], np.float32)}, 1.0)[1] == pytest.approx(1e-30, rel=1e-6, abs=0)
+
+
 def test_the_largest_gradients_are_clipped_to_the_norm():
     """Squares of 1e200 are infinite in double precision, too."""
     clipped, norm = clip_by_norm({"a": np.array([3e200]), "b": np.array([4e200])}, 1.0)
