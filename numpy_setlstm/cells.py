@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from numpy_setlstm.checks import as_array
+
 
 def distinct_integers(high, count, rng):
     """`count` distinct integers below `high`, (count,) int64 in no particular order, every set equally likely.
@@ -33,7 +35,7 @@ def draw_free_cells(occupied, n_cells, count, rng):
 
 def check_scores(growth_scores, shape):
     """Reject scores of another shape, below 0 or not finite."""
-    scores = np.asarray(growth_scores)
+    scores = as_array("growth_scores", growth_scores, "iuf")
     if scores.shape != tuple(shape):
         raise ValueError(f"growth_scores have shape {scores.shape}; expected {tuple(shape)}, one number per cell")
     bad = np.argwhere(~(np.isfinite(scores) & (scores >= 0)))

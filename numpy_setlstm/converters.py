@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from numpy_setlstm.checks import as_array, instance
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.sparse import SparseMatrix
 
@@ -139,6 +140,7 @@ def to_torch(parameters, *, prefix=""):
     >>> from_torch(state_dict, sparse=masks)["W_x"].nnz
     2
     """
+    instance(Mapping, "a dict of W_x, W_h and b, or of E")("parameters", parameters)
     one_direction = ({"W_x", "W_h", "b"}, {"W_x", "W_h"})
     if set(parameters) not in (
         *one_direction,
@@ -146,8 +148,8 @@ def to_torch(parameters, *, prefix=""):
         {"E"},
     ):
         raise ValueError(
-            f"the parameters are {', '.join(parameters)}; expected those of one layer, W_x, W_h and b of an LSTM or E "
-            "of an Embedding: convert one layer at a time, as in to_torch({'E': parameters['E']})"
+            f"the parameters are {', '.join(map(str, parameters))}; expected those of one layer, W_x, W_h and b of an "
+            "LSTM or E of an Embedding: convert one layer at a time, as in to_torch({'E': parameters['E']})"
         )
     full = {name: _full(name, W) for name, W in parameters.items()}
     if "E" in full:
@@ -231,6 +233,7 @@ def _masks(weights, sparse):
 
 
 def _with_dot(prefix):
+    instance(str, "the name of a layer, such as 'lstm'")("prefix", prefix)
     return prefix if prefix == "" or prefix.endswith(".") else prefix + "."
 
 
@@ -279,7 +282,7 @@ def _why_unexpected(name, parts):
 
 def _as_array(name, tensor):
     if not hasattr(tensor, "detach"):
-        return np.asarray(tensor)
+        return as_array(name, tensor, None)
     try:
         return tensor.detach().cpu().numpy()
     except TypeError as error:  # bfloat16, which NumPy does not have
@@ -295,7 +298,7 @@ def _as_floats(name, tensor):
 
 def _full(name, W):
     """Return a parameter as a dense copy, so that training one side does not change the other."""
-    return _as_floats(name, W.toarray() if isinstance(W, SparseMatrix) else np.array(W, order="C"))
+    return _as_floats(name, W.toarray() if isinstance(W, SparseMatrix) else as_array(name, W, None).copy("C"))
 
 
 def _check_embedding_shape(name, E):

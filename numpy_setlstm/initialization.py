@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from numpy_setlstm.checks import checked, flag, float_type, generator, instance, number, whole
 from numpy_setlstm.network import Network
 from numpy_setlstm.parameters import DIRECTIONS, SPARSE_PARAMETERS
 from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count, reserved_rows_of
@@ -25,6 +26,11 @@ class NetworkSizes:
     hidden_size: int  #: H
     n_classes: int  #: C
     bidirectional: bool = False  #: Whether a second LSTM reads from the end
+
+    def __post_init__(self):
+        for name in ("n_words", "embedding_dim", "hidden_size", "n_classes"):
+            object.__setattr__(self, name, whole(1, 2**31 - 1)(name, getattr(self, name)))  # the dataclass is frozen
+        flag("bidirectional", self.bidirectional)
 
     @property
     def shapes(self):
@@ -93,6 +99,11 @@ class NetworkSizes:
             open_shapes = [shape for shape in open_shapes if shape not in full]
 
 
+@checked(
+    sizes=instance(NetworkSizes, "NetworkSizes"), topology_rng=generator, values_rng=generator, dtype=float_type,
+    embedding_scale=number("[0, inf)", "a standard deviation of at least 0"),
+    forget_bias=number("(-inf, inf)", "a number, often 1"),
+)  # fmt: skip
 def init_network(
     sizes,
     topology_rng,

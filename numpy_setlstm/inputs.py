@@ -1,6 +1,7 @@
 """User input, checked: parameters, texts or word ids, labels. Every message says how to mend it."""
 
 import hashlib
+import numbers
 import sys
 import warnings
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from numpy_setlstm.checks import short
 from numpy_setlstm.datasets.splitting import split_by_text
 from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
 from numpy_setlstm.network import ENGINES, KERNELS
@@ -93,33 +95,37 @@ def check_parameters(parameters):
         if isinstance(value, np.ndarray):
             raise ValueError(f"{name} is an array of shape {value.shape}; expected a single value: value.item()")
         if name in _CHOICES and value not in _CHOICES[name]:
-            raise ValueError(f"{name} is {value!r}; expected one of {', '.join(map(repr, _CHOICES[name]))}")
+            raise ValueError(f"{name} is {short(value)}; expected one of {', '.join(map(repr, _CHOICES[name]))}")
         if value is None and name in _OPTIONAL:
             continue
         if name == "word_vectors" and not isinstance(value, str | Path | Mapping):
             raise ValueError(f"word_vectors is {value!r:.60}; expected a file's path, or a dict of words to vectors")
         if name == "tokenizer" and not callable(value):
-            raise ValueError(f"tokenizer is {value!r}; expected a function from str to list of str, or None")
+            raise ValueError(f"tokenizer is {short(value)}; expected a function from str to list of str, or None")
         if name in _WHOLE_NUMBERS:
             is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
             if not is_whole or value < _WHOLE_NUMBERS[name]:
-                raise ValueError(f"{name} is {value!r}; expected a whole number of at least {_WHOLE_NUMBERS[name]}")
+                raise ValueError(
+                    f"{name} is {short(value)}; expected a whole number of at least {_WHOLE_NUMBERS[name]}"
+                )
         if name in _RANGES and not _in_range(value, _RANGES[name]):
-            raise ValueError(f"{name} is {value!r}; expected a number in {_RANGES[name]}")
+            raise ValueError(f"{name} is {short(value)}; expected a number in {_RANGES[name]}")
         if name in _SWITCHES and not isinstance(value, bool | np.bool_):
-            raise ValueError(f"{name} is {value!r}; expected True or False")
+            raise ValueError(f"{name} is {short(value)}; expected True or False")
         if name == "class_weight":
             check_class_weight(value)
         if name == "patience" and parameters.get("validation_fraction") == 0:
             raise ValueError(f"patience is {value}, and validation_fraction 0 leaves no texts to judge epochs by")
         if name == "random_state" and not isinstance(value, np.random.Generator):
             if not isinstance(value, int | np.integer) or value < 0:
-                raise ValueError(f"random_state is {value!r}; expected a whole number of at least 0, or a Generator")
+                raise ValueError(
+                    f"random_state is {short(value)}; expected a whole number of at least 0, or a Generator"
+                )
 
 
 def _in_range(value, interval):
     low, high = (float(end) for end in interval[1:-1].split(","))
-    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.timedelta64):
         return False
     above = value > low or (interval[0] == "[" and value == low)
     below = value < high or (interval[-1] == "]" and value == high)
@@ -155,7 +161,7 @@ def check_X(X, tokenizer=None):
         return X
     try:
         texts = list(X)
-    except TypeError:
+    except (TypeError, NotImplementedError):
         raise TypeError(f"X is {type(X).__name__}; expected a list of str, or an array of word ids") from None
     if not texts:
         raise ValueError("X is empty; expected at least one text")
@@ -193,7 +199,7 @@ def check_y(y, n_texts):
         raise ValueError(f"{np.ma.count_masked(y)} labels are masked; leave those texts out")
     try:
         labels = np.asarray(y)
-    except ValueError:
+    except Exception:  # such as lists of different lengths, and what cannot be made an array
         raise ValueError("y has entries of different lengths; expected one number or str per text") from None
     if labels.dtype.kind in "UOT":
         labels = _check_text_labels(labels, np.asarray(y, object))

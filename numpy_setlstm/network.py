@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_setlstm.checks import array, checked, generator, instance, matrix, number, short, whole
 from numpy_setlstm.fast.engine import FastEngine
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward
 from numpy_setlstm.layers.embedding import EmbeddingCache, check_tokens, embedding_backward, embedding_forward
@@ -29,7 +30,7 @@ from numpy_setlstm.layers.readout import (
 )
 from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.own_lstm import adapt, check_own
-from numpy_setlstm.parameters import DIRECTIONS, directions_of
+from numpy_setlstm.parameters import DIRECTIONS, SPARSE_PARAMETERS, directions_of
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
 
@@ -91,15 +92,18 @@ class PlainEngine:
 
 def make_engine(engine="fast", lstm=None, check=True, sparse=False, **speed):
     """Choose the code that runs, as :class:`Network` does: the one place that knows of both engines."""
-    if lstm is not None or engine == "plain":
+    name = engine if isinstance(engine, str) else None
+    if lstm is not None or name == "plain":
         plain = PlainEngine(lstm)
         if lstm is not None and check:
             check_own((plain.lstm_forward, plain.lstm_backward), sparse=sparse)
         return plain
-    if engine == "fast":
+    if name == "fast":
         return FastEngine(**speed)
-    if isinstance(engine, str):
+    if name is not None:
         raise ValueError(f"engine is {engine!r}; expected one of {', '.join(map(repr, ENGINES))}")
+    if not hasattr(engine, "forward"):
+        raise TypeError(f"engine is {short(engine)}; expected {' or '.join(map(repr, ENGINES))}, or an engine")
     return engine
 
 
@@ -153,11 +157,16 @@ class Network:
         check=True,
         **speed,
     ):
+        rate = number("[0, 1)", "a probability of at least 0 and below 1")
+        dropout, embedding_dropout = rate("dropout", dropout), rate("embedding_dropout", embedding_dropout)
         self.parameters, self.scales = parameters, dict(scales or {})
         self.embedding_dropout, self.dropout = embedding_dropout, dropout
+        instance(dict, "a dict of E, W_x, W_h, b, W_out and b_out")("parameters", parameters)
         sparse = any(isinstance(W, SparseMatrix) for W in parameters.values())
         self.engine = make_engine(engine, lstm, check, sparse, **speed)
+        check_parameters(parameters)
 
+    @checked(rng=generator, finite=False)
     def forward(self, tokens, rng=None, parameters=None, *, keep=True):
         """Logits of the classes.
 
@@ -209,7 +218,8 @@ class Network:
 
     def predict_proba(self, tokens, batch_size=256):
         """Probabilities (N, C) of the classes for tokens (N, T), `batch_size` texts at a time."""
-        b_out = self.parameters["b_out"]
+        b_out, batch_size = self.parameters["b_out"], whole(1)("batch_size", batch_size)
+        check_tokens(tokens, self.parameters["E"].shape[0])
         batches = (tokens[i : i + batch_size] for i in range(0, len(tokens), batch_size))
         parts = [softmax(self.forward(batch, keep=False)[0]) for batch in batches]
         return np.concatenate([np.empty((0, b_out.size), b_out.dtype), *parts])
@@ -228,6 +238,18 @@ class Network:
         parameters = {name: W.copy() for name, W in self.parameters.items()}
         rates = {"embedding_dropout": self.embedding_dropout, "dropout": self.dropout}
         return Network(parameters, self.scales, **rates, engine=self.engine)
+
+
+def check_parameters(parameters):
+    """Reject parameters that are not those of a network, by name and shape."""
+    sizes, reverse = {}, DIRECTIONS[-1] if -1 in directions_of(parameters) else ()
+    shapes = {"W_h": "H 4H", "W_x": "D 4H", "E": "V D", "b": "4H", "W_out": "2H C" if reverse else "H C", "b_out": "C"}
+    shapes |= dict(zip(reverse, ("D 4H", "H 4H", "4H"), strict=False))
+    for name, axes in shapes.items():
+        if name not in parameters:
+            raise ValueError(f"there is no {name} among the parameters; expected {', '.join(shapes)}")
+        W = instance(np.ndarray | SparseMatrix, "an array or a SparseMatrix")(name, parameters[name])
+        (matrix if name in SPARSE_PARAMETERS else array)(axes)(name, W, sizes)
 
 
 def gate_counts(W):

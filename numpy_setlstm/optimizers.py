@@ -11,11 +11,20 @@ import math
 
 import numpy as np
 
+from numpy_setlstm.checks import ages, array, as_array, check_addend, checked, choice, having, instance, number
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 
 __all__ = ["OPTIMIZERS", "SGD", "Adam", "adam_update", "clip_by_norm", "sgd_update"]
 
 
+_RATE = number("[0, inf)", "a number of at least 0, such as 0.001")
+_SHARE = number("[0, 1)", "at least 0 and below 1")
+_CONSTANTS = {"momentum": _SHARE, "beta1": _SHARE, "beta2": _SHARE}
+_CONSTANTS["adam_eps"] = number("(0, inf)", "a small positive number, often 1e-8")
+_BY_NAME = instance(dict, "a dict of arrays by name")
+
+
+@checked(gradient=array("same"), velocity=array("same"), learning_rate=_RATE, **_CONSTANTS)
 def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
     r"""One update of stochastic gradient descent with momentum.
 
@@ -47,6 +56,7 @@ def sgd_update(gradient, velocity, *, learning_rate, momentum=0.9):
     return -learning_rate * velocity, velocity
 
 
+@checked(gradient=array("same"), m=array("same"), v=array("same"), age=ages, learning_rate=_RATE, **_CONSTANTS)
 def adam_update(gradient, m, v, age, *, learning_rate, beta1=0.9, beta2=0.999, adam_eps=1e-8):
     r"""One update of Adam.
 
@@ -100,36 +110,33 @@ class Optimizer:
     """
 
     def __init__(self, parameters, learning_rate):
+        _BY_NAME("parameters", parameters)
         rates = learning_rate if isinstance(learning_rate, dict) else dict.fromkeys(parameters, learning_rate)
         if rates.keys() != parameters.keys():
-            raise ValueError(f"learning rates are given for {sorted(rates)}; the parameters are {sorted(parameters)}")
-        for name, rate in rates.items():
-            if not 0 <= rate < np.inf:
-                raise ValueError(
-                    f"the learning rate of {name} is {rate}; expected a number of at least 0, such as 0.001"
-                )
-        for name, constant in self.constants.items():
-            if not (0 < constant < np.inf if name == "adam_eps" else 0 <= constant < 1):
-                expected = "a small positive number, often 1e-8" if name == "adam_eps" else "at least 0 and below 1"
-                raise ValueError(f"{name} is {constant}; expected {expected}")
-        self.learning_rates = {name: float(rate) for name, rate in rates.items()}
-        self.state = {name: self.initial_state(weights_of(W)) for name, W in parameters.items()}
+            names, given = sorted(map(str, parameters)), sorted(map(str, rates))
+            raise ValueError(f"learning rates are given for {given}; the parameters are {names}")
+        self.learning_rates = {name: _RATE(f"the learning rate of {name}", rate) for name, rate in rates.items()}
+        self.constants = {name: _CONSTANTS[name](name, value) for name, value in self.constants.items()}
+        weights = {name: as_array(name, weights_of(W), "fc") for name, W in parameters.items()}
+        self.state = {name: self.initial_state(array) for name, array in weights.items()}
 
+    @checked(parameters=_BY_NAME, gradients=_BY_NAME, rate_factor=_RATE)
     def update(self, parameters, gradients, rate_factor=1.0):
         """Change the weights of all parameters **in place** by one step.
 
         Gradients have the shape of the weights: (nnz,) for a SparseMatrix. `rate_factor` multiplies all learning rates.
         """
         for name, gradient in gradients.items():
-            expected = weights_of(parameters[name]).shape
-            if gradient.shape != expected:
-                raise ValueError(f"the gradient of {name} has shape {gradient.shape}; its weights have {expected}")
+            choice(self.state.keys() & parameters.keys())("the name of a gradient", name)
+            check_addend(f"the gradient of {name}", gradient, weights_of(parameters[name]))
         for name, gradient in gradients.items():
             rate = rate_factor * self.learning_rates[name]
             self.step(weights_of(parameters[name]), gradient, self.state[name], rate)
 
     def carry(self, name, set_step):
         """Let the state of the parameter `name` follow a :class:`~numpy_setlstm.topology.SetStep`: :eq:`carry`."""
+        choice(self.state)("name", name)
+        having("carry", "a SetStep")("set_step", set_step)
         self.state[name] = {quantity: set_step.carry(array) for quantity, array in self.state[name].items()}
 
 
@@ -159,7 +166,7 @@ class SGD(Optimizer):
     kind = "sgd"
 
     def __init__(self, parameters, learning_rate, momentum=0.9):
-        self.constants = {"momentum": float(momentum)}
+        self.constants = {"momentum": momentum}
         super().__init__(parameters, learning_rate)
 
     def initial_state(self, weights):
@@ -195,7 +202,7 @@ class Adam(Optimizer):
     kind = "adam"
 
     def __init__(self, parameters, learning_rate, beta1=0.9, beta2=0.999, adam_eps=1e-8):
-        self.constants = {"beta1": float(beta1), "beta2": float(beta2), "adam_eps": float(adam_eps)}
+        self.constants = {"beta1": beta1, "beta2": beta2, "adam_eps": adam_eps}
         super().__init__(parameters, learning_rate)
         for name, W in parameters.items():
             if not isinstance(W, SparseMatrix):  # the weights of a dense array are all of one age
@@ -217,6 +224,7 @@ class Adam(Optimizer):
 OPTIMIZERS = {"adam": Adam, "sgd": SGD}
 
 
+@checked(gradients=_BY_NAME, max_norm=number("(0, inf]", "a positive number"), finite=False)
 def clip_by_norm(gradients, max_norm):
     """Scale down all gradients together if their joint norm is too large.
 
@@ -250,12 +258,13 @@ def clip_by_norm(gradients, max_norm):
     >>> norm, clipped["a"].round(6)
     (5.0, array([0.6]))
     """
-    if not max_norm > 0:
-        raise ValueError(f"max_norm is {max_norm}; expected a positive number")
+    gradients = {name: as_array(name, gradient) for name, gradient in gradients.items()}
     sizes = [np.abs(g).ravel() for g in gradients.values()]
     # Squares of float32 numbers above 1.8e19 are infinite in float32, so the sum is taken in double precision.
-    norm = math.sqrt(sum(np.einsum("k,k->", size, size, dtype=np.float64) for size in sizes))
+    norm = math.sqrt(sum(np.einsum("k,k->", size, size, dtype=np.float64, casting="same_kind") for size in sizes))
+    if norm == np.inf:  # there, the squares of numbers above 1.3e154 are
+        norm = math.hypot(*np.concatenate(sizes).tolist())
     if norm <= max_norm:
         return gradients, norm
-    factor = float(max_norm / norm)
+    factor = max_norm / norm
     return {name: g * factor for name, g in gradients.items()}, norm

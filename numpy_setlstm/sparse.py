@@ -12,6 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
+from numpy_setlstm.checks import array, as_array, checked, instance, matrix, short, whole
+
 __all__ = ["SparseMatrix", "Topology", "weight_gradient"]
 
 
@@ -39,9 +41,9 @@ class Topology:
 
     def __init__(self, shape, rows, cols):
         self.shape = n_rows, n_cols = check_shape(shape)
-        rows, cols = np.asarray(rows), np.asarray(cols)
+        rows, cols = as_array("rows", rows, None), as_array("cols", cols, None)
         for name, index, size in (("rows", rows, n_rows), ("cols", cols, n_cols)):
-            if index.ndim != 1 or (index.dtype.kind not in "iu" and index.size):
+            if index.ndim != 1 or (index.dtype.kind not in "iu" and (index.size or index.dtype.kind != "f")):
                 raise ValueError(f"{name} has shape {index.shape} and dtype {index.dtype}; expected (nnz,) integers")
             if index.size and (index.min() < 0 or index.max() >= size):
                 raise ValueError(
@@ -128,7 +130,8 @@ class SparseMatrix:
         self._fill(Topology(shape, rows, cols), values)
 
     def _fill(self, topology, values):
-        values = np.asarray(values)
+        instance(Topology, "a Topology, such as that of a SparseMatrix, W.topology")("topology", topology)
+        values = as_array("values", values, None)
         if values.dtype.kind not in "fc":
             raise TypeError(f"values have dtype {values.dtype}; expected floating point: use values.astype(np.float32)")
         if values.shape != topology.rows.shape:
@@ -145,7 +148,7 @@ class SparseMatrix:
     @classmethod
     def from_array(cls, A):
         """Make a connection of every nonzero entry of a dense matrix."""
-        A = np.asarray(A)
+        A = as_array("the array", A)
         if A.ndim != 2:
             raise ValueError(f"the array has shape {A.shape}; expected two dimensions")
         rows, cols = np.nonzero(A)
@@ -210,9 +213,9 @@ class SparseMatrix:
         A[self.rows, self.cols] = self.values
         return A
 
+    @checked(x=array())
     def __rmatmul__(self, x):
         """``x @ W`` for x of shape (..., n_rows): a column sums the inputs of its connections, times their values."""
-        x = np.asarray(x)
         if x.ndim == 0 or x.shape[-1] != self.shape[0]:
             raise ValueError(
                 f"x has shape {x.shape}, W has shape {self.shape}; x @ W needs x's last size to be {self.shape[0]}"
@@ -232,11 +235,11 @@ class SparseMatrix:
         >>> W.connections_of_rows(np.array([2, 0]))
         (array([0, 1, 1]), array([2, 0, 1]))
         """
-        rows = np.asarray(rows)
-        if rows.size and (rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= self.shape[0]):
+        rows = as_array("rows", rows, "iu")
+        if rows.ndim != 1 or rows.size and (rows.min() < 0 or rows.max() >= self.shape[0]):
             raise ValueError(
-                f"rows are {rows.dtype} and range from {rows.min()} to {rows.max()}; a matrix of shape {self.shape} "
-                f"has rows 0 to {self.shape[0] - 1}"
+                f"rows have shape {rows.shape} and range from {rows.min(initial=0)} to {rows.max(initial=0)}; expected "
+                f"(U,), and a matrix of shape {self.shape} has rows 0 to {self.shape[0] - 1}"
             )
         # Two views instead of rows + 1, which would overflow at the largest id of an integer type.
         starts, stops = self.topology.row_starts[:-1][rows], self.topology.row_starts[1:][rows]
@@ -248,7 +251,7 @@ class SparseMatrix:
 
     def take_rows(self, rows):
         """Write out rows in full: from an integer array of any shape (...) to an ndarray of shape (..., n_cols)."""
-        rows = np.asarray(rows)
+        rows = as_array("rows", rows, "iu")
         which, positions = self.connections_of_rows(rows.ravel())
         taken = np.zeros((rows.size, self.shape[1]), self.dtype)
         taken[which, self.cols[positions]] = self.values[positions]
@@ -263,6 +266,7 @@ def weights_of(W):
     return W.values if isinstance(W, SparseMatrix) else W
 
 
+@checked(x=array("N n_rows"), dy=array("N n_cols"), W=matrix("n_rows n_cols"))
 def weight_gradient(x, dy, W):
     """Gradient of the loss with respect to the weights of ``y = x @ W``, :eq:`sparse-gradient` at the connections.
 
@@ -294,11 +298,12 @@ def weight_gradient(x, dy, W):
 def check_shape(shape):
     """Rows and columns as two Python integers; their product has to fit into int64."""
     try:
-        n_rows, n_cols = (int(size) for size in shape)
-        if n_rows < 0 or n_cols < 0 or (n_rows, n_cols) != tuple(shape):
+        n_rows, n_cols = (whole()("size", size) for size in shape)
+        if isinstance(shape, dict | set):
             raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"shape is {shape!r}; expected two whole numbers of at least 0, as in (256, 1024)") from None
+    except (TypeError, ValueError):
+        expected = "two whole numbers of at least 0, as in (256, 1024)"
+        raise ValueError(f"shape is {short(shape)}; expected {expected}") from None
     if n_rows * n_cols >= 2**63:
-        raise ValueError(f"shape is {shape!r}, which has {n_rows * n_cols} cells; expected fewer than 2**63")
+        raise ValueError(f"shape is {short(shape)}, which has {n_rows * n_cols} cells; expected fewer than 2**63")
     return n_rows, n_cols

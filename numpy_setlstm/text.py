@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from numpy_setlstm.checks import as_array, as_list, short
+
 PADDING_ID = 0
 UNKNOWN_ID = 1
 SPECIAL_WORDS = ("<pad>", "<unk>")  # their positions are PADDING_ID and UNKNOWN_ID
@@ -120,7 +122,7 @@ class Vocabulary:
     _ids: dict = field(init=False, compare=False)
 
     def __post_init__(self):
-        words = tuple(map(str, _as_tokens(list(self.words))))
+        words = tuple(map(str, _as_tokens(as_list("words", self.words, "str"))))
         ids = {word: k for k, word in enumerate(words)}
         if words[:2] != SPECIAL_WORDS:
             raise ValueError(f"a vocabulary begins with the words {SPECIAL_WORDS}, this one with {words[:2]}")
@@ -177,11 +179,11 @@ def _as_tokens(text):
 
 def _check_whole(values, what, lowest=0, highest=2**31 - 1):
     """The values as a list or tuple, which has whole numbers in a range only; `what` begins the message."""
-    values = values if isinstance(values, list | tuple) else np.asarray(values).tolist()
+    values = values if isinstance(values, list | tuple) else as_array("what should be ids", values, None).tolist()
     kinds = set(map(type, values)) if isinstance(values, list | tuple) else {str}
-    are_whole = all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds)
+    are_whole = all(issubclass(kind, int | np.integer) and kind not in (bool, np.timedelta64) for kind in kinds)
     if not are_whole or values and not lowest <= min(values) <= max(values) <= highest:
-        raise ValueError(f"{what} {repr(values)[:40]}; expected whole numbers from {lowest} to {highest}")
+        raise ValueError(f"{what} {short(values)}; expected whole numbers from {lowest} to {highest}")
     return values
 
 
@@ -213,9 +215,10 @@ def pad_sequences(sequences, length, padding="pre", truncating="pre"):
            [ 8,  9, 10]], dtype=int32)
     """
     for name, side in (("padding", padding), ("truncating", truncating)):
-        if side not in ("pre", "post"):
-            raise ValueError(f'{name} must be "pre" or "post", got {side!r}')
-    _check_whole([length], "length is", 1)
+        if not isinstance(side, str) or side not in ("pre", "post"):
+            raise ValueError(f'{name} must be "pre" or "post", got {short(side)}')
+    length = int(*_check_whole([length], "length is", 1))  # -length would wrap in an unsigned type
+    sequences = as_list("sequences", sequences, "sequences of ids")
     padded = np.full((len(sequences), length), PADDING_ID, dtype=np.int32)  # (N, T)
     for row, sequence in enumerate(sequences):
         ids = _check_whole(sequence, f"sequence {row} has the ids")

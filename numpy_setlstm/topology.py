@@ -17,11 +17,16 @@ from fractions import Fraction
 import numpy as np
 
 from numpy_setlstm.cells import best_free_cells, check_scores, draw_free_cells, smallest
+from numpy_setlstm.checks import as_array, checked, choice, flag, float_type, generator, instance, integer, number
 from numpy_setlstm.sparse import SparseMatrix, Topology, check_shape
 
 __all__ = ["SetStep", "erdos_renyi", "prune", "regrow", "set_step"]
 
 PRUNE_RULES = ("sign", "magnitude")
+ZETA = number("[0, 1]", "the fraction to replace, from 0 to 1, often 0.3")
+_EPSILON = number("[0, inf)", "a number of at least 0, often 1 to 20")
+_SCALE = number("[0, inf)", "a standard deviation of at least 0, such as 0.1")
+_MATRIX = instance(SparseMatrix, "a SparseMatrix; a dense array is not evolved")
 
 
 def reserved_rows_of(name):
@@ -29,6 +34,7 @@ def reserved_rows_of(name):
     return 1 if name == "E" else 0
 
 
+@checked(er_epsilon=_EPSILON)
 def erdos_renyi_count(shape, er_epsilon):
     r"""Number of connections of an Erdős–Rényi layer: :math:`\varepsilon (n_{in} + n_{out})`, and at most all cells.
 
@@ -37,11 +43,14 @@ def erdos_renyi_count(shape, er_epsilon):
     >>> erdos_renyi_count((20_000, 256), er_epsilon=10), erdos_renyi_count((3, 4), er_epsilon=10)
     (202560, 12)
     """
-    if not 0 <= er_epsilon < np.inf:
-        raise ValueError(f"er_epsilon is {er_epsilon}; expected a number of at least 0, often 1 to 20")
-    return min(round(er_epsilon * (shape[0] + shape[1])), shape[0] * shape[1])
+    shape = check_shape(shape)
+    return round(min(er_epsilon * (shape[0] + shape[1]), shape[0] * shape[1]))
 
 
+@checked(
+    rng=generator, er_epsilon=_EPSILON, density=number("[0, 1]", "a fraction from 0 to 1, such as 0.04 for 4 %"),
+    scale=_SCALE, dtype=float_type, reserved_rows=integer, one_per_row=flag, values_rng=generator,
+)  # fmt: skip
 def erdos_renyi(
     shape, rng, *, er_epsilon=None, density=None, scale=1.0, dtype=np.float32,
     reserved_rows=0, one_per_row=False, values_rng=None,
@@ -94,10 +103,7 @@ def erdos_renyi(
     n_rows, n_cols = shape = check_shape(shape)
     if (er_epsilon is None) == (density is None):
         raise ValueError(f"er_epsilon is {er_epsilon} and density is {density}; give exactly one of the two")
-    if density is not None and not 0 <= density <= 1:
-        raise ValueError(f"density is {density}; expected a fraction from 0 to 1, such as 0.04 for 4 %")
     count = erdos_renyi_count(shape, er_epsilon) if density is None else round(density * n_rows * n_cols)
-    _check_scale(scale)
     n_usable = n_rows - reserved_rows
     if not 0 <= reserved_rows <= n_rows or count > n_usable * n_cols:
         raise ValueError(
@@ -117,11 +123,7 @@ def erdos_renyi(
     return SparseMatrix(shape, *np.divmod(cells, n_cols), values)
 
 
-def _check_scale(scale):
-    if not 0 <= scale < np.inf:
-        raise ValueError(f"scale is {scale}; expected a standard deviation of at least 0, such as 0.1")
-
-
+@checked(W=_MATRIX, zeta=ZETA, prune_rule=choice(PRUNE_RULES))
 def prune(W, zeta, prune_rule="sign"):
     r"""Choose the weakest connections.
 
@@ -157,10 +159,7 @@ def prune(W, zeta, prune_rule="sign"):
     >>> prune(W, 0.6), prune(W, 0.6, "magnitude")
     (array([0, 3]), array([0, 2, 3]))
     """
-    if not 0 <= zeta <= 1:
-        raise ValueError(f"zeta is {zeta}; expected the fraction to replace, from 0 to 1, often 0.3")
-    if prune_rule not in PRUNE_RULES:
-        raise ValueError(f"prune_rule is {prune_rule!r}; expected one of {', '.join(map(repr, PRUNE_RULES))}")
+    as_array("weights", W.values, "f")  # complex numbers have no order
     bad = np.flatnonzero(~np.isfinite(W.values))
     if bad.size:
         raise ValueError(
@@ -176,9 +175,10 @@ def prune(W, zeta, prune_rule="sign"):
 
 def _floor_share(zeta, count):
     """floor(zeta · count) for zeta as the decimal that was typed: 29 for 0.29 · 100, which is 28.999... in binary."""
-    return int(Fraction(repr(float(zeta))) * count)
+    return int(Fraction(repr(zeta)) * count)
 
 
+@checked(count=integer, rng=generator, reserved_rows=integer)
 def regrow(shape, rows, cols, count, rng, *, reserved_rows=0, growth_scores=None):
     """Choose free cells for new connections: every set equally likely, or those with the largest scores.
 
@@ -215,7 +215,7 @@ def regrow(shape, rows, cols, count, rng, *, reserved_rows=0, growth_scores=None
     (array([0, 1]), array([1, 0]))
     """
     occupied = Topology(shape, rows, cols).keys  # checks them
-    n_rows, n_cols = shape
+    n_rows, n_cols = shape = check_shape(shape)
     offset = reserved_rows * n_cols
     if not 0 <= reserved_rows <= n_rows or (occupied < offset).any():
         raise ValueError(
@@ -272,8 +272,11 @@ class SetStep:
         return len(self.pruned) / self.nnz if self.nnz else 0.0
 
     def apply(self, topology):
-        """The topology after this step, given that before it."""
+        """The topology after this step, given that before it; ValueError for another one."""
+        instance(Topology, "a Topology, such as that of a SparseMatrix, W.topology")("topology", topology)
         rows, cols = self.carry(topology.rows), self.carry(topology.cols)
+        if not np.array_equal([topology.rows[self.pruned], topology.cols[self.pruned]], self.pruned_cells):
+            raise ValueError("the topology lacks the pruned connections; expected the topology before this step")
         rows[self.grown], cols[self.grown] = self.grown_cells
         return Topology(topology.shape, rows, cols)
 
@@ -282,13 +285,15 @@ class SetStep:
 
         Bitwise the same for survivors, 0 for grown connections: :eq:`carry` in docs/derivations/adam.md.
         """
-        if np.shape(state) != (self.nnz,):
-            raise ValueError(f"state has shape {np.shape(state)}; expected ({self.nnz},), one number per connection")
+        state = as_array("state", state, None)
+        if state.shape != (self.nnz,):
+            raise ValueError(f"state has shape {state.shape}; expected ({self.nnz},), one number per connection")
         carried = np.zeros_like(state)
         carried[self.survivors] = state[self.kept]
         return carried
 
 
+@checked(W=_MATRIX, rng=generator, scale=_SCALE)
 def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0, growth_scores=None):
     r"""One step of Sparse Evolutionary Training: prune the weakest connections, regrow as many.
 
@@ -330,7 +335,6 @@ def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0, gro
     >>> new.nnz == W.nnz, len(step.pruned) == len(step.grown)
     (True, True)
     """
-    _check_scale(scale)
     pruned = prune(W, zeta, prune_rule)
     kept = np.delete(np.arange(W.nnz), pruned)
     options = {"reserved_rows": reserved_rows, "growth_scores": growth_scores}

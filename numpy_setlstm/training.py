@@ -58,6 +58,11 @@ class TrainingSettings:
     zeta_schedule: str = "constant"  #: Or "cosine": see :func:`numpy_setlstm.evolution.zeta_of`
     patience: int | None = None  #: Stop after so many epochs without a better one on validation texts; None: never
 
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if isinstance(value, np.generic):  # arithmetic of NumPy's small and unsigned integers wraps
+                object.__setattr__(self, name, value.item())
+
 
 @dataclass
 class TrainingState:
@@ -233,7 +238,12 @@ def _train_minibatch(state, settings, tokens, labels, weights):
     dropout_before = state.streams["dropout"].bit_generator.state
     chosen = state.order[state.batch * settings.batch_size :][: settings.batch_size]
     tokens, labels, weights = tokens[chosen], labels[chosen], None if weights is None else weights[chosen]
-    loss, gradients, logits = state.network.backpropagate(tokens, labels, state.streams["dropout"], weights=weights)
+    try:
+        loss, gradients, logits = state.network.backpropagate(tokens, labels, state.streams["dropout"], weights=weights)
+    except FloatingPointError:  # from a layer, which says what overflows
+        state.streams["dropout"].bit_generator.state = dropout_before
+        state.inconsistent = False  # nothing has been changed yet
+        raise
     gradients, norm = clip_by_norm(gradients, settings.max_norm)
     if not np.isfinite(loss) or not np.isfinite(norm):
         state.streams["dropout"].bit_generator.state = dropout_before

@@ -1,12 +1,21 @@
 """The layers by hand: every parameter and input against the complex step, to 1e-12, dense and sparse."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward
 from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
-from numpy_setlstm.layers.lstm import GATES, lstm_backward, lstm_forward, sigmoid
+from numpy_setlstm.layers.lstm import (
+    GATES,
+    lstm_backward,
+    lstm_forward,
+    lstm_step_backward,
+    lstm_step_forward,
+    sigmoid,
+)
 from numpy_setlstm.layers.readout import (
     cross_entropy_backward,
     cross_entropy_forward,
@@ -14,6 +23,7 @@ from numpy_setlstm.layers.readout import (
     linear_forward,
     softmax,
 )
+from numpy_setlstm.layers.trace import trace_states
 from numpy_setlstm.sparse import SparseMatrix
 
 N, T, D, H = 3, 5, 4, 6
@@ -262,3 +272,49 @@ def test_readout_names_what_does_not_fit():
         cross_entropy_forward(np.zeros((2, 3)), np.array([0]))
     with pytest.raises(ValueError, match="3 classes are numbered 0 to 2"):
         cross_entropy_forward(np.zeros((2, 3)), np.array([0, 3]))
+
+
+def test_small_whole_numbers_lose_no_digits():
+    """NumPy's tanh of int8 is float16."""
+    z, c = np.array([[1, 1, 1, 1]], np.int8), np.array([[2]], np.int8)
+    for got, expected in zip(lstm_step_forward(z, c), lstm_step_forward(z * 1.0, c * 1.0), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_states_of_another_size_are_not_broadcast():
+    with pytest.raises(ValueError, match=r"z has shape \(1, 8\); expected \(N, 4H\) with N = 3, H = 2"):
+        lstm_step_forward(np.zeros((1, 8)), np.zeros((3, 2)))
+    cache = lstm_step_forward(np.zeros((3, 8)), np.zeros((3, 2)))[-1]
+    with pytest.raises(ValueError, match=r"dc has shape \(1, 2\); expected \(N, H\) with N = 3, H = 2"):
+        lstm_step_backward(np.zeros((3, 2)), np.zeros((1, 2)), cache)
+    y, keep = dropout_forward(np.ones((3, 2)), 0.5, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"keep has shape \(3, 2\); expected \(1, 2\)"):
+        dropout_backward(np.ones((1, 2)), keep)
+
+
+def test_the_cache_of_another_layer_is_refused():
+    x, cache = embedding_forward(np.array([[1, 0]]), np.eye(2))
+    with pytest.raises(TypeError, match="cache is EmbeddingCache.*expected the cache that lstm_forward returned"):
+        lstm_backward(np.zeros((1, 2, 2)), cache)
+    with pytest.raises(TypeError, match="cache is None, of type NoneType; expected the cache that embedding_forward"):
+        embedding_backward(x, None)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_what_overflows_is_one_clear_error_without_warnings(odd):
+    weights = np.array([[1.0, -1.0, 1.0, -1.0], [-1.0, 1.0, -1.0, 1.0]])
+    with warnings.catch_warnings(), pytest.raises(FloatingPointError, match="lower the learning rates"):
+        warnings.simplefilter("error")
+        lstm_forward(np.full((1, 1, 2), odd), weights, np.zeros((1, 4)), np.zeros(4))
+
+
+def test_hidden_ids_are_refused():
+    with pytest.raises(TypeError, match="tokens are MaskedArray; expected an integer array"):
+        embedding_forward(np.ma.MaskedArray([[1, 0]], [[True, False]]), np.eye(2))
+
+
+def test_states_are_traced_in_the_type_of_the_cache():
+    arguments = np.ones((1, 2, 1)), np.full((1, 4), 1j), np.zeros((1, 4)), np.zeros(4)
+    h, cache = lstm_forward(*arguments)
+    traced, expected = trace_states(h.real, cache), trace_states(h, cache)
+    np.testing.assert_array_equal(traced["c"], expected["c"])

@@ -273,7 +273,9 @@ def test_jaccard_distances_do_not_depend_on_the_blocks(monkeypatch):
 def network(seed, D=7, H=5, V=60, density=0.3):
     rng = np.random.default_rng(seed)
     shapes = {"E": (V, D), "W_x": (D, 4 * H), "W_h": (H, 4 * H)}
-    return {name: erdos_renyi(shape, rng, density=density, reserved_rows=name == "E") for name, shape in shapes.items()}
+    return {
+        name: erdos_renyi(shape, rng, density=density, reserved_rows=int(name == "E")) for name, shape in shapes.items()
+    }
 
 
 def test_permuted_networks_have_their_units_in_another_order():
@@ -366,7 +368,7 @@ def test_error_without_scipy_says_what_to_install(monkeypatch):
 def test_baselines_are_ordered():
     pytest.importorskip("scipy")
     a, rng = network(0, D=24, H=24, V=400, density=0.08), np.random.default_rng(0)
-    steps = {name: null_evolution(W, 2, 0.3, rng, reserved_rows=name == "E") for name, W in a.items()}
+    steps = {name: null_evolution(W, 2, 0.3, rng, reserved_rows=int(name == "E")) for name, W in a.items()}
     by_step = [{name: its[k] for name, its in steps.items()} for k in range(2)]
     found = measures.distance_baselines(a, by_step, rng)
     assert found["shuffled copy"] == 0
@@ -382,7 +384,7 @@ def test_baselines_are_ordered():
 
 def test_describe_is_json_and_agrees_with_the_measures():
     a, rng = network(0, D=8, H=8), np.random.default_rng(0)
-    steps = {name: null_evolution(W, 3, 0.3, rng, reserved_rows=name == "E") for name, W in a.items()}
+    steps = {name: null_evolution(W, 3, 0.3, rng, reserved_rows=int(name == "E")) for name, W in a.items()}
     by_step = [{name: its[k] for name, its in steps.items()} for k in range(3)]
     found = measures.describe(a | {"b": np.zeros(32)}, by_step, n_nulls=4)
     assert json.loads(json.dumps(found)) == found == measures.describe(a, by_step, n_nulls=4)
@@ -417,3 +419,22 @@ def test_a_description_does_not_depend_on_the_order_of_the_matrices():
     steps = [{name: set_step(W, 0.3, rng)[1] for name, W in matrices.items()}]
     backwards = dict(reversed(matrices.items()))
     assert measures.describe(matrices, steps, n_nulls=3) == measures.describe(backwards, steps, n_nulls=3)
+
+
+def test_measures_say_what_does_not_fit():
+    W = SparseMatrix((2, 4), [0, 1], [0, 1], [0.1, 0.2])
+    _, step = set_step(W, 0.5, np.random.default_rng(0))
+    with pytest.raises(TypeError, match="topology is .*; expected a Topology or a SparseMatrix"):
+        measures.degree_counts(np.eye(2), 0)
+    with pytest.raises(ValueError, match="reserved_rows is 1; expected that many leading rows without connections"):
+        measures.degree_counts(W, 1, reserved_rows=1)
+    with pytest.raises(TypeError, match=r"steps\[0\] is 5; expected SetSteps of one matrix"):
+        measures.surviving_fraction(W.topology, [5])
+    with pytest.raises(ValueError, match=r"steps\[0\] is a step of 2 connections.*expected steps of 1 connections"):
+        measures.ever_tried(Topology((2, 4), [0], [0]), [step])
+    with pytest.raises(ValueError, match="nnz is 5; expected a number from 0 to 4, the cells of"):
+        measures.expected_degrees((2, 2), 5)
+    with pytest.raises(ValueError, match="3 columns are not divisible by 4 gates"):
+        measures.gates_of((2, 3))
+    with pytest.raises(ValueError, match="group_of gives the group 1; expected 0 to 0"):
+        measures.turnover(W.topology, [], measures.gates_of((2, 4)), 1)

@@ -212,10 +212,11 @@ def test_sparse_weights_are_larger_so_that_signals_keep_their_size():
     assert sizes_of_products[1] == pytest.approx(np.sqrt(1 / 3), abs=0.06)
 
 
-class Normal:
+class Normal(np.random.Generator):
     """A generator that draws the standard deviation itself, in the last column its opposite, and keeps a record."""
 
     def __init__(self):
+        super().__init__(np.random.PCG64(0))
         self.record = []
 
     def normal(self, mean, std, shape):

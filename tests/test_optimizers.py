@@ -413,3 +413,55 @@ def test_adam_in_place_equals_the_pure_rule_bit_for_bit(dtype, chunk, layout, mo
     for name, got, wanted in zip(("weights", "m", "v", "age"), (weights, m, v, age), expected, strict=True):
         np.testing.assert_array_equal(got, wanted, err_msg=name)
         assert got.dtype == wanted.dtype, name
+
+
+def test_states_of_an_optimizer_are_not_broadcast():
+    with pytest.raises(ValueError, match=r"velocity has shape \(1,\); expected \(3,\), as all others have"):
+        sgd_update(np.ones(3), np.ones(1), learning_rate=0.1)
+    with pytest.raises(ValueError, match=r"age has shape \(1,\) and numbers from 0 to 1; expected \(3,\) or \(\)"):
+        adam_update(np.ones(3), np.ones(3), np.ones(3), np.array([1]), learning_rate=0.1)
+    with pytest.raises(ValueError, match="numbers from -1 to"):
+        adam_update(np.ones(1), np.ones(1), np.ones(1), np.array([-1]), learning_rate=0.1)
+
+
+@pytest.mark.parametrize("optimizer_class", [SGD, Adam])
+def test_nothing_is_updated_unless_all_gradients_fit(optimizer_class):
+    W = {"a": np.zeros(2), "b": np.zeros(2)}
+    optimizer = optimizer_class(W, 0.1)
+    read_only = np.zeros(2)
+    read_only.flags.writeable = False
+    for parameters, odd in (
+        (W, np.zeros((1, 2))),
+        (W, np.zeros(2, complex)),
+        (W, [0.0, 0.0]),
+        (W | {"b": read_only}, np.zeros(2)),
+        ({"a": W["a"]}, np.zeros(2)),
+    ):
+        with pytest.raises((ValueError, TypeError), match="b"):
+            optimizer.update(parameters, {"a": np.ones(2), "b": odd})
+    assert W["a"].tolist() == [0.0, 0.0]
+    with pytest.raises(TypeError, match="set_step is None; expected a SetStep"):
+        optimizer.carry("a", None)
+    with pytest.raises(ValueError, match="name is 'c'; expected one of 'a', 'b'"):
+        optimizer.carry("c", None)
+
+
+def test_gradients_of_other_kinds_are_clipped_as_well():
+    """Lists, and numbers of more than double precision."""
+    for gradient in ([3.0, 4.0], np.array([3, 4], np.longdouble), np.array([3, 4], np.float16), np.array([3, 4])):
+        clipped, norm = clip_by_norm({"a": gradient}, 1.0)
+        assert norm == 5.0 and clipped["a"] == pytest.approx([0.6, 0.8], rel=1e-3)
+    for optimizer_class in (SGD, Adam):
+        with pytest.raises(TypeError, match="parameters is .*; expected a dict of arrays by name"):
+            optimizer_class([np.ones(2)], {})
+
+
+def test_the_smallest_gradients_have_a_norm():
+    """The square of 1e-30 is 0 in single precision."""
+    assert clip_by_norm({"a": np.array([1e-30], np.float32)}, 1.0)[1] == pytest.approx(1e-30, rel=1e-6, abs=0)
+
+
+def test_the_largest_gradients_are_clipped_to_the_norm():
+    """Squares of 1e200 are infinite in double precision, too."""
+    clipped, norm = clip_by_norm({"a": np.array([3e200]), "b": np.array([4e200])}, 1.0)
+    assert norm == pytest.approx(5e200) and clipped["a"][0] == pytest.approx(0.6)

@@ -393,3 +393,28 @@ def test_with_values_wants_one_value_per_connection(W, length):
 
 def test_the_representation_tells_shape_count_density_and_type(W):
     assert repr(W) == "SparseMatrix(shape=(4, 3), nnz=3, density=0.2500, dtype=float64)"
+
+
+def test_rows_are_read_along_one_axis():
+    W = SparseMatrix((3, 2), [0, 0, 2], [0, 1, 1], [1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match=r"rows have shape \(1, 2\) and range from 0 to 2; expected \(U,\)"):
+        W.connections_of_rows(np.array([[0, 2]]))
+    assert W.take_rows([]).shape == (0, 2) and W.take_rows(np.uint64(2)).tolist() == [0.0, 3.0]
+
+
+def test_masked_values_and_sets_of_sizes_are_refused():
+    with pytest.raises(ValueError, match="values has 1 masked entries"):
+        SparseMatrix((1, 2), [0, 0], [0, 1], np.ma.MaskedArray([1.0, 2.0], [True, False]))
+    for shape in ({2, 3}, {2: 0, 3: 0}, (True, 3), "23", None, np.ones((3, 3))):
+        with pytest.raises(ValueError, match="shape is .*; expected two whole numbers"):
+            Topology(shape, [], [])
+    with pytest.raises(TypeError, match="topology is .*; expected a Topology"):
+        SparseMatrix.from_topology((2, 3), [1.0])
+
+
+def test_a_gradient_needs_matching_factors():
+    W = SparseMatrix((2, 2), [0, 1], [1, 1], [2.0, 3.0])
+    with pytest.raises(ValueError, match=r"dy has shape \(1, 2\); expected \(N, n_cols\) with N = 3"):
+        weight_gradient(np.ones((3, 2)), np.ones((1, 2)), W)
+    with pytest.raises(ValueError, match="W has shape"):
+        weight_gradient(np.ones((3, 3)), np.ones((3, 2)), W)

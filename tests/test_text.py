@@ -219,7 +219,7 @@ def test_encode_and_build_refuse_what_is_no_text_and_no_list_of_str(text):
     "words", [["<pad>", "<unk>", 5], ["<pad>", "<unk>", b"a"], ["<pad>", "<unk>", ["a"]], b"<pad>"]
 )
 def test_words_that_are_no_str_are_refused(words):
-    with pytest.raises(TypeError, match="expected a text, or a list of str"):
+    with pytest.raises(TypeError, match="expected (a text, or )?a list of str"):
         Vocabulary(words)
 
 
@@ -331,3 +331,18 @@ def test_a_saved_model_needs_its_tokenizer_again(tmp_path):
 def test_what_is_no_tokenizer_is_described(tokenizer, error, message):
     with pytest.raises(error, match=message):
         classifier(tokenizer).fit(LINES, OPINION)
+
+
+def test_an_unsigned_length_does_not_wrap():
+    """-np.uint8(3) is 253, after which no ids are left."""
+    expected = pad_sequences([[5, 6, 7, 8]], 3)
+    assert pad_sequences([[5, 6, 7, 8]], np.uint8(3)).tolist() == expected.tolist() == [[6, 7, 8]]
+
+
+def test_texts_that_have_no_order_or_are_none():
+    for words in ({"<pad>", "<unk>"}, 5, None):
+        with pytest.raises(TypeError, match="words are .*; expected a list of str"):
+            Vocabulary(words)
+    for sequences in ("12", 5, None):
+        with pytest.raises(TypeError, match="sequences are .*; expected a list of sequences of ids"):
+            pad_sequences(sequences, 3)

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from numpy_setlstm.cells import distinct_integers, smallest
 from numpy_setlstm.measures import connection_counts, dispersion, null_evolution, replay, turnover
-from numpy_setlstm.sparse import SparseMatrix
+from numpy_setlstm.sparse import SparseMatrix, Topology
 from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count, prune, regrow, reserved_rows_of, set_step
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
@@ -269,7 +269,7 @@ def test_weights_can_have_a_random_stream_of_their_own():
 
 BAD_GRAPHS = {
     "neither epsilon nor density": ((3, 4), {}, "er_epsilon is None and density is None; give exactly one"),
-    "both": ((3, 4), {"er_epsilon": 1, "density": 0.5}, "er_epsilon is 1 and density is 0.5; give exactly"),
+    "both": ((3, 4), {"er_epsilon": 1, "density": 0.5}, "er_epsilon is 1.0 and density is 0.5; give exactly"),
     "density above 1": ((3, 4), {"density": 1.5}, "density is 1.5; expected a fraction from 0 to 1"),
     "density below 0": ((3, 4), {"density": -0.1}, "density is -0.1; expected a fraction from 0 to 1"),
     "density not a number": ((3, 4), {"density": np.nan}, "density is nan; expected a fraction from 0 to 1"),
@@ -988,3 +988,35 @@ def test_turnover_tells_a_group_that_loses_connections_from_one_that_keeps_them(
     (pruned,), (grown,) = turnover(W.topology, [step], lambda rows, cols: cols // 20, 4)
     assert pruned[0] > 0.9 and (pruned[1:] < 0.1).all()
     np.testing.assert_allclose(grown, 0.25, atol=0.1)  # growth does not care
+
+
+def test_narrow_numbers_of_numpy_do_not_wrap():
+    rng = np.random.default_rng(0)
+    W = erdos_renyi((200, 200), rng, density=np.float16(0.5), reserved_rows=np.int8(100))
+    assert W.nnz == 20_000 and W.rows.min() >= 100  # 100 · 200 does not fit into int8
+    assert erdos_renyi_count((np.uint8(200), np.uint8(200)), np.float16(10)) == 4000
+    rows, cols = regrow((300, 2), [], [], np.uint8(200), rng, reserved_rows=np.uint8(200))
+    assert len(rows) == 200 and rows.min() >= 200
+
+
+def test_a_generator_is_a_generator():
+    W = SparseMatrix((1, 2), [0], [0], [1.0])
+    for rng in (None, 0, np.random, np.random.RandomState(0), np.random.SeedSequence(0)):
+        for call in (lambda rng: set_step(W, 0.5, rng), lambda rng: erdos_renyi((2, 2), rng, density=0.5)):
+            with pytest.raises(TypeError, match="rng is .*; expected a numpy.random.Generator, such as"):
+                call(rng)
+
+
+def test_complex_weights_have_no_order_to_prune_by():
+    with pytest.raises(TypeError, match="weights is .*complex128"):
+        prune(SparseMatrix((1, 2), [0, 0], [0, 1], [1j, 2.0]), 0.5)
+
+
+def test_a_step_belongs_to_one_topology():
+    W = SparseMatrix((2, 2), [0, 1], [0, 1], [0.1, 0.2])
+    step = set_step(W, 0.5, np.random.default_rng(0), prune_rule="magnitude")[1]
+    with pytest.raises(ValueError, match="lacks the pruned connections; expected the topology before this step"):
+        step.apply(Topology((2, 2), [0, 1], [1, 0]))
+    with pytest.raises(TypeError, match=r"topology is \(2, 2\), of type tuple; expected a Topology"):
+        step.apply((2, 2))
+    assert sum(step.carry([7.0, 8.0])) == 8.0

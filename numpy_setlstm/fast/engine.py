@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_setlstm.checks import choice, whole
 from numpy_setlstm.fast.adam import FastAdam
 from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
 from numpy_setlstm.fast.kernels import KERNELS, choose_kernel
@@ -57,7 +58,8 @@ class FastEngine:
     optimizers = OPTIMIZERS | {"adam": FastAdam}
 
     def __init__(self, kernel="auto", n_threads=None):
-        self.kernel, self.n_threads = kernel, n_threads
+        self.kernel = choice(KERNELS)("kernel", kernel)
+        self.n_threads = n_threads if n_threads is None else whole(1)("n_threads", n_threads)
         self._pool = ArrayPool()  # for the large arrays of a minibatch, which the next one needs again
 
     def forward(self, parameters, tokens, embedding_dropout=0.0, dropout=0.0, rng=None, *, keep=True):

@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from numpy_setlstm.checks import array, checked, generator, number, or_none
+
 __all__ = ["dropout_forward"]
 
 
+@checked(x=array(), rng=generator)
 def dropout_forward(x, rate, rng=None):
     r"""Set a random part of `x` to 0 and scale up the rest to preserve the expected value.
 
@@ -39,8 +42,7 @@ def dropout_forward(x, rate, rng=None):
 
 def dropout_mask(shape, rate, rng, dtype):
     """Draw the factors of :func:`dropout_forward`, of a real `dtype`; None if nothing is dropped."""
-    if not 0 <= rate < 1:
-        raise ValueError(f"dropout rate is {rate}; expected a probability of at least 0 and below 1")
+    rate = number("[0, 1)", "a probability of at least 0 and below 1")("dropout rate", rate)
     if rng is None or rate == 0:
         return None
     keep = (rng.random(shape, dtype=np.float32) >= rate).astype(dtype)
@@ -48,6 +50,7 @@ def dropout_mask(shape, rate, rng, dtype):
     return keep
 
 
+@checked(dy=array("same"), keep=or_none(array("same")))
 def dropout_backward(dy, keep):
     """Gradient with respect to x, of the shape of `dy`; undoes :func:`dropout_forward`, whose cache is `keep`."""
     return dy if keep is None else dy * keep  # y = x * keep

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_setlstm.checks import array, cache, checked, matrix
 from numpy_setlstm.sparse import SparseMatrix
 
 __all__ = ["embedding_backward", "embedding_forward"]
@@ -22,6 +23,7 @@ class EmbeddingCache(NamedTuple):
     E: SparseMatrix | np.ndarray
 
 
+@checked(E=matrix("V D"))
 def embedding_forward(tokens, E):
     r"""Look up the vector of each word.
 
@@ -63,6 +65,7 @@ def embedding_forward(tokens, E):
     return x, EmbeddingCache(tokens, E)
 
 
+@checked(dx=array(), cache=cache(EmbeddingCache, "embedding_forward"))
 def embedding_backward(dx, cache):
     """Gradient with respect to E; undoes :func:`embedding_forward`.
 
@@ -110,8 +113,9 @@ def sum_per_word(dx, places, n_words):
 
 def check_tokens(tokens, n_words):
     """Reject tokens that are not an (N, T) integer array of ids from 0 to n_words - 1."""
-    if not isinstance(tokens, np.ndarray) or tokens.dtype.kind not in "iu":
-        kind = getattr(tokens, "dtype", type(tokens).__name__)
+    is_odd = isinstance(tokens, np.ma.MaskedArray | np.matrix)  # which have rules of their own
+    if not isinstance(tokens, np.ndarray) or tokens.dtype.kind not in "iu" or is_odd:
+        kind = type(tokens).__name__ if is_odd else getattr(tokens, "dtype", type(tokens).__name__)
         raise TypeError(f"tokens are {kind}; expected an integer array of word ids: np.asarray(ids, dtype=np.int32)")
     if tokens.ndim != 2:
         raise ValueError(f"tokens have shape {tokens.shape}; expected (N, T): N texts of T word ids, see pad_sequences")

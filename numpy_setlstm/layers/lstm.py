@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_setlstm.checks import array, cache, checked, matrix
 from numpy_setlstm.sparse import SparseMatrix, weight_gradient
 
 __all__ = ["GATES", "LSTMGradients", "lstm_backward", "lstm_forward", "lstm_step_backward", "lstm_step_forward"]
@@ -76,6 +77,7 @@ def sigmoid(z):
     return 0.5 * (1 + np.tanh(0.5 * z))
 
 
+@checked(c_prev=array("N H"), z=array("N 4H"))
 def lstm_step_forward(z, c_prev):
     """One time step, given the input of the gates.
 
@@ -106,6 +108,7 @@ def lstm_step_forward(z, c_prev):
     return h, c, LSTMStepCache(i, f, o, g, c_prev, tanh_c)
 
 
+@checked(cache=cache(LSTMStepCache, "lstm_step_forward", c_prev="N H"), dh=array("N H"), dc=array("N H"))
 def lstm_step_backward(dh, dc, cache):
     r"""Gradients of one time step; undoes :func:`lstm_step_forward`, last line first.
 
@@ -144,6 +147,7 @@ def lstm_step_backward(dh, dc, cache):
     return dz, dc_prev
 
 
+@checked(x=array(), W_x=matrix(), W_h=matrix("H columns"), b=array(), mask=array(kinds=None), h0=array(), c0=array())
 def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None):
     """Run an LSTM over N sequences of T steps.
 
@@ -206,6 +210,7 @@ def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None):
     return h, LSTMCache(x, W_x, W_h, mask, h_prev, steps)
 
 
+@checked(cache=cache(LSTMCache, "lstm_forward"), dh=array())
 def lstm_backward(dh, cache):
     r"""Backpropagation through time; undoes :func:`lstm_forward`, last step first.
 

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_setlstm.checks import array, cache, checked
+
 __all__ = ["cross_entropy_forward"]
 
 
@@ -22,6 +24,7 @@ class CrossEntropyCache(NamedTuple):
     weights: np.ndarray
 
 
+@checked(h=array("N H"), W=array("rows C"), b=array("classes"), finite=False)
 def linear_forward(h, W, b):
     """Logits of the classes, (N, C), and the cache, for h (N, H), W (H, C) and b (C,): :math:`y = h W + b`."""
     if h.shape[1] != W.shape[0] or b.shape != W.shape[1:]:
@@ -29,6 +32,7 @@ def linear_forward(h, W, b):
     return h @ W + b, LinearCache(h, W)
 
 
+@checked(cache=cache(LinearCache, "linear_forward"), dlogits=array(), finite=False)
 def linear_backward(dlogits, cache):
     """Gradients dh (N, H), dW (H, C) and db (C,) from dlogits (N, C): :eq:`readout-backward`."""
     h, W = cache
@@ -37,11 +41,13 @@ def linear_backward(dlogits, cache):
     return dlogits @ W.T, h.T @ dlogits, dlogits.sum(axis=0)  # logits = h @ W + b
 
 
+@checked(logits=array("N C"), finite=False)
 def softmax(logits):
     """Probabilities (N, C) of the classes, in [0, 1]; rows sum to 1. Logits may have any size."""
     return np.exp(_log_softmax(logits))
 
 
+@checked(logits=array("N C"), labels=array(kinds="iu"), weights=array(), finite=False)
 def cross_entropy_forward(logits, labels, weights=None):
     r"""Mean cross-entropy of the softmax of the logits, each row times its weight.
 
@@ -84,7 +90,11 @@ def cross_entropy_forward(logits, labels, weights=None):
     N, C = logits.shape
     if labels.shape != (N,):
         raise ValueError(f"labels have shape {labels.shape}; expected ({N},), one per row of the logits {logits.shape}")
-    if N and (labels.min() < 0 or labels.max() >= C):
+    if N == 0:
+        raise ValueError(
+            f"logits have shape {logits.shape}; expected at least one row, as the loss is a mean over rows"
+        )
+    if labels.min() < 0 or labels.max() >= C:
         raise ValueError(f"labels range from {labels.min()} to {labels.max()}; {C} classes are numbered 0 to {C - 1}")
     log_p = _log_softmax(logits)  # (N, C)
     weights = _check_weights(weights, N).astype(log_p.real.dtype)
@@ -92,6 +102,7 @@ def cross_entropy_forward(logits, labels, weights=None):
     return loss, CrossEntropyCache(log_p, labels, weights)
 
 
+@checked(cache=cache(CrossEntropyCache, "cross_entropy_forward"), finite=False)
 def cross_entropy_backward(cache):
     """Gradient of the loss with respect to the logits, ndarray of shape (N, C); undoes :func:`cross_entropy_forward`.
 
@@ -116,6 +127,8 @@ def _check_weights(weights, N):
 
 
 def _log_softmax(logits):
+    if not logits.shape[1]:
+        raise ValueError(f"logits have shape {logits.shape}; expected at least one class")
     # Subtracting the largest logit of a row only limits the range of exp. Its real part, so that a complex step along
     # the logits is not subtracted as well.
     shifted = logits - logits.real.max(axis=1, keepdims=True)

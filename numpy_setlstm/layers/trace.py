@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from numpy_setlstm.layers.lstm import GATES
+from numpy_setlstm.checks import array, cache, checked
+from numpy_setlstm.layers.lstm import GATES, LSTMCache
 
 
+@checked(cache=cache(LSTMCache, "lstm_forward", h_prev="N T H"), h=array("N T H"), finite=False)
 def trace_states(h, cache):
     """Read gates, memory and hidden state of every step from a forward pass.
 
@@ -27,8 +29,8 @@ def trace_states(h, cache):
     >>> states["c"][0, :, 0]  # all gates open, g = 1: the memory counts the steps
     array([1., 2.])
     """
-    states = {gate: np.full(h.shape, np.nan, h.dtype) for gate in GATES}
-    c = np.empty_like(h)  # (N, T, H)
+    states = {gate: np.full(h.shape, np.nan, cache.h_prev.dtype) for gate in GATES}
+    c = np.empty_like(cache.h_prev)  # (N, T, H)
     for t, step in enumerate(cache.steps):
         word = cache.mask[:, t, None]  # (N, 1)
         for gate in GATES:

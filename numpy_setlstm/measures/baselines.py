@@ -2,13 +2,15 @@
 
 import numpy as np
 
-from numpy_setlstm.measures.distance import permuted, sparse_parts, topological_distance
+from numpy_setlstm.checks import checked, generator, whole
+from numpy_setlstm.measures.distance import check_fit, permuted, sparse_parts, topological_distance
 from numpy_setlstm.measures.evolution import matched_null, replay
 from numpy_setlstm.measures.expansion import random_graph
 from numpy_setlstm.parameters import directions_of
 from numpy_setlstm.topology import reserved_rows_of
 
 
+@checked(rng=generator)
 def shuffled_copy(network, rng):
     """The same network with its units in random order, at a distance of 0.
 
@@ -31,12 +33,14 @@ def shuffled_copy(network, rng):
     0.0
     """
     network = sparse_parts(network)
+    check_fit(network)
     D, H = network["W_x"].shape[0], network["W_h"].shape[0]
     dimensions = rng.permutation(D) if "E" in network else np.arange(D)
     units = [k * H + rng.permutation(H) for k in range(len(directions_of(network)))]
     return permuted(network, dimensions, np.concatenate(units))
 
 
+@checked(rng=generator)
 def random_like(network, rng):
     """Random graphs, with as many connections in each matrix as a network has.
 
@@ -57,9 +61,10 @@ def random_like(network, rng):
     >>> len(random_like(a, rng)["W_h"].rows) == a["W_h"].nnz
     True
     """
+    network = sparse_parts(network)
+    check_fit(network)
     return {
-        name: random_graph(topology, rng, reserved_rows=reserved_rows_of(name))
-        for name, topology in sparse_parts(network).items()
+        name: random_graph(topology, rng, reserved_rows=reserved_rows_of(name)) for name, topology in network.items()
     }
 
 
@@ -90,6 +95,7 @@ def distance_matrix(networks):
     return distances
 
 
+@checked(rng=generator, n_pairs=whole(1))
 def distance_baselines(initial, steps, rng, *, n_pairs=3):
     """Reference distances for networks of this shape and number of connections.
 
@@ -119,6 +125,7 @@ def distance_baselines(initial, steps, rng, *, n_pairs=3):
     {'shuffled copy': 0.0, 'independent random': 0.92}
     """
     initial = sparse_parts(initial)
+    check_fit(initial)
 
     def mean_distance(make_pair):
         return float(np.mean([topological_distance(*make_pair()).distance for _ in range(n_pairs)]))

@@ -4,7 +4,15 @@ import math
 
 import numpy as np
 
+from numpy_setlstm.checks import array, checked, whole
+from numpy_setlstm.measures.adjacency import reserved_rows as reserved
+from numpy_setlstm.measures.adjacency import topology as a_topology
+from numpy_setlstm.sparse import check_shape
 
+_AXIS = whole(0, 1, "0 for the degrees of the columns, or 1 for those of the rows")
+
+
+@checked(W=a_topology, axis=_AXIS)
 def connection_counts(W, axis):
     """Degrees: the connections of each row (axis=1) or column (axis=0).
 
@@ -30,11 +38,10 @@ def connection_counts(W, axis):
     >>> connection_counts(W, axis=0), connection_counts(W, axis=1)
     (array([0, 1, 1]), array([2, 0]))
     """
-    if axis not in (0, 1):
-        raise ValueError(f"axis is {axis!r}; expected 0 for the degrees of the columns, or 1 for those of the rows")
     return np.bincount(W.cols if axis == 0 else W.rows, minlength=W.shape[1 - axis])
 
 
+@checked(counts=array("n", kinds="biuf"))
 def dispersion(counts):
     """Variance of the degrees over their mean: about 1 for a random graph, more if some units gather connections.
 
@@ -53,10 +60,13 @@ def dispersion(counts):
     >>> float(dispersion(np.array([2, 2, 2, 2]))), float(dispersion(np.array([0, 0, 0, 8])))
     (0.0, 6.0)
     """
-    mean = np.mean(counts)
+    if counts.min(initial=0) < 0:
+        raise ValueError(f"counts range from {counts.min()} to {counts.max()}; expected numbers of connections")
+    mean = np.mean(counts) if counts.size else 0.0
     return np.var(counts) / mean if mean else np.float64(0.0)
 
 
+@checked(topology=a_topology, axis=_AXIS, reserved_rows=reserved)
 def degree_counts(topology, axis, *, reserved_rows=0):
     """Degree distribution: the number of units with 0 connections, with 1 connection, and so on.
 
@@ -83,6 +93,7 @@ def degree_counts(topology, axis, *, reserved_rows=0):
     return np.bincount(degrees, minlength=_cells_of(topology.shape, axis, reserved_rows) + 1)
 
 
+@checked(topology=a_topology, axis=_AXIS, reserved_rows=reserved)
 def degree_dispersion(topology, axis, *, reserved_rows=0):
     """The :func:`dispersion` of the degrees of one side, without reserved rows.
 
@@ -116,6 +127,7 @@ def _cells_of(shape, axis, reserved_rows):
     return shape[1] if axis == 1 else shape[0] - reserved_rows
 
 
+@checked(axis=_AXIS, reserved_rows=whole())
 def expected_degrees(shape, nnz, axis=0, *, reserved_rows=0):
     r"""Degree distribution of a random graph.
 
@@ -148,7 +160,9 @@ def expected_degrees(shape, nnz, axis=0, *, reserved_rows=0):
     >>> expected_degrees((2, 2), 2).round(3)  # of the 6 pairs of cells, 1 is in the other column, 4 in both
     array([0.167, 0.667, 0.167])
     """
+    shape = check_shape(shape)
     m, N = _cells_of(shape, axis, reserved_rows), (shape[0] - reserved_rows) * shape[1]
+    nnz = whole(0, N, f"a number from 0 to {N}, the cells of {shape} without reserved rows")("nnz", nnz)
 
     def log_binomial(n, k):
         return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) if 0 <= k <= n else -math.inf

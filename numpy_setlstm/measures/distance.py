@@ -11,10 +11,12 @@ gates and, since hidden units are also inputs of hidden units, for the rows of t
 bidirectional network are matched each for itself, over the same embedding dimensions, and count alike.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from numpy_setlstm.checks import checked, flag, instance
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.measures.adjacency import as_topology, dense_blocks
 from numpy_setlstm.parameters import DIRECTIONS, SPARSE_PARAMETERS, directions_of
@@ -60,6 +62,7 @@ class Matching:
         return self.lstm if self.embedding is None else (self.embedding + self.lstm) / 2
 
 
+@checked(matched=flag)
 def topological_distance(a, b, *, matched=True):
     r"""Match the units of two LSTMs and measure how much their connections differ.
 
@@ -108,6 +111,7 @@ def topological_distance(a, b, *, matched=True):
         shape_a, shape_b = (network[name].shape if name in network else "dense" for network in (a, b))
         if shape_a != shape_b:
             raise ValueError(f"{name} is {shape_a} in the first network and {shape_b} in the second; expected the same")
+    check_fit(a)
     D, H = a["W_x"].shape[0], a["W_h"].shape[0]
     dimensions, embedding = np.arange(D), None
     if "E" in a:
@@ -181,13 +185,25 @@ def jaccard_distances(a, b):
 
 def sparse_parts(network, which="given"):
     """The topologies of E, each W_x and each W_h, without a dense E; ValueError unless the others are sparse."""
-    sparse = {name: as_topology(network[name]) for name in SPARSE_PARAMETERS
+    instance(Mapping, "a dict of W_x, W_h and perhaps E")(f"the {which} network", network)
+    sparse = {name: as_topology(network[name], name) for name in SPARSE_PARAMETERS
               if name in network and not isinstance(network[name], np.ndarray)}  # fmt: skip
     reverse = [name for name in SPARSE_PARAMETERS[3:] if any(other in network for other in SPARSE_PARAMETERS[3:])]
     for name in ("W_x", "W_h", *reverse):
         if name not in sparse:
             raise ValueError(f"the {which} network has no sparse {name}; expected a Topology or a SparseMatrix")
     return sparse
+
+
+def check_fit(network):
+    """Reject topologies of E, each W_x and each W_h that are not those of one network."""
+    shapes = {name: topology.shape for name, topology in network.items()}
+    D, H = shapes["W_x"][0], shapes["W_h"][0]
+    fitting = {"E": (shapes.get("E", (0,))[0], D)}
+    for W_x, W_h, _ in DIRECTIONS.values():
+        fitting |= {W_x: (D, 4 * H), W_h: (H, 4 * H)}
+    if any(shape != fitting[name] for name, shape in shapes.items()):
+        raise ValueError(f"a network has the shapes {shapes}; expected E (V, D), W_x (D, 4H) and W_h (H, 4H)")
 
 
 def inputs_of(network, names):

@@ -2,16 +2,20 @@
 
 import numpy as np
 
+from numpy_setlstm.checks import array, checked, generator, instance, whole
 from numpy_setlstm.layers.lstm import GATES
-from numpy_setlstm.measures.adjacency import as_topology
-from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.topology import set_step
+from numpy_setlstm.measures.adjacency import reserved_rows as reserved
+from numpy_setlstm.measures.adjacency import set_steps
+from numpy_setlstm.measures.adjacency import topology as a_topology
+from numpy_setlstm.sparse import SparseMatrix, check_shape
+from numpy_setlstm.topology import ZETA, set_step
 
 WORD_BANDS = (102, 1002)  #: First ids after the 100 commonest words, and after the 1,000 commonest
 #: Names of the bands that :data:`WORD_BANDS` separates.
 WORD_BAND_NAMES = ("words 1 to 100", "words 101 to 1000", "words beyond 1000")
 
 
+@checked(topology=a_topology, steps=set_steps)
 def replay(topology, steps):
     """The connections after each of several SET steps.
 
@@ -39,6 +43,7 @@ def replay(topology, steps):
     return topologies
 
 
+@checked(W=instance(SparseMatrix, "a SparseMatrix"), n_steps=whole(0, 10**6), zeta=ZETA, rng=generator)
 def null_evolution(W, n_steps, zeta, rng, *, prune_rule="sign", reserved_rows=0):
     """The null model: SET steps without any training in between.
 
@@ -74,6 +79,7 @@ def null_evolution(W, n_steps, zeta, rng, *, prune_rule="sign", reserved_rows=0)
     return steps
 
 
+@checked(initial=a_topology, steps=set_steps, rng=generator)
 def matched_null(initial, steps, rng, *, reserved_rows=0):
     """The null model of a given evolution: SET steps without training that prune as many connections each.
 
@@ -105,7 +111,7 @@ def matched_null(initial, steps, rng, *, reserved_rows=0):
     >>> [len(step.pruned) for step in steps] == [len(step.pruned) for step in null_steps]
     True
     """
-    W = SparseMatrix.from_topology(as_topology(initial), rng.normal(size=len(initial.rows)))
+    W = SparseMatrix.from_topology(initial, rng.normal(size=len(initial.rows)))
     null_steps = []
     for step in steps:
         zeta = min(1.0, (len(step.pruned) + 0.5) / max(step.nnz, 1))  # + 0.5, since set_step rounds down
@@ -114,6 +120,7 @@ def matched_null(initial, steps, rng, *, reserved_rows=0):
     return null_steps
 
 
+@checked(topology=a_topology, steps=set_steps)
 def births(topology, steps):
     """Yield, before and after each step, the topology and the step (nnz,) that grew each connection, 0 for initial."""
     born = np.zeros(len(topology.rows), int)
@@ -124,6 +131,7 @@ def births(topology, steps):
         yield topology, born
 
 
+@checked(topology=a_topology, steps=set_steps)
 def surviving_fraction(topology, steps):
     """Fraction of the initial connections never pruned, before and after each SET step.
 
@@ -152,6 +160,7 @@ def surviving_fraction(topology, steps):
     return np.array(survivors) / survivors[0] if survivors[0] else np.ones(len(survivors))
 
 
+@checked(initial=a_topology, steps=set_steps, reserved_rows=reserved)
 def ever_tried(initial, steps, *, reserved_rows=0):
     """Share of all possible connections that have ever existed, before and after each SET step.
 
@@ -181,7 +190,7 @@ def ever_tried(initial, steps, *, reserved_rows=0):
     ([1, 0], [0.5, 0.75])
     """
     n_cells = (initial.shape[0] - reserved_rows) * initial.shape[1]
-    tried = as_topology(initial).keys
+    tried = initial.keys
     counts = [len(tried)]
     for step in steps:
         rows, cols = step.grown_cells.astype(np.int64)
@@ -191,6 +200,7 @@ def ever_tried(initial, steps, *, reserved_rows=0):
     return np.array(counts) / max(n_cells, 1)
 
 
+@checked(initial=a_topology, steps=set_steps, reserved_rows=reserved)
 def expected_ever_tried(initial, steps, *, reserved_rows=0):
     r"""Exact expectation of :func:`ever_tried` if new connections are drawn at random.
 
@@ -245,10 +255,13 @@ def gates_of(shape):
     >>> gates_of((2, 8))(np.array([0, 1, 1]), np.array([1, 2, 7]))
     array([0, 1, 3])
     """
-    H = shape[1] // len(GATES)
+    H, rest = divmod(check_shape(shape)[1], len(GATES))
+    if rest:
+        raise ValueError(f"{shape[1]} columns are not divisible by 4 gates; expected a matrix of shape (n, 4H)")
     return lambda rows, cols: cols // H
 
 
+@checked(rows=array("nnz", kinds="iu"))
 def word_bands(rows, cols):
     """Assign each connection of an embedding to a band of word frequency, for :func:`turnover`.
 
@@ -270,6 +283,7 @@ def word_bands(rows, cols):
     return np.searchsorted(WORD_BANDS, rows, side="right")
 
 
+@checked(initial=a_topology, steps=set_steps, n_groups=whole(1, 2**20), finite=False)
 def turnover(initial, steps, group_of, n_groups):
     """Fraction of its connections that each group lost and gained in each SET step.
 
@@ -297,8 +311,12 @@ def turnover(initial, steps, group_of, n_groups):
     array([[0.32, 0.32, 0.3 , 0.26],
            [0.29, 0.31, 0.35, 0.24]])
     """
-    pruned, grown = np.empty((2, len(steps), n_groups))
+    if not callable(group_of):
+        raise TypeError(f"group_of is {type(group_of).__name__}; expected a function, such as gates_of(shape)")
     before = np.bincount(group_of(initial.rows, initial.cols), minlength=n_groups)
+    if len(before) > n_groups:
+        raise ValueError(f"group_of gives the group {len(before) - 1}; expected 0 to {n_groups - 1}")
+    pruned, grown = np.empty((2, len(steps), n_groups))
     for k, step in enumerate(steps):
         lost, gained = (
             np.bincount(group_of(*cells), minlength=n_groups) for cells in (step.pruned_cells, step.grown_cells)

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from numpy_setlstm.checks import checked, generator, whole
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.measures.adjacency import as_topology, dense_blocks
+from numpy_setlstm.measures.adjacency import reserved_rows as reserved
+from numpy_setlstm.measures.adjacency import topology as a_topology
 from numpy_setlstm.sparse import Topology
 from numpy_setlstm.topology import erdos_renyi
 
@@ -57,6 +60,7 @@ class Expansion:
         return bool(self.sigma_2 <= self.bound)
 
 
+@checked(topology=a_topology, reserved_rows=reserved)
 def expansion(topology, *, reserved_rows=0):
     r"""Whether the connections of a matrix spread like those of a good expander.
 
@@ -106,6 +110,7 @@ def singular_values(topology):
     return np.sqrt(np.maximum(np.linalg.eigvalsh(gram), 0))[::-1]
 
 
+@checked(topology=a_topology, k=whole(0, 3, "the number of a gate, from 0 to 3"))
 def gate_of(topology, k):
     """The connections of one gate, as a separate matrix.
 
@@ -143,6 +148,7 @@ def random_graph(topology, rng, *, reserved_rows=0):
     return erdos_renyi(topology.shape, rng, density=density, reserved_rows=reserved_rows).topology
 
 
+@checked(topology=a_topology, rng=generator, n_rounds=whole(0, 10**6))
 def rewired(topology, rng, *, n_rounds=10):
     """A random graph in which every unit keeps its degree.
 

@@ -1,7 +1,10 @@
 """The topology of one run as a small JSON document, each number compared with chance."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from numpy_setlstm.checks import as_list, checked, instance, short, whole
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.measures.adjacency import as_topology
 from numpy_setlstm.measures.degrees import degree_dispersion, expected_dispersion, random_dispersions
@@ -22,6 +25,14 @@ from numpy_setlstm.topology import reserved_rows_of
 PERCENTILES = (2.5, 97.5)  # limits of a range
 
 
+def _steps_by_name(name, steps, sizes):
+    steps = as_list(name, steps, "dicts")
+    if not all(isinstance(step, Mapping) for step in steps):
+        raise TypeError(f"{name} are {short(steps)}; expected a list of dicts, with the SetStep of each matrix")
+    return steps
+
+
+@checked(initial=instance(Mapping, "a dict of matrices"), steps=_steps_by_name, seed=whole(), n_nulls=whole(1))
 def describe(initial, steps, *, seed=0, n_nulls=20):
     """Summarize the connections of one network and their evolution, each number compared with chance.
 
@@ -83,7 +94,11 @@ def describe(initial, steps, *, seed=0, n_nulls=20):
         if isinstance(matrix, np.ndarray):
             continue
         rng = np.random.default_rng([seed, *name.encode()])  # independent of the order of the matrices
-        described[name] = _describe_matrix(name, as_topology(matrix), [step[name] for step in steps], rng, n_nulls)
+        if any(name not in step for step in steps):
+            raise ValueError(f"a step has {list(map(list, steps))[-1]}; expected the SetStep of {name} in each")
+        described[name] = _describe_matrix(
+            name, as_topology(matrix, name), [step[name] for step in steps], rng, n_nulls
+        )
     return described
 
 
