@@ -332,24 +332,27 @@ def softmax(draw):
 
 def draw_entropy(draw):
     N, C = draw.size(1), draw.size(1)
-    return {"logits": draw.floats(N, C), "labels": draw.ids(N, high=C)}
+    weights = {"weights": np.abs(draw.floats(N))} if draw.chance(0.4) else {}
+    return {"logits": draw.floats(N, C), "labels": draw.ids(N, high=C), **weights}
 
 
-def read_entropy(logits, labels):
+def read_entropy(logits, labels, weights=None):
     log_p, labels = reference_log_softmax(logits), array_of(labels, 1, "iu")
     N, C = log_p.shape
     require(N > 0 and labels.shape == (N,) and all(0 <= k < C for k in labels.tolist()), "labels")
-    return log_p, labels.tolist()
+    weights = np.ones(N) if weights is None else floats_of(weights, 1)
+    require(weights.shape == (N,) and weights.dtype.kind == "f" and (np.isfinite(weights) & (weights >= 0)).all())
+    return log_p, labels.tolist(), weights
 
 
-def reference_entropy(logits, labels):
-    log_p, labels = read_entropy(logits, labels)
-    return np.asarray(-sum(log_p[n, k] for n, k in enumerate(labels)) / len(labels))
+def reference_entropy(logits, labels, weights=None):
+    log_p, labels, weights = read_entropy(logits, labels, weights)
+    return np.asarray(-sum(weights[n] * log_p[n, k] for n, k in enumerate(labels)) / len(labels))
 
 
-def reference_entropy_gradient(logits, labels):
-    log_p, labels = read_entropy(logits, labels)
-    return (np.exp(log_p) - np.eye(log_p.shape[1])[labels]) / len(labels)
+def reference_entropy_gradient(logits, labels, weights=None):
+    log_p, labels, weights = read_entropy(logits, labels, weights)
+    return weights[:, None] * (np.exp(log_p) - np.eye(log_p.shape[1])[labels]) / len(labels)
 
 
 @case("readout", share=2)

@@ -179,6 +179,9 @@ def draw_network(draw):
     shapes = {"E": (V, D), "W_x": (D, 4 * H), "W_h": (H, 4 * H)}
     parameters = {name: kind(*shape) for name, shape in shapes.items()}
     parameters |= {"b": draw.floats(4 * H), "W_out": draw.floats(H, C), "b_out": draw.floats(C)}
+    if draw.chance(0.4):  # read from both ends
+        parameters |= {"W_x_reverse": kind(D, 4 * H), "W_h_reverse": kind(H, 4 * H), "b_reverse": draw.floats(4 * H)}
+        parameters["W_out"] = draw.floats(2 * H, C)
     return parameters, draw.ids(draw.size(0), draw.size(1, 4), high=V)
 
 
@@ -189,26 +192,35 @@ def reference_network(parameters, tokens):
     x = reference_embedding(tokens, p["E"])
     tokens = array_of(tokens)
     require(tokens.shape[1] > 0, "no steps")
-    lstm = {"x": x, "W_x": p["W_x"], "W_h": p["W_h"], "b": p["b"], "mask": tokens != 0}
-    h, _ = reference_lstm(**lstm)
-    logits = reference_linear(h[:, -1], p["W_out"], p["b_out"])
+    lstms, last = [], []
+    for step, end in ((1, ""), (-1, "_reverse"))[: 2 if any("_reverse" in str(name) for name in p) else 1]:
+        require(all(name + end in p for name in ("W_x", "W_h", "b")), "half a direction")
+        weights = {name: p[name + end] for name in ("W_x", "W_h", "b")}
+        lstms.append({"x": x[:, ::step], **weights, "mask": tokens[:, ::step] != 0})
+        last.append(reference_lstm(**lstms[-1])[0][:, -1])
+    h = np.concatenate(last, axis=1)
+    logits = reference_linear(h, p["W_out"], p["b_out"])
     require(logits.shape[1] > 0)
-    return logits, lstm, h
+    return logits, lstms, h
 
 
-def reference_gradients(parameters, tokens, labels):
-    logits, lstm, h = reference_network(parameters, tokens)
-    d = reference_entropy_gradient(logits, labels)
-    dh = np.zeros(h.shape, d.dtype)
-    dh[:, -1] = d @ floats_of(parameters["W_out"]).T
-    dx, dW_x, dW_h, db, *_ = reference_lstm_backward(dh, lstm)
+def reference_gradients(parameters, tokens, labels, weights=None):
+    logits, lstms, h = reference_network(parameters, tokens)
+    d = reference_entropy_gradient(logits, labels, weights)
+    dh_last, dx, grads = d @ floats_of(parameters["W_out"]).T, 0, {}
+    H = h.shape[1] // len(lstms)
+    for k, (lstm, end) in enumerate(zip(lstms, ("", "_reverse"), strict=False)):
+        dh = np.zeros((*np.shape(tokens), H), d.dtype)
+        dh[:, -1] = dh_last[:, k * H : (k + 1) * H]
+        dx_t, dW_x, dW_h, db, *_ = reference_lstm_backward(dh, lstm)
+        grads |= {"W_x" + end: dW_x, "W_h" + end: dW_h, "b" + end: db}
+        dx = dx + dx_t[:, :: (1, -1)[k]]
     dE = np.zeros(matrix_of(parameters["E"])[0].shape, dx.dtype)
     for n, row in enumerate(np.asarray(tokens).tolist()):
         for t, k in enumerate(row):
             dE[k] += dx[n, t]
-    grads = {"E": at_connections(dE, parameters["E"]), "W_x": dW_x, "W_h": dW_h, "b": db}
-    grads |= {"W_out": h[:, -1].T @ d, "b_out": d.sum(axis=0)}
-    return reference_entropy(logits, labels), grads, logits
+    grads |= {"E": at_connections(dE, parameters["E"]), "W_out": h.T @ d, "b_out": d.sum(axis=0)}
+    return reference_entropy(logits, labels, weights), grads, logits
 
 
 def engine_of(draw):
@@ -238,12 +250,13 @@ def backpropagate(draw):
     network = Network(parameters, **engine_of(draw))
     labels = draw.ids(len(tokens), high=len(parameters["b_out"]))
 
-    def reference(tokens, labels):
+    def reference(tokens, labels, weights=None):
         logits = reference_network(parameters, tokens)[0]
-        read_entropy(logits, labels)
-        return reference_gradients(parameters, tokens, labels)
+        read_entropy(logits, labels, weights)
+        return reference_gradients(parameters, tokens, labels, weights)
 
-    return network.backpropagate, {"tokens": tokens, "labels": labels}, reference
+    weights = {"weights": np.abs(draw.floats(len(tokens)))} if draw.chance(0.4) else {}
+    return network.backpropagate, {"tokens": tokens, "labels": labels, **weights}, reference
 
 
 @case("network", share=2)
