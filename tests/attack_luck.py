@@ -518,15 +518,14 @@ def disk_injected(draw, world, folder):
 
 def disk_small(draw, world, folder):
     """A file system of some kilobytes."""
-    disk, saved, kilobytes = folder / "disk", folder / "run", draw.choice([4, 16, 32, 64, 100, 150, 200, 300, 400])
+    disk, saved = folder / "disk", folder / "run"
     disk.mkdir(), saved.mkdir()
     before = begin_training(draw, world, saved)
-    arrange = (
-        f'mount -t tmpfs -o size={kilobytes}k none "$0" || exit 77; cp -a "$1"/. "$0"/ || exit 77; mkdir -p "$0"; '
-    )
-    arrange += (
-        'out="$1"; place="$0"; shift; "$@"; code=$?; rm -rf "$out"; mkdir "$out"; cp -a "$place"/. "$out"/; exit $code'
-    )
+    used = 4 * sum(path.stat().st_size // 4096 + 2 for path in saved.iterdir())
+    kilobytes = used + 8 + draw.choice([0, 4, 16, draw.randrange(60), draw.randrange(300)])
+    arrange = f'place="$0"; saved="$1"; shift; mount -t tmpfs -o size={kilobytes}k none "$place" || exit 77; '
+    arrange += 'cp -a "$saved"/. "$place"/ || exit 77; "$@"; code=$?; '
+    arrange += 'rm -rf "$saved"; mkdir "$saved"; cp -a "$place"/. "$saved"/; exit $code'
     line = world.train(disk)
     if before is not None:
         seed = line.index("--seed")
@@ -631,7 +630,7 @@ def disk_compare(draw, world, folder):
     """`compare` on a full disk, then with room and --retry-failed."""
     output, size = folder / "run", draw.choice([0, draw.randrange(3000), draw.randrange(30_000)])
     ended = run(world.compare(output), folder, file_size=size)
-    found = judge_end(ended, codes=(0, 2), names=["run", ".json", ".npz"])
+    found = judge_end(ended, codes=(0, 2), names=["run", ".json", ".npz", "processes could not be started"])
     found |= {"half-written file left" for path in folder.rglob("*") if ".part" in path.name}
     again = run([*world.compare(output), "--retry-failed"], folder)
     story = [f"{size} bytes: {ended.code} {ended.err!r}", f"then {again.code} {again.out[-1500:]!r} {again.err!r}"]
@@ -787,7 +786,7 @@ def attack(folder, options):
             continue
         place.mkdir()
         found, story = kind(luck, world, place)
-        kinds[kind.__name__] += 1
+        kinds[kind.__name__ if not story[0].startswith("not possible") else "not possible here"] += 1
         wrong.update(found)
         if options.show or found:
             print(f"{k}: {kind.__name__}: {', '.join(sorted(found)) or 'well'}", *story, sep="\n   ", flush=True)

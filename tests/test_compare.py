@@ -279,6 +279,16 @@ def test_a_worker_ends_though_its_parent_died_before_it_began():
     wait_for(lambda: not is_alive())
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the full disk is simulated by a limit of POSIX")
+def test_without_room_for_semaphores_the_error_is_one_line(tmp_path):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); from numpy_setlstm import cli; "
+    arguments = ["compare", "--datasets", "demo", "--connectivities", "set", "--output", str(tmp_path)]
+    command = [sys.executable, "-c", f"{limit} print(cli.main({arguments}))"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | ROOT_ON_PATH)
+    assert ended.stdout.endswith("2\n") and ended.stderr.count("\n") == 1, ended.stderr
+    assert "File too large: processes could not be started; they need memory, and semaphores" in ended.stderr
+
+
 @pytest.mark.parametrize("name", ["json.py", "numpy/__init__.py", "runpy.pyc", "tqdm.cpython-310-x86_64-linux-gnu.so"])
 def test_on_python_3_10_a_file_that_workers_would_import_is_refused(monkeypatch, tmp_path, name):
     monkeypatch.chdir(tmp_path)

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
 
@@ -79,7 +80,9 @@ def local_processes(workers):
     At the end, runs that are unfinished save their checkpoints and stop.
     """
     try:
-        from joblib.externals.loky import ProcessPoolExecutor  # unlike the standard library's, needs no __main__ guard
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*joblib will operate in serial mode")  # an error will say it, below
+            from joblib.externals.loky import ProcessPoolExecutor  # unlike the standard library's: no __main__ guard
     except ImportError:
         raise ImportError("comparing in processes needs joblib: pip install 'numpy-setlstm[compare]'") from None
     pools = []
@@ -88,9 +91,13 @@ def local_processes(workers):
         check_current_folder()
         environment = dict.fromkeys(THREAD_VARIABLES, "1") if workers > 1 else None
         start = {"initializer": _start_worker, "initargs": (os.getpid(),)}
-        with _environment(), _ignoring_interrupts():  # which the processes inherit, until _start_worker
-            pools.append(ProcessPoolExecutor(workers, env=environment, **start))
-            pools[-1].submit(int)  # starts them
+        try:
+            with _environment(), _ignoring_interrupts():  # which the processes inherit, until _start_worker
+                pools.append(ProcessPoolExecutor(workers, env=environment, **start))
+                pools[-1].submit(int)  # starts them
+        except OSError as error:
+            why = "processes could not be started; they need memory, and semaphores, which Linux keeps in /dev/shm"
+            raise OSError(error.errno, f"{error.strerror}: {why}") from error
         return pools[-1]
 
     try:
@@ -141,8 +148,8 @@ def _environment():
     """That of processes to start: without imports from the current folder, without words about what is cleaned up."""
     before = {name: os.environ.get(name) for name in (SAFE_PATH, "PYTHONWARNINGS")}
     os.environ[SAFE_PATH] = "1"
-    warnings = [before["PYTHONWARNINGS"], "ignore:resource_tracker"]  # as when Ctrl-C is pressed twice
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, warnings))
+    filters = [before["PYTHONWARNINGS"], "ignore:resource_tracker"]  # as when Ctrl-C is pressed twice
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, filters))
     try:
         yield
     finally:
