@@ -243,8 +243,11 @@ def unpack_state(header, arrays, engine):
         optimizer=optimizer,
         streams=streams,
         initial_topologies={
-            name: Topology(shape, arrays[f"initial/{name}/rows"], arrays[f"initial/{name}/cols"])
-            for name, shape in header["initial_shapes"].items()
+            name: Topology(
+                header["initial_shapes"][name], arrays[f"initial/{name}/rows"], arrays[f"initial/{name}/cols"]
+            )
+            for name in header["network"]["names"]  # in their order, which JSON's tables do not keep
+            if name in header["initial_shapes"]
         },
         order=arrays.get("order"),
         history=header["history"] | {"set_steps": set_steps},
