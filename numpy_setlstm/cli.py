@@ -99,7 +99,7 @@ def train(options):
         clf = SetLSTMClassifier(random_state=options.seed or 0, progress=True, without_known_words="accept", **given)
     reviews = load_dataset(options.dataset, options.data_home, download=options.download)
     say(f"{reviews}\nlabels: {reviews.rule}")
-    result = run_training(clf, reviews, options.output, seed=options.seed or 0, resume=options.resume, report=say)
+    result = run_training(clf, reviews, options.output, resume=options.resume, report=say)
     if result["interrupted"]:
         complain("interrupted; the same command with --resume continues")
         return EXIT_INTERRUPTED

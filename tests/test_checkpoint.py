@@ -956,8 +956,8 @@ def test_a_model_that_was_trained_further_since_it_was_read_is_not_replaced(tmp_
 
 
 def test_a_resumed_training_makes_the_pictures_of_one_in_one_go(tmp_path):
-    train_into(tmp_path / "one", classifier(n_epochs=3, random_state=3), seed=3)
-    train_into(tmp_path / "two", classifier(n_epochs=1, random_state=3), seed=3)
+    train_into(tmp_path / "one", classifier(n_epochs=3, random_state=3))
+    train_into(tmp_path / "two", classifier(n_epochs=1, random_state=3))
     clf = SetLSTMClassifier.load(tmp_path / "two" / "model.npz").set_params(n_epochs=3)
     train_into(tmp_path / "two", clf, resume=True)  # which knows no seed
     pictures = [path.name for path in (tmp_path / "one").iterdir() if path.suffix in (".png", ".gif")]

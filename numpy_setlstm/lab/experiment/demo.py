@@ -119,7 +119,7 @@ def _run_demo(output, seed, progress, report, parameters):
     return results
 
 
-def run_training(clf, reviews, output, *, seed=0, resume=False, report=print):
+def run_training(clf, reviews, output, *, resume=False, report=print):
     """Train one network; save the model after every epoch, and results and pictures at the end.
 
     Parameters
@@ -128,11 +128,9 @@ def run_training(clf, reviews, output, *, seed=0, resume=False, report=print):
     reviews : Reviews
     output : str or Path
         Folder, made if missing, for ``model.npz``, ``results.json`` and the pictures.
-    seed : int
-        Without effect: the null model in the pictures follows from the network's first connections, so that it is the
-        same after `resume`.
     resume : bool, default False
-        Continue interrupted training.
+        Continue interrupted training. The null model in the pictures follows from the network's first connections, so
+        that it is the same as without an interruption.
     report : callable
         Called with each line of text to show.
 
