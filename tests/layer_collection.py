@@ -15,6 +15,7 @@ from collected import (  # noqa: F401  (each import enters its layers into LAYER
     activations,
     algebra,
     attention,
+    attributes,
     caches,
     convolutions,
     dense,

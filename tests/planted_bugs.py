@@ -498,3 +498,34 @@ plant(
     "(dLdy * X).sum(axis=0), dLdy",
     words={"normalis", "normaliz"},
 )
+plant("dense, nothing returned", "no gradient", "        self.dbiases = np.sum(dvalues, axis=0, keepdims=True)\n", "")
+plant(
+    "dense, nothing returned",
+    "a factor in all weights",
+    "np.dot(self.inputs.T, dvalues)",
+    "np.dot(self.inputs.T, dvalues) / len(dvalues)",
+    "np.sum(dvalues, axis=0, keepdims=True)",
+    "np.mean(dvalues, axis=0, keepdims=True)",
+)
+plant("ReLU, nothing returned", "mask", "        self.dinputs[self.inputs <= 0] = 0\n", "")
+plant(
+    "softmax, nothing returned",
+    "diagonal of a Jacobian only",
+    "np.diagflat(output) - np.dot(output, output.T)",
+    "np.diagflat(output)",
+)
+plant("dense, with a learning rate", "sign", "self.bias -= learning_rate", "self.bias += learning_rate")
+plant(
+    "dense, with a learning rate",
+    "stale cache",
+    "        input_gradient = np.dot(self.weights.T, output_gradient)\n        self.weights -= learning_rate * weights_gradient\n",
+    "        self.weights -= learning_rate * weights_gradient\n        input_gradient = np.dot(self.weights.T, output_gradient)\n",
+    words={"after", "updated", "changed", "before"},
+)
+plant(
+    "first convolution, with a learning rate",
+    "= instead of +=, over time",
+    "d_L_d_filters[f] += d_L",
+    "d_L_d_filters[f] = d_L",
+)
+plant("dense, gradients in a list", "bias not summed", "db = np.sum(dout, axis=0)", "db = dout[0]")

@@ -39,24 +39,25 @@ class DenseOfCaches:
             self.p[key] -= lr * self.g["d" + key]
 
 
-COMPUTE = "layer.backward = lambda dA, back=layer.backward: (back(dA), layer.compute_gradients())[0]"
+COMPUTE = "class Checked(Layer): backward = lambda self, dA: (Layer.backward(self, dA), self.compute_gradients())[0]"
 
 
-def of_caches(dense, params, **inputs):
+def of_caches(layer_class, params, **inputs):
     """Return the case of a layer with compute_gradients(), with the one line that calls it after backward."""
-    back = dense.backward
+
+    class Checked(layer_class):
+        def backward(self, dA):
+            return (super().backward(dA), self.compute_gradients())[0]
+
+    instance = Checked(**params)
 
     def undo(dA):
-        result = back(dA)
-        dense.compute_gradients()
-        return [result, *(dense.g["d" + name] for name in params)]
+        return [instance.backward(dA), *(instance.g["d" + name] for name in params)]
 
     def check(check_layer, **options):
-        (A,) = inputs.values()
-        dense.backward = lambda dA: (back(dA), dense.compute_gradients())[0]
-        return check_layer(dense, inputs=(A,), **options)
+        return check_layer(Checked(**params), inputs=tuple(inputs.values()), **options)
 
-    return Case(dict(inputs) | params, lambda: dense.forward(*inputs.values()), undo, check)
+    return Case(dict(inputs) | params, lambda: instance.forward(*inputs.values()), undo, check)
 
 
 @layer(
@@ -67,4 +68,4 @@ def of_caches(dense, params, **inputs):
 )
 def dense_of_caches(rng):
     A, W, b = draw(rng, (4, 3), (3, 2), (1, 2))
-    return of_caches(DenseOfCaches(W, b), dict(W=W, b=b), A=A)
+    return of_caches(DenseOfCaches, dict(W=W, b=b), A=A)

@@ -66,7 +66,7 @@ def gru_of_caches(rng):
     (A,) = draw(rng, (2, 4, 3))
     names = [f"{kind}{gate}" for gate in "zrh" for kind in "UVb"]
     p = dict(zip(names, draw(rng, *((3, 5), (5, 5), (1, 5)) * 3), strict=True))
-    return of_caches(GRUOfCaches(**p), p, A=A)
+    return of_caches(GRUOfCaches, p, A=A)
 
 
 class TimeGRU:
