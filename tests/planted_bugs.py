@@ -498,7 +498,12 @@ plant(
     "(dLdy * X).sum(axis=0), dLdy",
     words={"normalis", "normaliz"},
 )
-plant("dense, nothing returned", "no gradient", "        self.dbiases = np.sum(dvalues, axis=0, keepdims=True)\n", "")
+plant(
+    "dense, nothing returned",
+    "no gradient",
+    "self.dbiases = np.sum(dvalues, axis=0, keepdims=True)",
+    "self.dbiases = None",
+)
 plant(
     "dense, nothing returned",
     "a factor in all weights",
@@ -518,8 +523,10 @@ plant("dense, with a learning rate", "sign", "self.bias -= learning_rate", "self
 plant(
     "dense, with a learning rate",
     "stale cache",
-    "        input_gradient = np.dot(self.weights.T, output_gradient)\n        self.weights -= learning_rate * weights_gradient\n",
-    "        self.weights -= learning_rate * weights_gradient\n        input_gradient = np.dot(self.weights.T, output_gradient)\n",
+    "        self.weights -= learning_rate * weights_gradient\n",
+    "",
+    "        return input_gradient",
+    "        self.weights -= learning_rate * weights_gradient\n        return np.dot(self.weights.T, output_gradient)",
     words={"after", "updated", "changed", "before"},
 )
 plant(
