@@ -536,3 +536,13 @@ plant(
     "d_L_d_filters[f] = d_L",
 )
 plant("dense, gradients in a list", "bias not summed", "db = np.sum(dout, axis=0)", "db = dout[0]")
+plant(
+    "dense, properties",
+    "mean instead of sum, or sum instead of mean",
+    "np.sum(pre_grad, axis=0)",
+    "np.mean(pre_grad, axis=0)",
+)
+plant("dropout, a new mask each time", "mask", "return dout * self.mask", "return dout")
+plant("dropout, its own generator", "a factor", "return dout * self.mask / (1 - self.rate)", "return dout * self.mask")
+plant("feed-forward block", "10 % too large, float32", "self.grad_b = np.sum", "self.grad_b = 1.1 * np.sum")
+plant("feed-forward block", "mask", "np.where(self.hidden <= 0, 0, 1)", "np.where(error <= 0, 0, 1)")

@@ -291,3 +291,91 @@ def dense_of_arguments(rng):
         return [dense.backward(x, {}, dout, grads), grads["Dense/W"], grads["Dense/b"]]
 
     return Case(dict(x=x, W=W, b=b), lambda: dense.forward(x)[0], undo, check)
+
+
+class DenseOfProperties:
+    """params and grads are properties, which return tuples; options go through *args and **kwargs."""
+
+    first_layer = False
+
+    def __init__(self, W, b):
+        self.W, self.b = W, b
+        self.dW, self.db = None, None
+        self.last_input = None
+
+    def forward(self, input, *args, **kwargs):
+        self.last_input = input
+        return np.dot(input, self.W) + self.b
+
+    def backward(self, pre_grad, *args, **kwargs):
+        self.dW = np.dot(self.last_input.T, pre_grad)
+        self.db = np.sum(pre_grad, axis=0)
+        if not self.first_layer:
+            return np.dot(pre_grad, self.W.T)
+
+    @property
+    def params(self):
+        return self.W, self.b
+
+    @property
+    def grads(self):
+        return self.dW, self.db
+
+    @property
+    def param_grads(self):
+        return list(zip(self.params, self.grads, strict=True))
+
+
+@layer("dense, properties", "object; params, grads are properties that return tuples", DenseOfProperties)
+def dense_of_properties(rng):
+    x, W, b = draw(rng, (4, 3), (3, 5), (5,))
+    dense = DenseOfProperties(W, b)
+    return of_object(dense, dict(W=W, b=b), lambda: dense.grads, input=x)
+
+
+class DenseOfFloat32:
+    """w, b in single precision, with the arrays of an optimizer beside them; grad_w, grad_b; three axes."""
+
+    def __init__(self, w, b, data_type=np.float32):
+        self.w, self.b = w.astype(data_type), b.astype(data_type)
+        self.v, self.m = np.zeros_like(self.w), np.zeros_like(self.w)
+        self.vb, self.mb = np.zeros_like(self.b), np.zeros_like(self.b)
+        self.optimizer = None
+
+    def forward(self, X, training=True):
+        self.input_data = X
+        self.output_data = np.dot(X, self.w) + self.b
+        return self.output_data
+
+    def backward(self, error):
+        self.grad_w = np.sum(np.matmul(self.input_data.transpose(0, 2, 1), error), axis=0)
+        self.grad_b = np.sum(error, axis=(0, 1))
+        return np.dot(error, self.w.T)
+
+
+class FeedForward:
+    def __init__(self, w1, b1, w2, b2):
+        self.fc_1, self.fc_2 = DenseOfFloat32(w1, b1), DenseOfFloat32(w2, b2)
+
+    def forward(self, X, training=True):
+        self.hidden = self.fc_1.forward(X)
+        return self.fc_2.forward(np.maximum(self.hidden, 0), training)
+
+    def backward(self, error):
+        error = self.fc_2.backward(error)
+        error = error * np.where(self.hidden <= 0, 0, 1).astype(self.hidden.dtype)
+        return self.fc_1.backward(error)
+
+
+@layer(
+    "feed-forward block",
+    "object; layers as attributes; float32 weights w, grad_w beside an optimizer's v, m",
+    DenseOfFloat32,
+    FeedForward,
+)
+def feed_forward(rng):
+    X, *weights = draw(rng, (2, 4, 3), (3, 5), (5,), (5, 3), (3,))
+    block = FeedForward(*weights)
+    params = {f"{name}{k}": getattr(fc, name) for k, fc in enumerate((block.fc_1, block.fc_2)) for name in "wb"}
+    grads = lambda: [getattr(fc, "grad_" + name) for fc in (block.fc_1, block.fc_2) for name in "wb"]  # noqa: E731
+    return of_object(block, params, grads, X=X)

@@ -171,3 +171,52 @@ def max_over_time_backward(dout, cache):
 def max_over_time(rng):
     x, lengths = draw(rng, (3, 5, 2))[0], np.array([5, 2, 3])
     return of_functions(max_over_time_forward, max_over_time_backward, x=x, lengths=lengths)
+
+
+class DropoutOfGlobalNumbers:
+    """A new mask in each pass, from NumPy's global random numbers."""
+
+    def __init__(self, prob=0.6):
+        self.prob = prob
+        self.params = []
+
+    def forward(self, X):
+        self.mask = np.random.binomial(1, self.prob, size=X.shape) / self.prob  # noqa: NPY002
+        return X * self.mask
+
+    def backward(self, dout):
+        return dout * self.mask
+
+
+@layer("dropout, a new mask each time", "object; np.random.binomial, without a seed", DropoutOfGlobalNumbers)
+def dropout_of_global_numbers(rng):
+    seed = lambda: np.random.seed(3)  # noqa: E731, NPY002
+    return of_object(DropoutOfGlobalNumbers(), before=seed, X=draw(rng, (4, 6))[0])
+
+
+class DropoutOfGenerator:
+    """A new mask in each pass, from a generator that is an attribute; it scales in the forward pass."""
+
+    def __init__(self, rate, rng):
+        self.rate, self.rng = rate, rng
+
+    def __call__(self, x):
+        return self.forward(x)
+
+    def forward(self, x):
+        self.mask = self.rng.random(x.shape) >= self.rate
+        return x * self.mask / (1 - self.rate)
+
+    def backward(self, dout):
+        return dout * self.mask / (1 - self.rate)
+
+
+@layer("dropout, its own generator", "object with __call__; self.rng.random, a new mask each time", DropoutOfGenerator)
+def dropout_of_generator(rng):
+    drop = DropoutOfGenerator(0.4, None)
+
+    def renew():
+        drop.rng = np.random.default_rng(3)
+
+    renew()
+    return of_object(drop, before=renew, x=draw(rng, (4, 6))[0])
