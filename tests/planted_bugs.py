@@ -17,45 +17,29 @@ KINDS = {
     "a factor in all weights": {"factor", "times too", "times what"},
     "a factor": {"factor", "times too", "times what"},
     "1/N": {"factor", "times too", "times what", "1/N"},
-    "mean instead of sum, or sum instead of mean": {"mean", "factor", "times too", "times what"},
+    "mean instead of sum, or sum instead of mean": {"a mean", "the mean", "mean over", "factor", "times too", "times what"},
     "square root of a factor": {"factor", "times too", "times what"},
     "10 % too large, float32": {"factor", "times too", "times what", "1.1"},
-    "sign": {"sign", "minus"},
+    "sign": {"the sign", "a sign", "wrong sign", "opposite sign", "minus"},
     "diagonal of a Jacobian only": {
-        "diagonal",
-        "jacobian",
-        "softmax",
-        "other outputs",
-        "sum to 0",
-        "sums to 0",
-        "sum to zero",
-        "sums to zero",
+        "diagonal", "jacobian", "softmax", "other outputs", "sum to 0", "sums to 0", "sum to zero", "sums to zero",
     },
     "transpose": {"transpose", ".T", "rows and columns"},
     "slope of the wrong quantity": {"slope", "derivative of the", "its derivative"},
     "dc not carried": {"carried", "carry", "passes back", "previous step", "earlier"},
     "dh not carried": {"carried", "carry", "passes back", "previous step", "earlier"},
     "mask": {"mask", "where the output is 0", "slope"},
-    "stride, padding or window": {"stride", "padding", "pad", "shift", "offset", "border", "window"},
+    "stride, padding or window": {"stride", "of the padding", "padding of", "padded", "shift", "offset", "border", "window"},
     "guard of the logarithm": {"1e-7", "guard", "log(", "small constant"},
     "copied from another array": {"copied", "copy of", "given the gradient of", "each has the other's", "exchanged"},
-    "gate order": {"order", "exchanged", "block"},
+    "gate order": {"are in the order", "order of the", "another order", "exchanged", "swapped", "each has the other's"},
     "bias not summed": {"sum", "shape", "broadcast", "one example", "one row"},
-    "wrong axis": {
-        "wrong axis",
-        "another axis",
-        "other axis",
-        "along axis",
-        "over axis",
-        "axis of the",
-        "axes",
-        "shape",
-    },
-    "dout overwritten": {"in place", "overwrit", "copy"},
+    "wrong axis": {"wrong axis", "another axis", "other axis", "along axis", "over axis", "axis of the", "axes", "shape"},
+    "dout overwritten": {"in place", "overwrit", "a copy"},
     "stale cache": {"cache", "stale", "in place", "overwrit", "earlier value"},
-    "no gradient": {"no gradient", "None", "missing", "returned nothing", "never computed", "zero everywhere"},
-    "a term is missing": {"missing", "lost", "path", "not passed", "term"},
-}
+    "no gradient": {"no gradient", "None", "is missing", "returned nothing", "never computed", "zero everywhere"},
+    "a term is missing": {"a term", "a path", "is lost", "not added", "not passed on", "contribution"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -480,9 +464,21 @@ plant(
 )
 
 PATH = "a term is missing"
-plant("residual block", PATH, "return dout + self.layers[0].backward(dz)", "return self.layers[0].backward(dz)")
+plant(
+    "residual block",
+    PATH,
+    "return dout + self.layers[0].backward(dz)",
+    "return self.layers[0].backward(dz)",
+    words={"shortcut", "skip connection", "identity"},
+)
 plant("highway", PATH, "return dy * (1 - t) + dh", "return dh")
-plant("peephole LSTM", PATH, "dc_next = dc * f + p_i * di + p_f * df", "dc_next = dc * f")
+plant(
+    "peephole LSTM",
+    PATH,
+    "dc_next = dc * f + p_i * di + p_f * df",
+    "dc_next = dc * f",
+    words={"passes back", "carried", "carry", "peephole"},
+)
 plant(
     "weight normalisation",
     PATH,
