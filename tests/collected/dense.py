@@ -85,7 +85,7 @@ class FullyConnected:
 
     def _init_params(self):
         W = np.random.normal(size=(self.n_in, self.n_out))  # noqa: NPY002
-        self.parameters = {"W": W, "b": np.zeros((1, self.n_out))}
+        self.parameters = {"W": W, "b": np.random.normal(size=(1, self.n_out))}  # noqa: NPY002
         self.gradients = {"W": np.zeros((self.n_in, self.n_out)), "b": np.zeros((1, self.n_out))}
         self.is_initialized = True
 
