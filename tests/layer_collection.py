@@ -95,10 +95,8 @@ def table_of_layers(verdicts):
     lines = ["| layer | style | without an adapter |", "| --- | --- | --- |"]
     for name, verdict in verdicts.items():
         entry = LAYERS[name]
-        result = verdict.outcome if verdict.outcome != "passed" else "passed"
-        if entry.adapter:
-            result = f"{result} with one line: `{entry.adapter}`"
-        lines.append(f"| {name} | {entry.style} | {result} |")
+        line = f" with one line: `{entry.adapter}`".replace("|", r"\|") if entry.adapter else ""
+        lines.append(f"| {name} | {entry.style} | {verdict.outcome}{line} |")
     return "\n".join(lines)
 
 
