@@ -24,6 +24,7 @@ from collected import (  # noqa: F401  (each import enters its layers into LAYER
     grus,
     losses,
     lstms,
+    modules,
     normalizations,
     pooling,
     recurrent,
@@ -47,7 +48,10 @@ def true_error(entry):
 
 def true_error_of_bug(bug):
     """Return the same of a planted mistake."""
-    return gradient_error(variant(LAYERS[bug.layer], *bug.changes))
+    right, wrong = LAYERS[bug.layer], variant(LAYERS[bug.layer], *bug.changes)
+    cases = [entry.make(np.random.default_rng(0)) for entry in (right, wrong)]
+    assert cases[0].arrays.keys() == cases[1].arrays.keys()
+    return gradient_error(wrong)
 
 
 def verdict_on(entry, check_layer):

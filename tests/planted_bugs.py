@@ -548,3 +548,11 @@ plant("dropout, a new mask each time", "mask", "return dout * self.mask", "retur
 plant("dropout, its own generator", "a factor", "return dout * self.mask / (1 - self.rate)", "return dout * self.mask")
 plant("feed-forward block", "10 % too large, float32", "self.grad_b = np.sum", "self.grad_b = 1.1 * np.sum")
 plant("feed-forward block", "mask", "np.where(self.hidden <= 0, 0, 1)", "np.where(error <= 0, 0, 1)")
+plant("encoder block", "square root of a factor", "keepdims=True)) / self.scale\n", "keepdims=True)) / self.scale**2\n")
+plant("encoder block", "mask", "* (self.hidden > 0)", "* (self.hidden < 0)")
+plant(
+    "multi-head attention of a list",
+    "a factor in all weights",
+    "self.W.grad += (self.input.swapaxes(-1, -2) @ next).sum(axis=0)",
+    "self.W.grad += (self.input.swapaxes(-1, -2) @ next).mean(axis=0)",
+)

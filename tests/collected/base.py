@@ -101,7 +101,7 @@ def analytic_gradient(case):
     }  # fmt: skip
 
 
-def measured_gradient(case, step=2e-4):
+def measured_gradient(case, step=5e-5):
     """Return the gradient by extrapolated central differences: dict name -> ndarray."""
     douts = upstream(case.forward())
 

@@ -80,13 +80,14 @@ class FullyConnected:
     def __init__(self, n_out, act_fn=None):
         self.n_in, self.n_out, self.act_fn = None, n_out, act_fn
         self.parameters = {"W": None, "b": None}
-        self.gradients, self.derived_variables = {}, {"Z": []}
+        self.gradients, self.derived_variables = {}, {}
         self.X, self.trainable, self.is_initialized = [], True, False
 
     def _init_params(self):
         W = np.random.normal(size=(self.n_in, self.n_out))  # noqa: NPY002
         self.parameters = {"W": W, "b": np.random.normal(size=(1, self.n_out))}  # noqa: NPY002
         self.gradients = {"W": np.zeros((self.n_in, self.n_out)), "b": np.zeros((1, self.n_out))}
+        self.derived_variables = {"Z": []}
         self.is_initialized = True
 
     def flush_gradients(self):

@@ -131,25 +131,34 @@ def layernorm(rng):
 
 
 class BatchNormOfLists:
-    """Weights in lists; lists keep every batch; the gradients are added to."""
+    """Weights made in the first forward pass; lists keep every batch; the gradients are added to."""
 
-    def __init__(self, n_in, momentum=0.9, epsilon=0.02, rng=None):
-        rng = rng or np.random.default_rng(0)
+    def __init__(self, momentum=0.9, epsilon=0.02):
         self.momentum, self.epsilon = momentum, epsilon
+        self.in_features = None
         self.X = []
+        self.parameters = {"scaler": None, "intercept": None, "running_var": None, "running_mean": None}
+        self.is_initialized = False
+
+    def _init_params(self):
+        n_in = self.in_features
         self.parameters = {
-            "scaler": rng.normal(size=n_in),
-            "intercept": rng.normal(size=n_in),
+            "scaler": np.random.rand(n_in),  # noqa: NPY002
+            "intercept": np.zeros(n_in),
             "running_var": np.ones(n_in),
             "running_mean": np.zeros(n_in),
         }
         self.gradients = {"scaler": np.zeros(n_in), "intercept": np.zeros(n_in)}
+        self.is_initialized = True
 
     @property
     def hyperparameters(self):
         return {"layer": "BatchNormOfLists", "epsilon": self.epsilon, "momentum": self.momentum}
 
     def forward(self, X, retain_derived=True):
+        if not self.is_initialized:
+            self.in_features = X.shape[1]
+            self._init_params()
         ep, mm, p = self.epsilon, self.momentum, self.parameters
         mean, var = X.mean(axis=0), X.var(axis=0)
         if retain_derived:
@@ -187,15 +196,16 @@ class BatchNormOfLists:
     BatchNormOfLists,
 )
 def batchnorm_of_lists(rng):
-    norm = BatchNormOfLists(3, rng=rng)
+    (X,) = draw(rng, (5, 3))
+    norm, fresh = BatchNormOfLists(), BatchNormOfLists()
+    norm.forward(X)
     names = ("scaler", "intercept")
-    return of_object(
-        norm,
-        {name: norm.parameters[name] for name in names},
-        lambda: [norm.gradients[name] for name in names],
-        before=norm.X.clear,
-        X=draw(rng, (5, 3))[0],
-    )
+    params = {name: norm.parameters[name] for name in names}
+    for array in params.values():
+        array[...] = rng.normal(size=3)
+    grads = lambda: [norm.gradients[name] for name in names]  # noqa: E731
+    check = lambda check_layer, **options: check_layer(fresh, inputs=(X,), **options)  # noqa: E731
+    return of_object(norm, params, grads, before=norm.X.clear, check=check, X=X)
 
 
 class BatchNormPass:
