@@ -30,7 +30,7 @@ from collected import (  # noqa: F401  (each import enters its layers into LAYER
     recurrent,
 )
 from collected.base import LAYERS, gradient_error, in_double, variant
-from planted_bugs import BUGS, KINDS
+from planted_bugs import ADDED_LATER, BUGS, KINDS
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ def verdict_on_bug(bug, check_layer):
 
 def names(bug, text):
     """Return whether a text contains one of the words of a right diagnosis."""
-    return any(word in (text.lower() if word.islower() else text) for word in bug.words)
+    words = bug.words | ADDED_LATER.get((bug.layer, bug.kind), set())
+    return any(word in (text.lower() if word.islower() else text) for word in words)
 
 
 def table_of_layers(verdicts):

@@ -47,6 +47,13 @@ KINDS = {
     "a term is missing": {"a term", "a path", "is lost", "not added", "not passed on", "contribution"},
 }  # fmt: skip
 
+#: Words that were added after a report was seen, because it says the same in other words: (layer, kind) -> words.
+ADDED_LATER = {
+    ("dense, dicts", "bias not summed"): {"contributions of all must be added up"},
+    ("dense, gradients in a list", "bias not summed"): {"contributions of all must be added up"},
+    ("tanh", "stale cache"): {"the slope is wrong"},  # 1 - out**4 instead of 1 - out**2
+}
+
 
 @dataclass(frozen=True)
 class Bug:
