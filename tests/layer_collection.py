@@ -26,6 +26,7 @@ from collected import (  # noqa: F401  (each import enters its layers into LAYER
     lstms,
     modules,
     normalizations,
+    norms,
     pooling,
     recurrent,
 )

@@ -563,3 +563,10 @@ plant(
     "self.W.grad += (self.input.swapaxes(-1, -2) @ next).sum(axis=0)",
     "self.W.grad += (self.input.swapaxes(-1, -2) @ next).mean(axis=0)",
 )
+plant(
+    "layer normalisation, eps beside std",
+    "path through the variance or norm is missing",
+    " + 2 * self.centered * dvar / dim",
+    "",
+)
+plant("embedding, one-hot rows", "a factor", "dvalues.reshape(-1, size)\n", "dvalues.reshape(-1, size) / 2\n")

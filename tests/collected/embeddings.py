@@ -115,3 +115,42 @@ def learned_positions(rng):
     embed = LearnedPositions(words, positions)
     grads = lambda: [embed.wte.grad, embed.wpe.grad]  # noqa: E731
     return of_object(embed, dict(wte=words, wpe=positions), grads, ids=np.array([[0, 4, 4, 2], [1, 4, 0, 3]]))
+
+
+class OneHotEmbedding:
+    """Looks up by a product with one-hot rows, and returns a gradient of these rows, which nobody needs."""
+
+    def __init__(self, weights):
+        self.weights = weights
+
+    def forward(self, inputs, training=True):
+        self.inputs = np.eye(len(self.weights))[inputs]
+        return self.inputs @ self.weights
+
+    def __call__(self, *args, **kwds):
+        return self.forward(*args, **kwds)
+
+    def backward(self, dvalues):
+        rows, size = self.weights.shape
+        self.dweights = self.inputs.reshape(-1, rows).T @ dvalues.reshape(-1, size)
+        self.dinputs = dvalues @ self.weights.T
+        return self.dinputs
+
+    @property
+    def params(self):
+        return [self.weights]
+
+    @property
+    def grads(self):
+        return [self.dweights]
+
+
+@layer(
+    "embedding, one-hot rows",
+    "object; properties params, grads; backward returns a gradient of one-hot rows",
+    OneHotEmbedding,
+)
+def one_hot_embedding(rng):
+    (weights,) = draw(rng, (6, 3))
+    words = OneHotEmbedding(weights)
+    return of_object(words, dict(weights=weights), lambda: words.grads, inputs=np.array([[0, 1, 1], [5, 4, 2]]))

@@ -2,8 +2,7 @@
 
 Sources: S. Ioffe, C. Szegedy (2015), "Batch Normalization", section 3; J. Ba et al. (2016), "Layer Normalization",
 equation 4; Y. Wu, K. He (2018), "Group Normalization", equation 1; D. Ulyanov et al. (2016), "Instance Normalization",
-equation 2; B. Zhang, R. Sennrich (2019), "Root Mean Square Layer Normalization", equation 4; T. Salimans, D. Kingma
-(2016), "Weight Normalization", equations 2 and 3.
+equation 2.
 """
 
 import numpy as np
@@ -315,67 +314,3 @@ class InstanceNorm:
 @layer("instance normalisation", "object; .astype(np.float32) in both passes; (N, H, W, C)", InstanceNorm)
 def instance_norm(rng):
     return of_object(InstanceNorm(), images=draw(rng, (2, 3, 4, 2))[0])
-
-
-def rms_norm_forward(x, weight, eps=0.03):
-    rms = np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + eps)
-    return x / rms * weight, (x, weight, rms)
-
-
-def rms_norm_backward(dout, cache):
-    x, weight, rms = cache
-    D = x.shape[-1]
-    dn = dout * weight
-    dx = dn / rms - x * np.sum(dn * x, axis=-1, keepdims=True) / (D * rms**3)
-    dweight = np.sum(dout * x / rms, axis=tuple(range(x.ndim - 1)))
-    return dx, dweight
-
-
-@layer("RMS normalisation", "functions; eps is a default argument", rms_norm_forward, rms_norm_backward)
-def rms_norm(rng):
-    x, weight = draw(rng, (2, 3, 5), (5,))
-    return of_functions(rms_norm_forward, rms_norm_backward, x=x, weight=weight)
-
-
-def l2_normalize_forward(x):
-    norm = np.sqrt(np.sum(x * x, axis=1, keepdims=True))
-    y = x / norm
-    return y, (y, norm)
-
-
-def l2_normalize_backward(dy, cache):
-    y, norm = cache
-    return (dy - y * np.sum(y * dy, axis=1, keepdims=True)) / norm
-
-
-@layer("L2 normalisation of rows", "functions; the cache holds the output", l2_normalize_forward, l2_normalize_backward)
-def l2_normalize(rng):
-    return of_functions(l2_normalize_forward, l2_normalize_backward, x=draw(rng, (4, 3))[0])
-
-
-class WeightNormLinear:
-    """The weights of a unit are g v / |v|; gradients as attributes grad_g, grad_v, grad_bias."""
-
-    def __init__(self, v, g, bias):
-        self.v, self.g, self.bias = v, g, bias
-
-    def forward(self, x):
-        self.x = x
-        self.norm = np.sqrt((self.v**2).sum(axis=1, keepdims=True))
-        self.w = self.g * self.v / self.norm
-        return x @ self.w.T + self.bias
-
-    def backward(self, grad_out):
-        grad_w = grad_out.T @ self.x
-        self.grad_bias = grad_out.sum(0)
-        self.grad_g = (grad_w * self.v / self.norm).sum(axis=1, keepdims=True)
-        self.grad_v = self.g / self.norm * grad_w - self.g * self.grad_g / self.norm**2 * self.v
-        return grad_out @ self.w
-
-
-@layer("weight normalisation", "object; attributes v and grad_v; g is (D, 1)", WeightNormLinear)
-def weight_norm(rng):
-    x, v, g, bias = draw(rng, (4, 3), (2, 3), (2, 1), (2,))
-    linear = WeightNormLinear(v, g, bias)
-    grads = lambda: [linear.grad_v, linear.grad_g, linear.grad_bias]  # noqa: E731
-    return of_object(linear, dict(v=v, g=g, bias=bias), grads, x=x)
