@@ -1,7 +1,7 @@
 """Normalisations by a length, and of weights.
 
-Sources: B. Zhang, R. Sennrich (2019), "Root Mean Square Layer Normalization", equation 4; T. Salimans, D. Kingma (2016),
-"Weight Normalization", equations 2 and 3; J. Ba et al. (2016), "Layer Normalization", equation 4.
+Sources: B. Zhang, R. Sennrich (2019), "Root Mean Square Layer Normalization", equation 4; T. Salimans, D. Kingma
+(2016), "Weight Normalization", equations 2 and 3; J. Ba et al. (2016), "Layer Normalization", equation 4.
 """
 
 import numpy as np
