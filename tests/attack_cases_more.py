@@ -243,7 +243,7 @@ def network_tokens(draw):
     return lambda tokens: network.forward(tokens)[0], {"tokens": tokens}, reference
 
 
-@case("network", share=3)
+@case("network", share=3, fixed=("weights",))
 def backpropagate(draw):
     parameters, tokens = draw_network(draw)
     tokens = tokens if len(tokens) else np.ones((1, 2), int)

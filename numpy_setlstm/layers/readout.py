@@ -47,7 +47,7 @@ def softmax(logits):
     return np.exp(_log_softmax(logits))
 
 
-@checked(logits=array("N C"), labels=array(kinds="iu"), weights=array(), finite=False)
+@checked(logits=array("N C"), labels=array(kinds="iu"), weights=array(kinds="biuf"), finite=False)
 def cross_entropy_forward(logits, labels, weights=None):
     r"""Mean cross-entropy of the softmax of the logits, each row times its weight.
 
