@@ -285,3 +285,42 @@ def test_a_copy_is_independent_of_the_original():
 def test_bad_word_ids_are_refused(tokens, error, message):
     with pytest.raises(error, match=message):
         network_of(1.2).forward(tokens)
+
+
+# What is checked at the entrance
+
+
+SIZES_BY_NAME = ("n_words", "embedding_dim", "hidden_size", "n_classes")
+
+
+@pytest.mark.parametrize("k", range(4))
+@pytest.mark.parametrize("wrong", [0, 2**31, 2.5, True, "3"])
+def test_a_size_that_is_none_is_named_the_first_one_first(wrong, k):
+    sizes = [3] * k + [wrong] * (4 - k)
+    with pytest.raises(ValueError, match=rf"^{SIZES_BY_NAME[k]} is .*; expected a whole number from 1 to 2147483647"):
+        NetworkSizes(*sizes)
+
+
+def test_sizes_of_numpy_become_those_of_python():
+    sizes = NetworkSizes(*map(np.uint8, (200, 200, 200, 2)))
+    assert all(type(getattr(sizes, name)) is int for name in SIZES_BY_NAME) and sizes.dense_parameters > 255
+    assert NetworkSizes(2**31 - 1, 1, 1, 1).n_words == 2**31 - 1
+
+
+def test_bidirectional_is_true_or_false():
+    with pytest.raises(TypeError, match="bidirectional is 2"):
+        NetworkSizes(3, 3, 3, 2, 2)
+
+
+def test_parameters_have_to_be_a_dict():
+    with pytest.raises(TypeError, match="parameters is .*; expected a dict of E, W_x, W_h, b, W_out and b_out"):
+        Network([("E", np.ones((2, 2)))])
+
+
+def test_texts_are_predicted_one_at_a_time_at_least():
+    sizes = NetworkSizes(5, 3, 3, 2)
+    network = init_network(sizes, np.random.default_rng(0), np.random.default_rng(1))
+    tokens = np.array([[1, 2], [3, 4], [2, 2]])
+    np.testing.assert_allclose(network.predict_proba(tokens, batch_size=1), network.predict_proba(tokens), rtol=1e-6)
+    with pytest.raises(ValueError, match="batch_size is 0; expected a whole number from 1 to"):
+        network.predict_proba(tokens, batch_size=0)
