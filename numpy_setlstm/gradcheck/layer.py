@@ -14,7 +14,7 @@ from .report import GradientMismatchError, is_mismatch
 
 def check_layer(
     forward, backward=None, inputs=(), params=(), method="complex", *, grad_names=None, skip=(), rng=None,
-    limit=None, complex_step=1e-20, fd_step=1e-5, gates=GATES, raises=True,
+    limit=None, complex_step=1e-20, fd_step=1e-5, gates=GATES, raises=True, strict=False,
 ):  # fmt: skip
     r"""Check a layer's backward pass against its forward pass.
 
@@ -123,7 +123,7 @@ def check_upstream(layer, points, douts, grad_names, method, **options):
         return sum(np.sum(out * dout) for out, dout in zip(outs, douts, strict=True))
 
     grads = gradients(layer, points, douts, grad_names)
-    probes = [entry_probes(name, p, *gradient_entries(name, p, grads)) for name, p in points.items()]
+    probes = [entry_probes(name, p, *gradient_entries(name, p, grads, [])) for name, p in points.items()]
     return run_check(loss, points, probes, method, stacklevel=4, **options)
 
 
