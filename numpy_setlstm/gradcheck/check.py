@@ -143,9 +143,12 @@ def run_check(
     require_options(params, method, limit)
     loss_at = LossAt(loss, params)
     value = require_loss(loss_at, scalar)
-    remarks = [*remarks, *(f"the loss changes {n} in place (as `{n} += ...` does)" for n in loss_at.changed)]
+    remarks = list(remarks)
+    if scalar:  # of a layer, the forward pass is remarked on already
+        remarks += [f"the loss changes {n} in place (as `{n} += ...` does)" for n in loss_at.changed]
     fallback = ""
-    for method in ("central",) if method == "central" else ("complex", "lifted", "central"):
+    methods = ("central",) if method == "central" else ("complex", "lifted", "central")
+    for method in methods:
         try:
             meter = SlopeMeter(loss_at, method, complex_step, fd_step, eps)
             arrays = compare_all(meter, probes, LIMITS[method] if limit is None else limit)

@@ -5,7 +5,6 @@ from html import escape
 
 import numpy as np
 
-
 NOTHING_SEEN = (
     "nothing was checked: the loss does not depend on any of the arrays, or too little; does forward use them, and are "
     "the inputs random numbers of about 1?"
