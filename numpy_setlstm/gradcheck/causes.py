@@ -6,8 +6,9 @@ import numpy as np
 
 from .arguments import gradient_entries
 from .check import entry_probes, run_check
-from .diagnosis import Diagnosis, lost_carry
-from .numeric import EPS, entries, in_double
+from .diagnosis import Diagnosis, lost_carry, significant
+from .numeric import entries, in_double, is_sparse
+from .patterns import pattern_causes
 from .slopes import eps_of
 
 STEP_AXES = {2: (0, 1), 3: (1, 0, 2)}  # possible time axes by the number of an output's axes, likely ones first
@@ -51,7 +52,8 @@ def check_upstream(layer, points, douts, grads, method, remarks=(), strict=False
 
     remarks = list(remarks)
     probes = [entry_probes(name, p, *gradient_entries(name, p, grads, remarks)) for name, p in points.items()]
-    eps = max((eps_of(np.asarray(grads[name]).dtype) for name in points), default=EPS)
+    outs, _ = layer.forward({**layer.arguments, **in_double(points)})
+    eps = max(eps_of(np.asarray(array).dtype) for array in [*outs, *grads.values()])
     options |= dict(remarks=remarks, strict=strict, eps=eps, scalar=False, stacklevel=5)
     return run_check(loss, points, probes, method, **options)
 
@@ -69,7 +71,13 @@ def causes_of(report, case):
         return ignored
     if report.diagnoses or not case.layer.repeatable and not hasattr(case.layer, "paths"):
         return report.diagnoses
-    return carry_causes(report, case) or first_step_causes(case) or output_causes(case)
+    return (
+        carry_causes(report, case)
+        or step_causes(report, case)
+        or first_step_causes(case)
+        or output_causes(case)
+        or pattern_causes(report, case)
+    )
 
 
 def ignored_upstream(case):
@@ -133,6 +141,30 @@ def carry_causes(report, case):
                 f"{' and '.join(names)}, although backward passes gradients back; look at what forward does with h."
             )
             return (Diagnosis("carry", tuple(names), text),)
+    return ()
+
+
+def step_causes(report, case):
+    """Return a diagnosis if arrays are wrong only with several steps, while those with a time axis are right."""
+    wrong = [array.name for array in report.failures]
+    for axis in step_axes(case.douts[0]):
+        length = case.douts[0].shape[axis]
+        cut = {name: x.take([0], axis) for name, x in case.points.items()
+               if not is_sparse(x) and x.ndim == case.douts[0].ndim and x.shape[axis] == length}  # fmt: skip
+        if not cut or any(name in wrong for name in cut):
+            continue
+        try:
+            short = Case(case.layer, {**case.points, **cut}, [case.douts[0].take([0], axis), *case.douts[1:]],
+                         case.grad_names, case.method, case.options)  # fmt: skip
+            one_step = short.report(short.douts)
+        except Exception:  # a layer whose other arguments have that axis too
+            continue
+        enough = all(np.all(significant(one_step[n])[report[n].wrong]) for n in wrong if n not in cut)
+        if not one_step.failures and one_step.ok and enough:
+            words = f"{', '.join(wrong)} {be(wrong)} wrong, but correct for a single entry along axis {axis}"
+            text = f"{words}, as {', '.join(cut)} {be(list(cut))} always: the contributions of all must be added up, "
+            text += "by a sum over that axis, or by += and not =."
+            return (Diagnosis("accumulated", tuple(wrong), text),)
     return ()
 
 

@@ -161,12 +161,13 @@ def in_shape(array, numbers):
 
 
 def transposed(array, gates):
-    """Find a gradient that equals the transpose of the correct one."""
+    """Find a gradient that equals the correct one with two of its axes exchanged."""
     numeric = in_shape(array, array.numeric_all)
-    if numeric is None or numeric.ndim != 2 or numeric.shape[0] != numeric.shape[1]:
-        return None
-    if agree(array, array.analytic_all, numeric.T.ravel()):
-        return "transposed", "{which} {are} transposed: rows and columns are exchanged; look for a missing .T."
+    for one, two in combinations(range(numeric.ndim), 2) if numeric is not None else ():
+        turned = numeric.swapaxes(one, two)
+        if turned.shape == numeric.shape and agree(array, array.analytic_all, turned.ravel()):
+            axes = "rows and columns" if numeric.ndim == 2 else f"axes {one} and {two}"
+            return "transposed", f"{{which}} {{are}} transposed: {axes} are exchanged; look for a missing .T."
     return None
 
 

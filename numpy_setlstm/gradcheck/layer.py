@@ -95,13 +95,13 @@ def check_layer(
     douts = upstream_gradients(layer, outs, dout, rng)
     grads, remarks = gradients(layer, points, douts, grad_names)
     case = Case(layer, points, douts, grad_names, method)
-    if len(douts) == 1 and douts[0].ndim == 0 and case.ignores_upstream(grads):
+    if len(douts) == 1 and douts[0].ndim == 0 and not layer.ignores_upstream and case.ignores_upstream(grads):
         case.douts = douts = [np.ones(())]
         remarks.append("backward ignores dout, the gradient of the loss that it is given: it was checked for dout = 1")
     points = {name: value for name, value in points.items() if name in grads}
     lacking = [name for name in layer.unchecked if name not in skip and looks_learned(name)]
     require(
-        not lacking or not any(name in layer.param_names for name in grads),
+        not lacking or layer.named or not any(name in layer.param_names for name in grads),
         f"backward left no gradient of {', '.join(lacking)}: not implemented yet? Otherwise skip={lacking}",
     )
     unchecked = [*layer.unchecked, *(name for name in layer.checked(skip) if name not in grads)]

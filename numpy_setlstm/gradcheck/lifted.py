@@ -103,22 +103,6 @@ class Lifted(np.ndarray):
         """Return the rounded real part, which has the slope 0."""
         return lift(lower(self).real.round(*args, **kwargs) + 0j)
 
-    def argmax(self, *args, **kwargs):
-        """Return where the real part is largest."""
-        return lower(self).real.argmax(*args, **kwargs)
-
-    def argmin(self, *args, **kwargs):
-        """Return where the real part is smallest."""
-        return lower(self).real.argmin(*args, **kwargs)
-
-    def argsort(self, *args, **kwargs):
-        """Return the order of the real parts."""
-        return lower(self).real.argsort(*args, **kwargs)
-
-    def nonzero(self):
-        """Return where the real part is not zero."""
-        return lower(self).real.nonzero()
-
 
 def lower(x):
     """Return a Lifted array as an ordinary complex one that shares its memory; anything else as it is."""
@@ -169,19 +153,6 @@ def choose(left_wins):
     return lambda _, a, b: np.where(left_wins(real_of(a), real_of(b)), a, b) + 0j
 
 
-def log_sum_exp(_, a, b):
-    """Return log(exp(a) + exp(b))."""
-    top = np.maximum(real_of(a), real_of(b))
-    return top + np.log(np.exp(a - top) + np.exp(b - top))
-
-
-def arctangent(_, y, x):
-    """Return the angle of a point; its derivative is (x dy - y dx) / (x² + y²)."""
-    y, x = y + 0j, x + 0j
-    turn = (x.real * y.imag - y.real * x.imag) / (x.real**2 + y.real**2)
-    return np.arctan2(y.real, x.real) + 1j * turn
-
-
 def variance(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, **kwargs):
     """Return the variance, with squares instead of squared magnitudes."""
     squares = (x - x.mean(axis=axis, keepdims=True)) ** 2
@@ -210,8 +181,6 @@ RULES = (
     | {
         "conjugate": lambda _, x: x,
         "hypot": lambda _, a, b: np.sqrt(a * a + b * b),
-        "logaddexp": log_sum_exp,
-        "arctan2": arctangent,
         "cbrt": lambda _, x: np.cbrt(x.real) * (1 + 1j * x.imag / (3 * x.real)),
         "remainder": lambda _, a, b: a - b * np.floor(real_of(a) / real_of(b)),
         "expit": lambda _, x: (1 + np.tanh(x / 2)) / 2,
@@ -232,6 +201,8 @@ FUNCTIONS = {
     function: lambda x, *args, function=function, **kwargs: function(real_of(x), *args, **kwargs)
     for function in (np.argmax, np.argmin, np.argsort, np.nonzero, np.count_nonzero, np.any, np.all)
 }
+for name in ("argmax", "argmin", "argsort", "nonzero"):
+    setattr(Lifted, name, lambda self, *args, name=name, **keys: getattr(lower(self).real, name)(*args, **keys))
 MAKERS = ("zeros", "empty", "ones", "full", "zeros_like", "empty_like", "ones_like", "full_like", "array")
 CONVERTERS = ("asarray", "asanyarray", "ascontiguousarray")
 

@@ -48,6 +48,7 @@ class LossAt:
         self.loss = loss
         self.params, given = in_double(params), in_double(params)
         self.base = loss(given)  # the loss at the point itself
+        self.varying = np.zeros(np.shape(self.base), bool)  # which terms a random ray was seen to change
         self.changed = [
             name
             for name, p in self.params.items()
@@ -92,7 +93,9 @@ class LossAt:
         for k in range(1, n_steps + 1):
             move = k * step / length
             moved = {n: with_entries(p, entries(p) + move * directions[n]) for n, p in self.params.items()}
-            losses.append(float(np.sum(np.asarray(self.loss(moved)) - start)))
+            change = np.asarray(self.loss(moved)) - start
+            losses.append(float(np.sum(change)))
+        self.varying = self.varying | (change != 0)
         return np.array(losses)
 
 

@@ -48,7 +48,8 @@ class ObjectLayer:
         self.arguments = dict(self.passes.inputs)
         self.arguments |= {name: values.get(name, get(self.base, group[0])) for name, group in self.paths.items()}
         self.unchecked, self.stale = (), []
-        self.discover(held, groups, named=bool(self.paths))
+        self.named = bool(self.paths)
+        self.discover(held, groups, self.named)
         self.param_names = list(self.paths)
 
     def warmed_up(self):
@@ -60,11 +61,7 @@ class ObjectLayer:
             return base
         twice = copy_of(once)
         self.passes.run_forward(twice, self.passes.inputs)
-        made = copy_of(once)
-        for name, value in vars(once).items() if hasattr(once, "__dict__") else ():
-            if not same(value, vars(twice)[name]):  # a list that grows, or a state: as it was
-                setattr(made, name, vars(base).get(name))
-        return made
+        return merged(base, copy_of(once), twice)
 
     def given_arrays(self, arrays, groups):
         """Return the paths of the arrays that `get_params` returned, by name."""
@@ -105,8 +102,8 @@ class ObjectLayer:
         sure = [g for g in groups if stored[g] or g in logged or self.step_of(layer, g, before[g]) is not None]
         returned = self.returned_for([g for g in groups if g not in sure and effect[g] == "changes"], before, result)
         for group in groups:
-            has_gradient = group in sure or group in returned
-            if has_gradient and effect[group] != "overwritten" and not named:
+            learned = effect[group] == "changes" or (effect[group] == "none" and group[0] in walk(self.layer))
+            if (group in sure or group in returned) and learned and not named:
                 name = name_of(group[0])
                 name = f"self.{name}" if name in self.arguments else name
                 self.paths[name], self.arguments[name] = group, get(self.base, group[0])
@@ -221,6 +218,25 @@ class ObjectLayer:
         return {
             n: v for n, v in self.arguments.items() if is_floats(v) and n not in skip and n.split("[")[0] not in skip
         }
+
+
+def merged(before, once, twice):
+    """Return what one forward pass made of a thing, with what grows or goes on changing as it was before."""
+    if same(once, twice):
+        return once
+    if isinstance(once, dict) and isinstance(before, dict):
+        for key in once:
+            once[key] = merged(before.get(key), once[key], twice[key])
+        return once
+    if isinstance(once, list) and isinstance(before, list) and len(before) == len(once) == len(twice):
+        once[:] = map(merged, before, once, twice)
+        return once
+    if hasattr(once, "__dict__") and type(before) is type(once):
+        merged(vars(before), vars(once), vars(twice))
+        return once
+    if before is None and isinstance(once, list) and len(once) != len(twice):
+        return []
+    return once if before is None else before
 
 
 def same(one, two):

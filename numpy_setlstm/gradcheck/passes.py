@@ -30,6 +30,11 @@ def method_of(layer, names):
     return next((name for name in names if callable(getattr(layer, name, None))), None)
 
 
+def is_output(value):
+    """Return whether a stored value may be the output: an array of real or complex numbers."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fc"
+
+
 class Passes:
     """The two methods of a layer's class, and how their arguments are filled."""
 
@@ -64,7 +69,7 @@ class Passes:
             method = getattr(layer, self.forward_name)
             result = method(**given) if self.by_keyword else method(*given.values())
         if result is None:
-            result = next((vars(layer)[name] for name in OUTPUTS if is_floats(vars(layer).get(name))), None)
+            result = next((vars(layer)[name] for name in OUTPUTS if is_output(vars(layer).get(name))), None)
             require(result is not None, f"{self.forward_name} returned None and stored nothing as {OUTPUTS[0]}")
         return list(result) if isinstance(result, tuple) else [result]
 

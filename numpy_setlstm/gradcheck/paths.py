@@ -12,7 +12,7 @@ GRADIENTS = (
 )  # fmt: skip
 DATA = ("data", "value", "val", "array", "values", "param")  # of a parameter that is an object
 SHORT = {"weights": "W", "weight": "W", "kernel": "W", "w": "W", "W": "w", "bias": "b", "biases": "b", "b": "bias"}
-DEPTH, MOST = 6, 2000  # how deep and how many things are looked at
+DEPTH, MOST = 20, 20_000  # how deep and how many things are looked at
 
 
 def is_floats(value):
@@ -38,7 +38,7 @@ def children(thing):
     return [(("attribute", name), child) for name, child in found.items()]
 
 
-def walk(thing, path=(), seen=None):
+def walk(thing, path=(), seen=None, above=()):
     """Return dict path -> array of floats of everything within a thing; aliases have a path each."""
     seen = [0] if seen is None else seen
     found = {}
@@ -46,8 +46,8 @@ def walk(thing, path=(), seen=None):
         seen[0] += 1
         if is_floats(child):
             found[(*path, step)] = child
-        elif len(path) < DEPTH and seen[0] < MOST:
-            found |= walk(child, (*path, step), seen)
+        elif len(path) < DEPTH and seen[0] < MOST and id(child) not in above:
+            found |= walk(child, (*path, step), seen, (*above, id(thing)))
     return found
 
 

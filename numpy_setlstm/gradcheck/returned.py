@@ -33,6 +33,8 @@ def gradients_by_name(result, arguments, grad_names, remarks, optional=False):
     if result is None or (unnamed and all(part is None for part in unnamed) and not given):
         require(optional or not wanted, f"backward returned None for {', '.join(wanted)}: not implemented yet?")
         return grads
+    if len(unnamed) == 1 < len(wanted) and {np.shape(arguments[name]) for name in wanted} == {np.shape(unnamed[0])[1:]}:
+        unnamed = list(unnamed[0])  # the gradients of a list of inputs, stacked
     if unnamed and optional and len(unnamed) < len(wanted):
         wanted = wanted[: len(unnamed)]
     if unnamed:

@@ -27,10 +27,10 @@ class SlopeMeter:
         self.rng = np.random.default_rng(0)  # repeating a check gives the same report
         self.nearby = [loss_at.perturbed_by_rounding(self.rng) for _ in range(4)]
         self.terms = np.asarray(loss_at.base)
-        self.size = float(np.sqrt(np.sum(self.terms**2, dtype=np.float64)))
-        tiny = np.finfo(np.float64).tiny
+        tiny, irregular = np.finfo(np.float64).tiny, self.irregularity(fd_step)
+        self.size = float(np.sqrt(np.sum(self.terms**2, where=loss_at.varying, dtype=np.float64)))
         nearby = (abs(float(np.sum(np.asarray(near.base) - self.terms))) for near in self.nearby)
-        self.rounding = max(tiny, EPS * self.size, 3 * self.irregularity(fd_step), *nearby)
+        self.rounding = max(tiny, EPS * self.size, 3 * irregular, *nearby)
         self.eps = max(eps, eps_of(self.terms.dtype), self.eps_inside() if method == "lifted" else EPS)
         rounding = max(self.rounding, 0.1 * self.eps * self.size if self.eps > EPS else 0.0)
         suited = (rounding / max(self.size, rounding)) ** (1 / 3)
