@@ -13,31 +13,18 @@ from .returned import gradients_by_name, require
 RATES = ("lr", "learning_rate", "learn_rate", "eta", "alpha", "rate", "step_size")  # arguments, or attributes
 
 
-def positional(function):
-    """Return the positional parameters of a function's signature, or () if it is not available."""
+def signature_of(function):
+    """Return (names, required, known) of a function: its positional arguments, those without a default, if it is all.
+
+    Where the signature is not available, names and required are empty and known is False.
+    """
     try:
         found = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return ()
-    return tuple(p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
-
-
-def positional_names(function):
-    """Return the names of a function's positional arguments, or () if its signature is not available."""
-    return tuple(p.name for p in positional(function))
-
-
-def required_names(function):
-    """Return the names of the positional arguments that have no default."""
-    return tuple(p.name for p in positional(function) if p.default is p.empty)
-
-
-def takes_anything(function):
-    """Return whether a function takes *args, or its signature is not available."""
-    try:
-        return any(p.kind == p.VAR_POSITIONAL for p in inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return True
+        return (), (), False
+    positional = [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = tuple(p.name for p in positional if p.default is p.empty)
+    return tuple(p.name for p in positional), required, not any(p.kind == p.VAR_POSITIONAL for p in found)
 
 
 def as_dict(values, names, word):
@@ -79,7 +66,7 @@ class FunctionLayer:
     def __init__(self, forward, backward, inputs, params):
         self.forward_function, self.backward_function = forward, backward
         self.ignores_upstream = backward is None
-        names = positional_names(forward)
+        names = signature_of(forward)[0]
         inputs, inputs_by_name = as_dict(inputs, names, "input")
         free = [name for name in names if name not in inputs]
         params, params_by_name = as_dict(params, free, "param")

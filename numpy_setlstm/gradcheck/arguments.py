@@ -3,6 +3,7 @@
 import numpy as np
 
 from .numeric import entries, is_sparse
+from .paths import fits
 
 
 def require_params(params):
@@ -43,7 +44,7 @@ def gradient_entries(name, param, grads, remarks):
         remarks.append(f"the gradient of {name} holds {grad.dtype}, too coarse for a strict check")
     if not is_sparse(param):
         if grad.shape != param.shape:
-            if without_ones(grad.shape) != without_ones(param.shape):
+            if not fits(grad, param.shape):
                 raise ValueError(f"{what} has shape {grad.shape}, params[{name!r}] has shape {param.shape}"
                                  f"{shape_hint(grad, param)}")  # fmt: skip
             remarks.append(f"the gradient of {name} has shape {grad.shape}, {name} itself {param.shape}")
@@ -58,11 +59,6 @@ def gradient_entries(name, param, grads, remarks):
     elsewhere = grad.astype(np.float64)  # (n_rows, n_cols)
     elsewhere[param.rows, param.cols] = 0.0
     return grad[param.rows, param.cols].astype(np.float64), elsewhere
-
-
-def without_ones(shape):
-    """Return a shape without its axes of length 1."""
-    return tuple(n for n in shape if n != 1)
 
 
 def shape_hint(grad, param):

@@ -66,26 +66,14 @@ def terms_of(outs, douts):
 
 def causes_of(report, case):
     """Return the causes that the first run shows, or, if there are none, those that further runs show."""
-    ignored = ignored_upstream(case)
-    if ignored and not all(dout.ndim == 0 for dout in case.douts):
-        return ignored
+    if any(d.ndim for d in case.douts) and not case.layer.ignores_upstream:
+        if case.ignores_upstream(case.gradients(case.douts)):
+            text = "backward ignores dout: with 2·dout it gives the same gradients; each must be multiplied by dout."
+            return (Diagnosis("ignored", tuple(case.points), text),)
     if report.diagnoses or not case.layer.repeatable and not hasattr(case.layer, "paths"):
         return report.diagnoses
-    return (
-        carry_causes(report, case)
-        or step_causes(report, case)
-        or first_step_causes(case)
-        or output_causes(case)
-        or pattern_causes(report, case)
-    )
-
-
-def ignored_upstream(case):
-    """Return a diagnosis if twice the upstream gradient gives the same gradients."""
-    if case.layer.ignores_upstream or not case.ignores_upstream(case.gradients(case.douts)):
-        return ()
-    text = "backward ignores dout: with 2·dout it gives the same gradients; each must be multiplied by dout."
-    return (Diagnosis("ignored", tuple(case.points), text),)
+    further = carry_causes(report, case) or step_causes(report, case) or first_step_causes(case)
+    return further or output_causes(case) or pattern_causes(report, case)
 
 
 def masked(douts, axis, index):
@@ -120,22 +108,19 @@ def carry_causes(report, case):
 
     Both show at the last steps alone: with the upstream gradient there only, are the gradients of earlier steps right?
     """
-    arrays = [array for array in report.failures if array.name in case.layer.arguments]
-    found = [(array, text) for array in arrays for text in [lost_carry(array)] if text]
+    found = [(array, text) for array in report.failures for text in [lost_carry(array)] if text]
     others = [array for array in report.arrays if array.name not in [a.name for a, _ in found]]
     if not found or (others and all(array.ok for array in others)):
         return ()
-    size = {array.shape[axis] for array, _ in found for axis in range(len(array.shape))}
+    names, text = [array.name for array, _ in found], found[0][1]
     for axis in step_axes(case.douts[0]):
-        if case.douts[0].shape[axis] not in size:
-            continue
         last = case.report(masked(case.douts, axis, -1))
-        names = [array.name for array, _ in found]
-        text = found[0][1]
-        numeric = [earlier_steps(last[name], last[name].numeric_all, case.douts[0].shape[axis]) for name in names]
-        if all(value is not None and value > 1e-6 for value in numeric) and not any(last[n].ok for n in names):
+        numeric = [earlier_steps(last[name], case.douts[0].shape[axis]) for name in names]
+        if None in numeric or any(last[name].ok for name in names):
+            continue
+        if min(numeric) > 1e-6:
             return (Diagnosis("carry", tuple(names), text.format(which=", ".join(names), are=be(names))),)
-        if all(value == 0 for value in numeric) and not any(last[n].ok for n in names):
+        if max(numeric) == 0:
             text = (
                 "forward passes nothing on from one step to the next: the last output does not depend on earlier "
                 f"{' and '.join(names)}, although backward passes gradients back; look at what forward does with h."
@@ -173,9 +158,9 @@ def be(names):
     return "are" if names[1:] else "is"
 
 
-def earlier_steps(array, numbers, length):
-    """Return the largest of the numbers before the last step, over the scale of the array, or None."""
-    values = np.abs(numbers.reshape(array.shape))
+def earlier_steps(array, length):
+    """Return the largest measured gradient before the last step, over the scale of the array, or None."""
+    values = np.abs(array.numeric_all.reshape(array.shape))
     axes = [axis for axis in range(values.ndim) if values.shape[axis] == length]
     if not axes or not array.scale:
         return None

@@ -74,34 +74,12 @@ class Lifted(np.ndarray):
         """Zero, as of a real array."""
         return np.zeros(self.shape)
 
-    def conj(self):
-        """Return the array itself."""
-        return self
-
-    conjugate = conj
-
     def astype(self, dtype, *args, **kwargs):
         """Stay complex instead of float; note the precision; convert the real part to anything else."""
         if np.dtype(dtype).kind in "fc":
             note_precision(dtype)
             return self.copy()
         return lower(self).real.astype(dtype, *args, **kwargs)
-
-    def dot(self, other):
-        """Return the product."""
-        return lift(lower(self).dot(lower(other)))
-
-    def var(self, *args, **kwargs):
-        """Return the variance as of real numbers."""
-        return lift(variance(lower(self), *args, **kwargs))
-
-    def std(self, *args, **kwargs):
-        """Return the standard deviation as of real numbers."""
-        return lift(np.sqrt(variance(lower(self), *args, **kwargs)))
-
-    def round(self, *args, **kwargs):
-        """Return the rounded real part, which has the slope 0."""
-        return lift(lower(self).real.round(*args, **kwargs) + 0j)
 
 
 def lower(x):
@@ -138,21 +116,6 @@ def real_of(x):
     return x.real if np.iscomplexobj(x) else x
 
 
-def on_real_parts(function, *inputs):
-    """Apply a function that has no slope, such as a comparison, to real parts."""
-    return function(*(real_of(x) for x in inputs))
-
-
-def without_slope(function, *inputs):
-    """Apply a function with slope 0 almost everywhere, such as sign, to real parts; return complex numbers."""
-    return on_real_parts(function, *inputs) + 0j
-
-
-def choose(left_wins):
-    """Return the rule of a function that returns one of two numbers."""
-    return lambda _, a, b: np.where(left_wins(real_of(a), real_of(b)), a, b) + 0j
-
-
 def variance(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, **kwargs):
     """Return the variance, with squares instead of squared magnitudes."""
     squares = (x - x.mean(axis=axis, keepdims=True)) ** 2
@@ -162,22 +125,21 @@ def variance(x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, **kwarg
 
 def norm(x, ord=None, axis=None, keepdims=False):
     """Return the norm as of real numbers."""
-    x = np.asarray(x)
-    if ord in (None, 2, "fro") and (ord != 2 or x.ndim == 1 or isinstance(axis, int)):
+    if ord is None or (ord == 2 and (np.ndim(x) == 1 or isinstance(axis, int))):
         return np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
-    if ord == 1 and (x.ndim == 1 or isinstance(axis, int)):
-        return np.where(real_of(x) < 0, -x, x).sum(axis=axis, keepdims=keepdims)
     raise TypeError(f"norm with ord={ord!r} is known for real numbers only")
 
 
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_not", "logical_and",
                "logical_or", "logical_xor", "isnan", "isinf", "isfinite", "signbit")  # fmt: skip
 RULES = (
-    dict.fromkeys(COMPARISONS, on_real_parts)
-    | dict.fromkeys(("sign", "floor", "ceil", "rint", "trunc", "heaviside", "floor_divide"), without_slope)
+    dict.fromkeys(COMPARISONS, lambda f, *x: f(*map(real_of, x)))
+    | dict.fromkeys(
+        ("sign", "floor", "ceil", "rint", "trunc", "heaviside", "floor_divide"), lambda f, *x: f(*map(real_of, x)) + 0j
+    )
     | dict.fromkeys(("absolute", "fabs"), lambda _, x: np.where(real_of(x) < 0, -x, x))
-    | dict.fromkeys(("maximum", "fmax"), choose(np.greater_equal))
-    | dict.fromkeys(("minimum", "fmin"), choose(np.less_equal))
+    | dict.fromkeys(("maximum", "fmax"), lambda _, a, b: np.where(real_of(a) >= real_of(b), a, b) + 0j)
+    | dict.fromkeys(("minimum", "fmin"), lambda _, a, b: np.where(real_of(a) <= real_of(b), a, b) + 0j)
     | {
         "conjugate": lambda _, x: x,
         "hypot": lambda _, a, b: np.sqrt(a * a + b * b),
@@ -201,8 +163,29 @@ FUNCTIONS = {
     function: lambda x, *args, function=function, **kwargs: function(real_of(x), *args, **kwargs)
     for function in (np.argmax, np.argmin, np.argsort, np.nonzero, np.count_nonzero, np.any, np.all)
 }
-for name in ("argmax", "argmin", "argsort", "nonzero"):
-    setattr(Lifted, name, lambda self, *args, name=name, **keys: getattr(lower(self).real, name)(*args, **keys))
+METHODS = FUNCTIONS | {np.conj: lambda x: x, np.dot: lambda x, y: np.dot(x, lower(y))}
+
+
+def method(function):
+    """Return the method of an array that does what a function does."""
+    return lambda self, *args, **kwargs: lift(METHODS[function](lower(self), *args, **kwargs))
+
+
+for function in (
+    np.var,
+    np.std,
+    np.round,
+    np.argmax,
+    np.argmin,
+    np.argsort,
+    np.nonzero,
+    np.any,
+    np.all,
+    np.dot,
+    np.conj,
+):
+    setattr(Lifted, function.__name__, method(function))
+Lifted.conj = Lifted.conjugate = method(np.conj)
 MAKERS = ("zeros", "empty", "ones", "full", "zeros_like", "empty_like", "ones_like", "full_like", "array")
 CONVERTERS = ("asarray", "asanyarray", "ascontiguousarray")
 

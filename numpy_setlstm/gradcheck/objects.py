@@ -56,8 +56,7 @@ class ObjectLayer:
         """Return a copy of the layer, with the weights that its first forward pass makes if it has none before."""
         base, once = copy_of(self.layer), copy_of(self.layer)
         self.passes.run_forward(once, self.passes.inputs)
-        before = walk(base)
-        if all(path in before for path in walk(once)):
+        if walk(once).keys() <= walk(base).keys():
             return base
         twice = copy_of(once)
         self.passes.run_forward(twice, self.passes.inputs)
@@ -78,8 +77,8 @@ class ObjectLayer:
 
     def paths_of_name(self, name, held, groups):
         """Return the paths of the parameter that a user named: W, params[0], layers[1].weight.data."""
-        short = (path for path in held if path[-1][1] == name or name_of(path).endswith("." + name))
-        path = next((path for path in held if name_of(path) == name), None) or next(short, None)
+        named = (path for path in held if name in (name_of(path), path[-1][1]) or name_of(path).endswith("." + name))
+        path = min(named, key=lambda path: name_of(path) != name, default=None)
         what = f"the {type(self.layer).__name__} has no parameter {name!r}"
         require(path is not None, f"{what}; it has {', '.join(map(name_of, held))[:200] or 'no arrays of floats'}")
         return next(group for group in groups if path in group)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .adapters import RATES, as_dict, positional_names, required_names, same_random_numbers, takes_anything
+from .adapters import RATES, as_dict, same_random_numbers, signature_of
 from .paths import children, flatten, is_floats, put, rebuild
 from .returned import require
 
@@ -30,11 +30,6 @@ def method_of(layer, names):
     return next((name for name in names if callable(getattr(layer, name, None))), None)
 
 
-def is_output(value):
-    """Return whether a stored value may be the output: an array of real or complex numbers."""
-    return isinstance(value, np.ndarray) and value.dtype.kind in "fc"
-
-
 class Passes:
     """The two methods of a layer's class, and how their arguments are filled."""
 
@@ -49,11 +44,10 @@ class Passes:
                 f"with methods {FORWARD[0]} and {BACKWARD[0]} (or {FORWARD[1]} and {BACKWARD[1]}, ...)"
             )
         method = getattr(layer, self.forward_name)
-        self.given, self.by_keyword = as_dict(inputs, positional_names(method), "input")
+        self.given, self.by_keyword = as_dict(inputs, signature_of(method)[0], "input")
         self.inputs = {leaf: v for name, value in self.given.items() for leaf, v in flatten(name, value).items()}
         method = getattr(layer, self.backward_name)
-        self.names, self.required = positional_names(method), required_names(method)
-        self.known = not takes_anything(method)  # whether the signature says all
+        self.names, self.required, self.known = signature_of(method)
         self.takes_cache = "cache" in " ".join(self.names)
         self.takes_rate = bool(set(self.names) & set(RATES))
         known = {*RATES, *CACHES, *(self.given if len(self.required) > 1 else ())}
@@ -69,7 +63,8 @@ class Passes:
             method = getattr(layer, self.forward_name)
             result = method(**given) if self.by_keyword else method(*given.values())
         if result is None:
-            result = next((vars(layer)[name] for name in OUTPUTS if is_output(vars(layer).get(name))), None)
+            stored = (vars(layer).get(name) for name in OUTPUTS)
+            result = next((out for out in stored if isinstance(out, np.ndarray) and out.dtype.kind in "fc"), None)
             require(result is not None, f"{self.forward_name} returned None and stored nothing as {OUTPUTS[0]}")
         return list(result) if isinstance(result, tuple) else [result]
 
@@ -94,7 +89,7 @@ class Passes:
         with same_random_numbers():
             result = method(**values) if self.names or self.known else method(*douts, *more)
             for name in SEPARATE:
-                if callable(getattr(layer, name, None)) and not required_names(getattr(layer, name)):
+                if callable(getattr(layer, name, None)) and not signature_of(getattr(layer, name))[1]:
                     getattr(layer, name)()
         return result, log
 

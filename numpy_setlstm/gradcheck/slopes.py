@@ -4,7 +4,10 @@ import numpy as np
 
 from .numeric import EPS, NotComplexError, central_slope, complex_slope, entries, extrapolated_slope, noise
 
-LOST = "somewhere the loss drops the imaginary part (.imag, .view, a function for real numbers only?)"
+LOST = (
+    "somewhere the loss drops the imaginary part (.imag, .view, a function for real numbers only?): the slope along "
+    "{!r} is {:.6g} by the complex step, {:.6g} by plain differences"
+)
 STEPS = (1e-5, 1e-4, 1e-3, 1e-2)  # tried in turn until the loss is no staircase
 
 
@@ -103,17 +106,11 @@ class SlopeMeter:
             right = left
         slack = 1e-4 * largest + noise
         if not min(left, right) - slack <= slope <= max(left, right) + slack:
-            self.reject_complex_step(name, slope, (left + right) / 2)
+            raise NotComplexError(LOST.format(name, slope, (left + right) / 2))
 
     def confirm(self, name, direction, analytic, slope, scale):
         """Raise a NotComplexError if plain differences agree with `analytic` and not with the complex slope."""
         if self.method != "central":
             plain, doubt = extrapolated_slope(self.loss_at, name, direction, self.rounding, self.fd_step)
             if abs(plain - slope) > 1e-6 * scale + doubt and abs(plain - analytic) < 0.1 * abs(plain - slope):
-                self.reject_complex_step(name, slope, plain)
-
-    def reject_complex_step(self, name, slope, plain):
-        """Raise the NotComplexError."""
-        raise NotComplexError(
-            f"{LOST} (the slope along {name!r} is {slope:.6g} by the complex step, {plain:.6g} by plain differences)"
-        )
+                raise NotComplexError(LOST.format(name, slope, plain))
