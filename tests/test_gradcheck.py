@@ -997,11 +997,6 @@ UNTIDY = {
         lambda dout, cache: (*affine_backward(dout, cache)[:2], dout.sum(axis=0, keepdims=True)),
         r"the gradient of b has shape \(1, 2\), b itself \(2,\)",
     ),
-    "another order": (
-        affine_forward,
-        lambda dout, cache: affine_backward(dout, cache)[::-1],
-        "backward returns the gradients in the order b, W, x, as their shapes tell",
-    ),
 }
 
 
@@ -1107,6 +1102,7 @@ ONES = np.ones((2, 3))
         ((square, {"W": ONES}, {"W": ONES[0]}), ValueError, r"\(3,\), params\['W'\] has shape \(2, 3\)$"),
         ((square, {"W": ONES}, {}), ValueError, r"there is no grads\['W'\]"),
         ((square, {"W": ONES}, {"W": ONES, "V": ONES}), ValueError, r"grads has \['V'\], which params"),
+        ((square, {"W": ONES}, {"W": ONES}, ONES), TypeError, r"method is a ndarray of shape \(2, 3\); choose"),
         ((square, {"W": ONES}, {"W": ONES}, "forward"), ValueError, "method is 'forward'; choose 'complex'"),
         ((lambda p: p["W"][0], {"W": ONES}, {"W": ONES}), ValueError, r"the loss has shape \(3,\); it must"),
         ((lambda p: None, {"W": ONES}, {"W": ONES}), TypeError, "the loss is None"),

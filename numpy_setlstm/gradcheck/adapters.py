@@ -7,17 +7,14 @@ from contextlib import contextmanager
 import numpy as np
 
 from .numeric import is_sparse
-from .paths import flatten, is_floats, rebuild
+from .paths import flatten, rebuild
 from .returned import gradients_by_name, require
 
 RATES = ("lr", "learning_rate", "learn_rate", "eta", "alpha", "rate", "step_size")  # arguments, or attributes
 
 
 def signature_of(function):
-    """Return (names, required, known) of a function: its positional arguments, those without a default, if it is all.
-
-    Where the signature is not available, names and required are empty and known is False.
-    """
+    """Return (names, required, known): the positional arguments, those without a default, whether these are all."""
     try:
         found = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -105,17 +102,11 @@ class FunctionLayer:
             return [result[0]], result[1] if len(result) == 2 else result[1:]
         return list(result[:-1]), result[-1]
 
-    def backward(self, douts, cache, arguments, grad_names, remarks):
+    def backward(self, douts, cache, arguments, grad_names):
         """Call the backward function; return the gradients by argument name."""
         result = cache if self.backward_function is None else self.backward_function(*douts, cache)
-        return gradients_by_name(result, arguments, grad_names, remarks)
+        return gradients_by_name(result, arguments, grad_names)
 
     def n_upstream(self, n_outs):
         """Return of how many outputs backward takes the gradient."""
         return n_outs
-
-    def checked(self, skip):
-        """Return the arguments that are arrays of floats, apart from those in `skip`."""
-        return {
-            n: v for n, v in self.arguments.items() if is_floats(v) and n not in skip and n.split("[")[0] not in skip
-        }

@@ -28,7 +28,7 @@ class Case:
     def gradients(self, douts):
         """Return what a fresh backward pass gives for other upstream gradients."""
         _, cache = self.layer.forward({**self.layer.arguments, **in_double(self.points)})
-        grads = self.layer.backward([dout.copy() for dout in douts], cache, self.points, self.grad_names, [])
+        grads = self.layer.backward([dout.copy() for dout in douts], cache, self.points, self.grad_names)
         return {name: np.array(entries(grads[name])) for name in self.points if name in grads}
 
     def ignores_upstream(self, grads):
@@ -70,10 +70,13 @@ def causes_of(report, case):
         if case.ignores_upstream(case.gradients(case.douts)):
             text = "backward ignores dout: with 2·dout it gives the same gradients; each must be multiplied by dout."
             return (Diagnosis("ignored", tuple(case.points), text),)
-    if report.diagnoses or not case.layer.repeatable and not hasattr(case.layer, "paths"):
+    if not case.layer.repeatable and not hasattr(case.layer, "paths"):  # backward may add to what outlives it
         return report.diagnoses
-    further = carry_causes(report, case) or step_causes(report, case) or first_step_causes(case)
-    return further or output_causes(case) or pattern_causes(report, case)
+    carry = carry_causes(report, case)
+    if carry or report.diagnoses:
+        return carry + report.diagnoses
+    further = step_causes(report, case) or first_step_causes(case) or output_causes(case)
+    return further or pattern_causes(report, case)
 
 
 def masked(douts, axis, index):

@@ -92,9 +92,8 @@ def check_gradients(
     remarks = []
     probes = [entry_probes(name, p, *gradient_entries(name, p, grads, remarks)) for name, p in params.items()]
     options = dict(limit=limit, complex_step=complex_step, fd_step=fd_step, gates=gates, tokens=tokens)
-    report = run_check(
-        loss, params, probes, method, eps=eps_of_all(params, grads), remarks=remarks, strict=strict, **options
-    )
+    options |= dict(eps=eps_of_all(params, grads), remarks=remarks, strict=strict)
+    report = run_check(loss, params, probes, method, **options)
     if raises and not report.ok:
         raise GradientMismatchError(report)
     return report
@@ -158,7 +157,7 @@ def run_check(
             fallback = str(error)
             if method == "lifted":
                 warnings.warn(f"central differences instead of a complex step: {fallback}", stacklevel=stacklevel)
-    remarks += precision_remarks(arrays, meter.eps)
+    remarks += precision_remarks(arrays, meter.eps, max(limit or 0.0, 10.0**-DIGITS))
     causes = diagnose(arrays, **hints)
     method = "central" if method == "central" else "complex"
     return GradientReport(tuple(arrays), method, fallback, causes, value, tuple(remarks), strict=strict)
@@ -166,6 +165,9 @@ def run_check(
 
 def require_options(params, method, limit):
     """Raise a ValueError unless the options make sense and there is something to check."""
+    if not isinstance(method, str):
+        got = f"{type(method).__name__} of shape {np.shape(method)}"
+        raise TypeError(f"method is a {got}; choose 'complex' or 'central'. Several parameters are one tuple, (W, b)")
     if method not in ("complex", "central", "auto"):
         raise ValueError(f"method is {method!r}; choose 'complex', 'central' or 'auto'")
     if limit is not None and not limit > 0:
@@ -174,10 +176,10 @@ def require_options(params, method, limit):
         raise ValueError("there is nothing to check: no array of floats was given")
 
 
-def precision_remarks(arrays, eps):
-    """Return a remark if fewer digits than usual were checked."""
+def precision_remarks(arrays, eps, expected):
+    """Return a remark if errors up to more than the expected limit pass."""
     limit = max((array.limit for array in arrays if array.status in ("ok", "unsure")), default=0.0)
-    if limit <= 10.0**-DIGITS:
+    if limit <= expected:
         return []
     digits = max(0, int(-np.log10(limit)))
     name = {float(np.finfo(kind).eps): f"something is computed in {kind}" for kind in ("float32", "float16")}

@@ -71,18 +71,14 @@ def compare(meter, probe, numeric, limit, largest):
     else:
         found = dict(index=probe.place(worst), analytic=float(probe.analytic[worst]))
         found.update(numeric=float(numeric[worst]), error=float(errors[worst]))
-    status = "WRONG" if wrong or stray else verdict(meter, scale, unsure, largest)
+    status = "ok" if unsure <= UNSURE and scale > 8 * EPS * largest else "unsure"
+    if status == "unsure" and scale <= 8 / UNSURE * EPS * max(largest, meter.size):
+        status = "too small"
+    status = "WRONG" if wrong or stray else status
     return ArrayReport(
         **common, **found, limit=limit, scale=scale, status=status, kinks=kinks,
         analytic_all=probe.analytic, numeric_all=numeric,
     )  # fmt: skip
-
-
-def verdict(meter, scale, unsure, largest):
-    """Return the status of an array whose errors are all within the limit; `unsure` is over its scale."""
-    if unsure <= UNSURE and scale > 8 * EPS * largest:
-        return "ok"
-    return "too small" if scale <= 8 / UNSURE * EPS * max(largest, meter.size) else "unsure"
 
 
 def careful_errors(meter, probe, numeric, limit, scale, noise_floor):

@@ -12,7 +12,7 @@ from .causes import Case, causes_of, check_upstream
 from .diagnosis import GATES
 from .numeric import entries, in_double
 from .objects import ObjectLayer
-from .paths import SHORT
+from .paths import SHORT, is_floats
 from .report import GradientMismatchError, is_mismatch
 from .returned import require
 
@@ -91,7 +91,7 @@ def check_layer(
     __tracebackhide__ = is_mismatch
     layer = layer_of(forward, backward, inputs, params, get_params, get_grads)
     require_params({name: layer.arguments[name] for name in layer.param_names if name not in skip})
-    points = in_double(layer.checked(skip))
+    points = in_double(checked_arguments(layer, skip))
     outs, _ = layer.forward({**layer.arguments, **points})
     douts = upstream_gradients(layer, outs, dout, rng)
     grads, remarks = gradients(layer, points, douts, grad_names)
@@ -105,7 +105,7 @@ def check_layer(
         not lacking or layer.named or not any(name in layer.param_names for name in grads),
         f"backward left no gradient of {', '.join(lacking)}: not implemented yet? Otherwise skip={lacking}",
     )
-    unchecked = [*layer.unchecked, *(name for name in layer.checked(skip) if name not in grads)]
+    unchecked = [*layer.unchecked, *(name for name in checked_arguments(layer, skip) if name not in grads)]
     remarks += [f"{', '.join(unchecked)}: no gradient was found, so this was not checked"] if unchecked else []
     options = dict(limit=limit, complex_step=complex_step, fd_step=fd_step, gates=gates)
     options["tokens"] = next((v for v in layer.arguments.values() if is_tokens(v)), None)
@@ -129,6 +129,12 @@ def layer_of(forward, backward, inputs, params, get_params, get_grads):
     if backward is not None or (inspect.isroutine(forward) and len(inputs)):
         return FunctionLayer(forward, backward, inputs, params)
     return ObjectLayer(forward, inputs, params, **of_object)
+
+
+def checked_arguments(layer, skip):
+    """Return the arguments that are arrays of floats, apart from those in `skip`."""
+    floats = {name: value for name, value in layer.arguments.items() if is_floats(value)}
+    return {name: value for name, value in floats.items() if not {name, name.split("[")[0]} & set(skip)}
 
 
 def is_tokens(value):
@@ -162,7 +168,7 @@ def gradients(layer, points, douts, grad_names):
     arguments = {**layer.arguments, **in_double(points)}
     _, cache = layer.forward(arguments)
     given = [dout.copy() for dout in douts]
-    grads = layer.backward(given, cache, points, grad_names, remarks)
+    grads = layer.backward(given, cache, points, grad_names)
     grads = {name: np.array(entries(grad)) for name, grad in grads.items()}
     if any(not np.array_equal(a, b) for a, b in zip(given, douts, strict=True)):
         remarks.append("backward changes its upstream gradient dout in place; work on a copy: `dout = dout.copy()`")
@@ -178,7 +184,7 @@ def remarks_on_repetition(layer, points, douts, grad_names, cache, grads):
     """Return a remark if backward cannot run twice on a cache, or returns something else the second time."""
 
     def changes(cache):
-        again = layer.backward([dout.copy() for dout in douts], cache, points, grad_names, [])
+        again = layer.backward([dout.copy() for dout in douts], cache, points, grad_names)
         return [n for n in grads if not np.array_equal(grads[n], entries(again[n]), equal_nan=True)]
 
     try:

@@ -47,8 +47,7 @@ class ObjectLayer:
         values = params if hasattr(params, "items") else {}
         self.arguments = dict(self.passes.inputs)
         self.arguments |= {name: values.get(name, get(self.base, group[0])) for name, group in self.paths.items()}
-        self.unchecked, self.stale = (), []
-        self.named = bool(self.paths)
+        self.unchecked, self.stale, self.named = (), [], bool(self.paths)
         self.discover(held, groups, self.named)
         self.param_names = list(self.paths)
 
@@ -160,7 +159,7 @@ class ObjectLayer:
         more = [outs.pop()] if self.passes.takes_cache and len(outs) > 1 else []
         return outs, (layer, more)
 
-    def backward(self, douts, cache, arguments, grad_names, remarks):
+    def backward(self, douts, cache, arguments, grad_names):
         """Run the backward method; return all gradients by name: stored, handed to an optimizer, or returned."""
         layer, more = cache
         held = {name: get(layer, group[0]) for name, group in self.paths.items()}
@@ -183,7 +182,7 @@ class ObjectLayer:
             stored = {}  # all were returned; arrays in the object may be left from another time
         rest = {name: value for name, value in arguments.items() if name not in stored}
         lacking = {name for name in rest if name in self.paths}
-        grads = gradients_by_name(result, rest, grad_names, remarks, optional=not lacking) if rest else {}
+        grads = gradients_by_name(result, rest, grad_names, optional=not lacking) if rest else {}
         missing = [name for name in rest if name not in grads]
         require(
             not missing or any(name in grads or name in stored for name in self.passes.inputs),
@@ -211,12 +210,6 @@ class ObjectLayer:
         after = get(layer, group[0])
         changed = rate and is_floats(after) and fits(after, np.shape(before)) and not np.array_equal(before, after)
         return (before - after) / rate if changed else None
-
-    def checked(self, skip):
-        """Return the arguments that are arrays of floats, apart from those in `skip`."""
-        return {
-            n: v for n, v in self.arguments.items() if is_floats(v) and n not in skip and n.split("[")[0] not in skip
-        }
 
 
 def merged(before, once, twice):

@@ -69,10 +69,7 @@ class Passes:
         return list(result) if isinstance(result, tuple) else [result]
 
     def run_backward(self, layer, more, douts):
-        """Run the backward method, and one that computes gradients apart; return (result, log).
-
-        `log` holds the pairs (parameter, gradient) that were handed to an optimizer.
-        """
+        """Run the backward method; return (result, log); log has the (parameter, gradient) handed to an optimizer."""
         douts, more, values = list(douts), list(more), {}
         for name in self.names:
             if name in RATES:

@@ -1,12 +1,11 @@
 """What a backward pass returns: gradients as a tuple, a list, a dict, a named tuple, a dataclass, nested or not."""
 
 from dataclasses import fields, is_dataclass
-from itertools import permutations
 
 import numpy as np
 
-from .numeric import entries, is_sparse
-from .paths import fits, spellings
+from .numeric import is_sparse
+from .paths import spellings
 
 
 def require(condition, message):
@@ -15,7 +14,7 @@ def require(condition, message):
         raise ValueError(message)
 
 
-def gradients_by_name(result, arguments, grad_names, remarks, optional=False):
+def gradients_by_name(result, arguments, grad_names, optional=False):
     """Return the result of a backward pass as a dict from the arguments to their gradients.
 
     `grad_names` is the order of an unnamed tuple if it is not that of `arguments` (dict of name to array); if
@@ -43,7 +42,6 @@ def gradients_by_name(result, arguments, grad_names, remarks, optional=False):
             f"backward returned {len(unnamed)} gradients for {len(wanted)} arguments {wanted}, in this order "
             "(integer arrays have none); return one for each, or name them: grad_names=('x', 'W')",
         )
-        wanted = wanted if grad_names else in_order_of_shapes(unnamed, wanted, arguments, remarks)
         grads.update((name, grad) for name, grad in zip(wanted, unnamed, strict=True) if name in names)
     missing = [name for name in names if grads.get(name) is None]
     grads = {name: grad for name, grad in grads.items() if grad is not None}
@@ -53,23 +51,6 @@ def gradients_by_name(result, arguments, grad_names, remarks, optional=False):
     )  # fmt: skip
     require(optional or not missing, f"backward returned {nothing}")
     return grads
-
-
-def in_order_of_shapes(unnamed, wanted, arguments, remarks):
-    """Return the names in the order in which the shapes of the gradients fit, if it is another one and the only one."""
-    shapes = [np.shape(arguments[name]) for name in wanted]
-    if len(wanted) > 6 or any(grad is None for grad in unnamed) or any(is_sparse(arguments[name]) for name in wanted):
-        return wanted
-    orders = [
-        order for order in permutations(range(len(wanted)))
-        if all(np.shape(entries(grad)) == shapes[k] for grad, k in zip(unnamed, order, strict=True))
-    ]  # fmt: skip
-    in_place = all(fits(grad, shape) for grad, shape in zip(unnamed, shapes, strict=True))
-    if in_place or len(orders) != 1:
-        return wanted
-    names = [wanted[k] for k in orders[0]]
-    remarks.append(f"backward returns the gradients in the order {', '.join(names)}, as their shapes tell")
-    return names
 
 
 def split_result(result, names):
@@ -82,7 +63,7 @@ def split_result(result, names):
     named, unnamed = {}, []
     for part in parts:
         if isinstance(part, dict):
-            named |= {key: value for key, value in part.items()}
+            named |= part
         elif isinstance(part, tuple | list):
             unnamed += leaves_of(part, names)
         elif result is not None:
