@@ -53,8 +53,7 @@ def own_copy(value):
 class FunctionLayer:
     """A pair of functions ``forward(...) -> (out, cache)`` and ``backward(dout, cache) -> gradients``.
 
-    `arguments` holds all arguments of `forward` by name, in the order of its signature; lists and dicts of arrays are
-    taken apart. Without a `backward`, `forward` returns the loss and the gradients together.
+    `arguments` holds those of `forward`, nests taken apart. Without `backward`, `forward` returns (loss, gradients).
     """
 
     repeatable = True  # backward must return the same gradients again for the same cache

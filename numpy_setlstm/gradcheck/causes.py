@@ -48,7 +48,8 @@ def check_upstream(layer, points, douts, grads, method, remarks=(), strict=False
 
     def loss(params):
         outs, _ = layer.forward({**layer.arguments, **params})
-        return terms_of(outs, douts)
+        terms = zip(outs, douts, strict=False)  # one vector, whose sum is the loss
+        return np.concatenate([np.reshape(np.asarray(out) * dout, -1) for out, dout in terms])
 
     remarks = list(remarks)
     probes = [entry_probes(name, p, *gradient_entries(name, p, grads, remarks)) for name, p in points.items()]
@@ -56,12 +57,6 @@ def check_upstream(layer, points, douts, grads, method, remarks=(), strict=False
     eps = max(eps_of(np.asarray(array).dtype) for array in [*outs, *grads.values()])
     options |= dict(remarks=remarks, strict=strict, eps=eps, scalar=False, stacklevel=5)
     return run_check(loss, points, probes, method, **options)
-
-
-def terms_of(outs, douts):
-    """Return the products of outputs and upstream gradients, whose sum is the loss, as one vector."""
-    pairs = zip(outs, douts, strict=False)
-    return np.concatenate([np.reshape(np.asarray(out) * dout, -1) for out, dout in pairs])
 
 
 def causes_of(report, case):

@@ -164,13 +164,6 @@ FUNCTIONS = {
     for function in (np.argmax, np.argmin, np.argsort, np.nonzero, np.count_nonzero, np.any, np.all)
 }
 METHODS = FUNCTIONS | {np.conj: lambda x: x, np.dot: lambda x, y: np.dot(x, lower(y))}
-
-
-def method(function):
-    """Return the method of an array that does what a function does."""
-    return lambda self, *args, **kwargs: lift(METHODS[function](lower(self), *args, **kwargs))
-
-
 for function in (
     np.var,
     np.std,
@@ -184,8 +177,9 @@ for function in (
     np.dot,
     np.conj,
 ):
-    setattr(Lifted, function.__name__, method(function))
-Lifted.conj = Lifted.conjugate = method(np.conj)
+    keeps = lambda self, *args, f=METHODS[function], **keys: lift(f(lower(self), *args, **keys))  # noqa: E731
+    setattr(Lifted, function.__name__, keeps)
+Lifted.conj = Lifted.conjugate
 MAKERS = ("zeros", "empty", "ones", "full", "zeros_like", "empty_like", "ones_like", "full_like", "array")
 CONVERTERS = ("asarray", "asanyarray", "ascontiguousarray")
 

@@ -146,8 +146,8 @@ def central_slope(loss_at, name, direction, step=1e-5):
 def extrapolated_slope(loss_at, name, direction, rounding, step=1e-5, target=0.0, levels=15):
     """Return the slope by central differences with steps from 1000 `step` down, extrapolated to 0, and its error.
 
-    `rounding` is that of the loss. It stops as soon as the error is at most `target`, unless a kink within the larger
-    steps shows, which makes the smallest step disagree; from there on smaller steps count more than larger ones.
+    `rounding` is that of the loss. It stops where the error is at most `target`, unless the smallest step disagrees,
+    because of a kink within the larger ones; then smaller steps count more than larger ones.
     Source: C. Ridders (1982), "Accurate computation of F'(x) and F'(x)F''(x)".
     """
     length = max(1.0, float(np.max(np.abs(direction), initial=0.0)))

@@ -27,9 +27,8 @@ def copy_of(layer):
 class ObjectLayer:
     """An object with a forward and a backward method that stores its parameters and their gradients.
 
-    Every forward pass runs on a copy, so the object itself never changes. `params` names the parameters; without it
-    they are found: arrays of floats that change the output and for which backward leaves a gradient. `unchecked` are
-    those that change the output and are not checked.
+    Every forward pass runs on a copy. `params` names the parameters; without it they are found: arrays of floats that
+    change the output and for which backward leaves a gradient. `unchecked` are those for which it leaves none.
     """
 
     repeatable = False  # such a layer may accumulate gradients until they are reset

@@ -15,11 +15,7 @@ def require(condition, message):
 
 
 def gradients_by_name(result, arguments, grad_names, optional=False):
-    """Return the result of a backward pass as a dict from the arguments to their gradients.
-
-    `grad_names` is the order of an unnamed tuple if it is not that of `arguments` (dict of name to array); if
-    `optional`, gradients may be missing.
-    """
+    """Return the result of a backward pass as a dict from the arguments to their gradients; see `check_layer`."""
     names = list(arguments)
     given, unnamed = split_result(result, names)
     grads = {}

@@ -20,9 +20,8 @@ class SlopeMeter:
     """Measures slopes of a loss at one point; `method` is "complex", "lifted" or "central".
 
     `rounding` is how much rounding alone changes the loss, estimated in two ways: by moving the point in its last
-    digits, and by the irregularity of the loss along a ray. (There it may be a staircase, where a term such as
-    1 - p has lost its digits, or where it is computed in less than double precision.) `eps` is the relative rounding
-    of the arithmetic behind the gradients, and `fd_step` suits the rounding.
+    digits, and by the irregularity of the loss along a ray: it may be a staircase, where a term such as 1 - p has lost
+    its digits, or in single precision. `eps` is the relative rounding of the gradients; `fd_step` suits the rounding.
     """
 
     def __init__(self, loss_at, method, complex_step=1e-20, fd_step=1e-5, eps=EPS):
