@@ -18,6 +18,7 @@ from numpy_setlstm.plotting import (
     plot_gradient_flow,
     plot_gradient_norms,
     plot_lstm_step,
+    plot_precision,
     step_graph,
 )
 
@@ -180,6 +181,19 @@ def test_check_errors_show_how_many_entries_are_wrong(ax):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["W", "b"]
 
 
+def test_precision_has_a_cell_per_verdict():
+    verdicts = {
+        "float64": [["ok"] * 3, ["WRONG"] * 3],
+        "float16": [["not seen"] * 3, ["not seen", "WRONG", "too small"]],
+    }
+    axes = plot_precision(verdicts, [1e-8, 1, 1e8], [0, 0.1])
+    colors = [[patch.get_facecolor() for patch in ax.patches] for ax in axes]
+    assert [len(set(cells)) for cells in colors] == [2, 2] and colors[1][4] == colors[0][3]
+    assert colors[1][0] == colors[1][5] not in colors[0]
+    assert [text.get_text() for text in axes[0].figure.legends[0].get_texts()] == ["ok", "WRONG", "not seen"]
+    assert len(plot_precision(dict.fromkeys("abc", [["ok"]]), [1], [0])) == 3
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_every_picture_can_be_drawn_in_every_style(style):
     with plt.style.context(style):
@@ -190,6 +204,7 @@ def test_every_picture_can_be_drawn_in_every_style(style):
             plot_lstm_step(),
             plot_lstm_step(backward=True),
             plot_check_errors(reports()),
+            plot_precision({"a": [["ok"]]}, [1], [0])[0],
         ]
     for ax in axes:
         ax.figure.draw_without_rendering()

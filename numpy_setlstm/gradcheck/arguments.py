@@ -3,6 +3,7 @@
 import numpy as np
 
 from .numeric import entries, is_sparse
+from .paths import fits
 
 
 def require_params(params):
@@ -26,8 +27,10 @@ def require_floats(what, array):
         raise TypeError(f"{what} holds {array.dtype}; it needs real floating-point numbers (float64)")
 
 
-def gradient_entries(name, param, grads):
+def gradient_entries(name, param, grads, remarks):
     """Return the analytic gradient at the entries of a parameter, float64, and the gradient elsewhere.
+
+    What is untidy, though its values can be checked, is added to the list `remarks`.
 
     The second is None unless a sparse parameter came with a dense gradient; then it is that gradient, with zeros
     at the connections.
@@ -38,14 +41,14 @@ def gradient_entries(name, param, grads):
     grad = entries(grads[name])
     require_floats(what, grad)
     if grad.dtype.itemsize < 8:
-        raise TypeError(
-            f"{what} holds {grad.dtype}, too coarse for a strict check: run forward and backward in float64"
-        )
+        remarks.append(f"the gradient of {name} holds {grad.dtype}, too coarse for a strict check")
     if not is_sparse(param):
         if grad.shape != param.shape:
-            hint = "; is it transposed?" if grad.shape == param.shape[::-1] else ""
-            raise ValueError(f"{what} has shape {grad.shape}, params[{name!r}] has shape {param.shape}{hint}")
-        return np.asarray(grad, dtype=np.float64), None
+            if not fits(grad, param.shape):
+                raise ValueError(f"{what} has shape {grad.shape}, params[{name!r}] has shape {param.shape}"
+                                 f"{shape_hint(grad, param)}")  # fmt: skip
+            remarks.append(f"the gradient of {name} has shape {grad.shape}, {name} itself {param.shape}")
+        return np.asarray(grad, dtype=np.float64).reshape(param.shape), None
     if grad.shape == param.values.shape:
         return grad.astype(np.float64), None
     if grad.shape != tuple(param.shape):
@@ -58,6 +61,16 @@ def gradient_entries(name, param, grads):
     return grad[param.rows, param.cols].astype(np.float64), elsewhere
 
 
+def shape_hint(grad, param):
+    """Return in words what a gradient of another shape may lack."""
+    if grad.shape == param.shape[::-1]:
+        return "; is it transposed?"
+    for axis in range(grad.ndim):
+        if grad.shape[:axis] + grad.shape[axis + 1 :] == param.shape:
+            return f"; is a sum over axis {axis} missing?"
+    return ""
+
+
 def require_names(params, grads):
     """Raise a ValueError if `grads` holds a gradient of something that is not a parameter."""
     unknown = [name for name in grads if name not in params]
@@ -68,31 +81,20 @@ def require_names(params, grads):
         )
 
 
-def require_loss(loss_at, params):
-    """Return the loss; raise unless it is one finite real number in double precision and twice the same."""
-    value = loss_at()
-    if np.shape(value) != ():
+def require_loss(loss_at, scalar=True):
+    """Return the loss; raise unless it is finite, real and twice the same; one number, or its terms if not `scalar`."""
+    value = loss_at.base
+    if scalar and np.shape(value) != ():
         raise ValueError(f"the loss has shape {np.shape(value)}; it must be one number: return its sum or mean")
-    dtype = np.asarray(value).dtype
-    if dtype.kind not in "fiu" or dtype.itemsize < 8:
-        raise TypeError(f"the loss is {value!r} of type {dtype}; it must be one real number in double precision")
-    if not np.isfinite(value):
-        raise ValueError(f"the loss is {value}; choose parameters and inputs at which it is finite")
-    require_unchanged(loss_at, params)
-    again = loss_at()
-    if again != value:
+    if np.asarray(value).dtype.kind not in "fiu":
+        raise TypeError(f"the loss is {value!r} of type {np.asarray(value).dtype}; it must be one real number")
+    total = float(np.sum(value))
+    if not np.isfinite(total):
+        raise ValueError(f"the loss is {total}; choose parameters and inputs at which it is finite")
+    again = float(np.sum(loss_at()))
+    if again != total:
         raise ValueError(
-            f"the loss is {value} and, at the same parameters, {again} the second time; does it use dropout or "
+            f"the loss is {total} and, at the same parameters, {again} the second time; does it use dropout or "
             "another random draw? Create the generator with a fixed seed inside every call"
         )
-    return float(value)
-
-
-def require_unchanged(loss_at, params):
-    """Raise a ValueError if the loss changed a parameter in place."""
-    for name, param in params.items():
-        if not np.array_equal(entries(loss_at.params[name]), entries(param), equal_nan=True):
-            raise ValueError(
-                f"the loss changes its parameter {name!r} in place (as `{name} += ...` does); "
-                f"make a new array instead: `{name} = {name} + ...`"
-            )
+    return total

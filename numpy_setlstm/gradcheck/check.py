@@ -4,19 +4,20 @@ import warnings
 
 import numpy as np
 
-from .arguments import gradient_entries, require_loss, require_names, require_params, require_unchanged
+from .arguments import gradient_entries, require_loss, require_names, require_params
 from .compare import Probes, compare_all, largest_of
 from .diagnosis import GATES, diagnose
-from .numeric import LossAt, NotComplexError, is_sparse
+from .numeric import EPS, LossAt, NotComplexError, entries, is_sparse
 from .report import GradientMismatchError, GradientReport, is_mismatch
-from .slopes import SlopeMeter
+from .slopes import SlopeMeter, eps_of
 
-LIMITS = {"complex": 1e-12, "central": 1e-7}
+LIMITS = {"complex": 1e-12, "lifted": 1e-12, "central": 1e-9}
+DIGITS = 6  # a remark says how many digits were checked if they are fewer
 
 
 def check_gradients(
     loss, params, grads, method="complex", *, limit=None, complex_step=1e-20, fd_step=1e-5, gates=GATES,
-    tokens=None, raises=True,
+    tokens=None, raises=True, strict=False,
 ):  # fmt: skip
     r"""Compare a hand-written gradient with the measured one, entry by entry.
 
@@ -32,17 +33,21 @@ def check_gradients(
         `values`, or dense and exactly zero where there is no connection.
     method : {"complex", "central", "auto"}
         Complex step or central differences. If the loss cannot take complex numbers, "complex" and "auto" (a
-        synonym) warn, name the line or operation responsible, and use central differences.
+        synonym) hide their imaginary part from it, so that abs, var or a buffer of floats keep it. If that fails too,
+        they warn, name the line responsible, and use central differences.
     limit : float, optional
-        Largest error that passes; by default 1e-12 for the complex step, 1e-7 for central differences.
+        Largest error that passes; by default 1e-12 for the complex step, 1e-9 for central differences. What rounding
+        leaves uncertain widens it, array by array.
     complex_step, fd_step : float
-        Step sizes of the two methods.
+        Step sizes of the two methods; the second grows with the rounding of the loss.
     gates : sequence of str
         Order of the gates' blocks in a recurrent layer's arrays; used by the diagnoses only.
     tokens : ndarray of shape (N, T), int, optional
         The embedding rows that are looked up; used by the diagnoses only.
     raises : bool
         If False, return the report even if a gradient is wrong.
+    strict : bool
+        If True, remarks are failures too.
 
     Returns
     -------
@@ -54,10 +59,10 @@ def check_gradients(
         If a gradient is wrong and `raises` is true. It is an AssertionError that names the worst entry first and
         has the report as its attribute `report`.
     TypeError
-        If an array holds anything but floating-point numbers, or a gradient is in single precision.
+        If an array holds anything but floating-point numbers.
     ValueError
-        If shapes or names do not match, or if the loss is not a scalar, not finite, random, or changes its
-        parameters in place.
+        If shapes or names do not match, if `limit` is not positive, or if the loss is not a scalar, not finite,
+        random, or changes its parameters in place.
 
     Warns
     -----
@@ -84,11 +89,19 @@ def check_gradients(
     __tracebackhide__ = is_mismatch
     require_params(params)
     require_names(params, grads)
-    probes = [entry_probes(name, p, *gradient_entries(name, p, grads)) for name, p in params.items()]
-    report = run_check(loss, params, probes, method, limit, complex_step, fd_step, gates=gates, tokens=tokens)
+    remarks = []
+    probes = [entry_probes(name, p, *gradient_entries(name, p, grads, remarks)) for name, p in params.items()]
+    options = dict(limit=limit, complex_step=complex_step, fd_step=fd_step, gates=gates, tokens=tokens)
+    options |= dict(eps=eps_of_all(params, grads), remarks=remarks, strict=strict)
+    report = run_check(loss, params, probes, method, **options)
     if raises and not report.ok:
         raise GradientMismatchError(report)
     return report
+
+
+def eps_of_all(params, grads):
+    """Return the relative rounding of the coarsest gradient."""
+    return max((eps_of(np.asarray(entries(grads[name])).dtype) for name in params), default=EPS)
 
 
 def entry_probes(name, param, analytic, elsewhere):
@@ -117,27 +130,59 @@ def unit_direction(shape, k):
     return direction
 
 
-def run_check(loss, params, probes, method, limit, complex_step, fd_step, stacklevel=3, **hints):
+def run_check(
+    loss, params, probes, method, *, limit, complex_step, fd_step, stacklevel=3, eps=EPS, remarks=(), strict=False,
+    scalar=True, **hints,
+):  # fmt: skip
     """Measure and compare the probes, by the complex step if the loss allows it; return the GradientReport.
 
-    `stacklevel` counts the calls up to the user's line, which a warning names; `hints` go to `diagnose`.
+    `stacklevel` counts the calls up to the user's line, which a warning names; `eps` is the relative rounding of the
+    gradients; `scalar` is False if the loss returns the terms of which it is the sum; `hints` go to `diagnose`.
     """
-    if method not in ("complex", "central", "auto"):
-        raise ValueError(f"method is {method!r}; choose 'complex', 'central' or 'auto'")
-    if not params:
-        raise ValueError("there is nothing to check: no array of floats was given")
+    require_options(params, method, limit)
     loss_at = LossAt(loss, params)
-    value = require_loss(loss_at, params)
-    methods = ("central",) if method == "central" else ("complex", "central")
+    value = require_loss(loss_at, scalar)
+    remarks = list(remarks)
+    if scalar:  # of a layer, the forward pass is remarked on already
+        remarks += [f"the loss changes {n} in place (as `{n} += ...` does)" for n in loss_at.changed]
     fallback = ""
+    methods = ("central",) if method == "central" else ("complex", "lifted", "central")
     for method in methods:
         try:
-            meter = SlopeMeter(loss_at, value, method, complex_step, fd_step)
-            arrays = compare_all(meter, probes, limit or LIMITS[method])
+            meter = SlopeMeter(loss_at, method, complex_step, fd_step, eps)
+            arrays = compare_all(meter, probes, LIMITS[method] if limit is None else limit)
+            fallback = fallback if method == "central" else ""
             break
         except NotComplexError as error:
             fallback = str(error)
-            warnings.warn(f"central differences instead of a complex step: {fallback}", stacklevel=stacklevel)
-    require_unchanged(loss_at, params)
+            if method == "lifted":
+                warnings.warn(f"central differences instead of a complex step: {fallback}", stacklevel=stacklevel)
+    remarks += precision_remarks(arrays, meter.eps, max(limit or 0.0, 10.0**-DIGITS))
     causes = diagnose(arrays, **hints)
-    return GradientReport(tuple(arrays), method, fallback, causes, loss=value)
+    method = "central" if method == "central" else "complex"
+    return GradientReport(tuple(arrays), method, fallback, causes, value, tuple(remarks), strict=strict)
+
+
+def require_options(params, method, limit):
+    """Raise a ValueError unless the options make sense and there is something to check."""
+    if not isinstance(method, str):
+        got = f"{type(method).__name__} of shape {np.shape(method)}"
+        raise TypeError(f"method is a {got}; choose 'complex' or 'central'. Several parameters are one tuple, (W, b)")
+    if method not in ("complex", "central", "auto"):
+        raise ValueError(f"method is {method!r}; choose 'complex', 'central' or 'auto'")
+    if limit is not None and not limit > 0:
+        raise ValueError(f"limit is {limit}; it must be positive, since rounding alone makes errors of about 1e-16")
+    if not params:
+        raise ValueError("there is nothing to check: no array of floats was given")
+
+
+def precision_remarks(arrays, eps, expected):
+    """Return a remark if errors up to more than the expected limit pass."""
+    limit = max((array.limit for array in arrays if array.status in ("ok", "unsure")), default=0.0)
+    if limit <= expected:
+        return []
+    digits = max(0, int(-np.log10(limit)))
+    name = {float(np.finfo(kind).eps): f"something is computed in {kind}" for kind in ("float32", "float16")}
+    cause = name.get(eps, "rounding changes the loss")
+    many = f"only {digits} digit{'s' * (digits != 1)} of a gradient" if digits else "not a single digit"
+    return [f"{cause}: {many} can be checked"]

@@ -21,8 +21,8 @@ class Diagnosis:
     Attributes
     ----------
     kind : str
-        "factor", "sign", "zero", "nan", "transposed", "exchanged", "copied", "gate order", "gate", "carry",
-        "repeated", "off-connection", "no effect" or "output" (of :func:`check_layer` only).
+        "factor", "sign", "zero", "nan", "transposed", "exchanged", "copied", "gate order", "gate",
+        "repeated", "off-connection", "no effect"; of :func:`check_layer` only: "output", "carry", "ignored".
     arrays : tuple of str
         Names of the arrays that it explains.
     text : str
@@ -92,7 +92,7 @@ def agree(array, a, b):
 
 def nearly_right(array):
     """Return whether an array is off by so little that no pattern can be recognized."""
-    return agree(array, array.analytic_all, array.numeric_all)
+    return array.status == "unsure" or agree(array, array.analytic_all, array.numeric_all)
 
 
 def significant(array):
@@ -137,7 +137,9 @@ def factor_in_words(ratio):
     for count, words in ((ratio, "too large"), (1 / ratio, "too small")):
         if round(count) >= 2 and abs(count - round(count)) < 1e-6 * count:
             return f"{round(count)} times {words}"
-    return f"{ratio:.6g} times what it should be"
+    return (
+        f"{ratio:.6g} times what it should be" if abs(ratio - 1) > 1e-5 else f"1 + {ratio - 1:.1e} times the true one"
+    )
 
 
 def partial_sign(array, gates):
@@ -159,12 +161,13 @@ def in_shape(array, numbers):
 
 
 def transposed(array, gates):
-    """Find a gradient that equals the transpose of the correct one."""
+    """Find a gradient that equals the correct one with two of its axes exchanged."""
     numeric = in_shape(array, array.numeric_all)
-    if numeric is None or numeric.ndim != 2 or numeric.shape[0] != numeric.shape[1]:
-        return None
-    if agree(array, array.analytic_all, numeric.T.ravel()):
-        return "transposed", "{which} {are} transposed: rows and columns are exchanged; look for a missing .T."
+    for one, two in combinations(range(numeric.ndim), 2) if numeric is not None else ():
+        turned = numeric.swapaxes(one, two)
+        if turned.shape == numeric.shape and agree(array, array.analytic_all, turned.ravel()):
+            axes = "rows and columns" if numeric.ndim == 2 else f"axes {one} and {two}"
+            return "transposed", f"{{which}} {{are}} transposed: {axes} are exchanged; look for a missing .T."
     return None
 
 
@@ -289,8 +292,8 @@ def gate_block(array, gates, axes=(-1, 0)):
     return None
 
 
-def lost_carry(array, gates):
-    """Find correct last time steps with all earlier ones wrong, where the gradient is significant."""
+def lost_carry(array):
+    """Return the text on correct last time steps with all earlier ones wrong, where the gradient is significant."""
     if in_shape(array, array.numeric_all) is None or len(array.shape) != 3:
         return None
     counts = set()
@@ -302,7 +305,7 @@ def lost_carry(array, gates):
         return None
     right = counts.pop()
     steps = "step" if right == 1 else f"{right} steps"
-    return "carry", (
+    return (
         f"{{which}} {{are}} correct in the last {steps} and wrong in all earlier ones: what each step passes back to "
         "the previous one (dh, and dc in an LSTM) is lost or wrong."
     )
@@ -346,4 +349,4 @@ STRAY = (
     "{which} {are} not zero where there is no connection: multiply the gradient by the connections' mask.",
 )
 
-RULES = (not_a_number, factor, partial_sign, transposed, gate_order, no_effect, gate_block, lost_carry)
+RULES = (not_a_number, factor, partial_sign, transposed, gate_order, no_effect, gate_block)

@@ -5,7 +5,7 @@ from math import erf, sqrt
 import numpy as np
 
 from .arguments import gradient_entries, require_names, require_params
-from .check import run_check, unit_direction
+from .check import eps_of_all, run_check, unit_direction
 from .compare import Probes, largest_of
 from .numeric import is_sparse
 from .report import GradientMismatchError, is_mismatch
@@ -47,7 +47,7 @@ def detection_probability(relative_error, directions=5, limit=1e-12):
 
 def check_directions(
     loss, params, grads, method="complex", *, directions=5, entries=10, rng=None, limit=None,
-    complex_step=1e-20, fd_step=1e-5, raises=True,
+    complex_step=1e-20, fd_step=1e-5, raises=True, strict=False,
 ):  # fmt: skip
     r"""Compare slopes along random directions, and the entries with the largest gradients.
 
@@ -56,7 +56,7 @@ def check_directions(
 
     Parameters
     ----------
-    loss, params, grads, method, limit, complex_step, fd_step, raises
+    loss, params, grads, method, limit, complex_step, fd_step, raises, strict
         See :func:`check_gradients`.
     directions : int
         Random directions per array.
@@ -82,8 +82,8 @@ def check_directions(
     Each array has its own directions, so a large matrix does not hide a small bias. Errors are divided by the norm
     of the array's gradient. By :func:`detection_probability`, k directions miss an error whose norm is r times the
     gradient's with probability :math:`(0.8\, l / r)^k` for :math:`r \gg l`. By complex step, l = 1e-12, five
-    directions miss an error of one millionth once in 10³⁰ times. By central differences, l = 1e-7, they miss an
-    error of one percent once in 10²⁵ times, one of a millionth once in 3·10⁵. Errors below `limit` times the norm
+    directions miss an error of one millionth once in 10³⁰ times. By central differences, l = 1e-9, they miss an
+    error of one percent once in 10³⁵ times, one of a millionth once in 10¹⁵. Errors below `limit` times the norm
     of the gradient stay undetected here, while :func:`check_gradients` divides by the largest entry.
 
     Examples
@@ -101,11 +101,13 @@ def check_directions(
     if directions < 0 or entries < 0 or directions + entries == 0:
         raise ValueError(f"directions is {directions} and entries is {entries}; at least one must be positive")
     rng = np.random.default_rng(0) if rng is None else rng
+    remarks = []
     probes = [
-        sampled_probes(name, param, *gradient_entries(name, param, grads), directions, entries, rng)
+        sampled_probes(name, param, *gradient_entries(name, param, grads, remarks), directions, entries, rng)
         for name, param in params.items()
     ]
-    report = run_check(loss, params, probes, method, limit, complex_step, fd_step)
+    options = dict(limit=limit, complex_step=complex_step, fd_step=fd_step, strict=strict, remarks=remarks)
+    report = run_check(loss, params, probes, method, eps=eps_of_all(params, grads), **options)
     if raises and not report.ok:
         raise GradientMismatchError(report)
     return report

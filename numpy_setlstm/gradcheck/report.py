@@ -5,6 +5,11 @@ from html import escape
 
 import numpy as np
 
+NOTHING_SEEN = (
+    "nothing was checked: the loss does not depend on any of the arrays, or too little; does forward use them, and are "
+    "the inputs random numbers of about 1?"
+)
+
 
 class GradientMismatchError(AssertionError):
     """The analytic gradient is not the gradient of the loss.
@@ -42,12 +47,13 @@ class ArrayReport:
     error : float
         Their difference over `scale`.
     scale : float
-        The largest gradient of the array, or the resolution of the method where that is larger.
+        The largest gradient of the array.
     limit : float
         The array is correct if `error` is at most this.
     status : str
-        "ok", "WRONG", "no effect" (the loss does not depend on this array, and the gradient agrees), or "too small"
-        (all gradients of this array are below the rounding of the others or of the loss).
+        "ok", "WRONG", "no effect" (the loss does not depend on this array, and the gradient agrees), "too small" (all
+        gradients of this array are below the rounding of the others or of the loss), or "unsure" (rounding hides
+        errors of more than a thousandth).
     analytic_all, numeric_all : ndarray of shape (K,)
         The two gradients at all compared entries or directions.
     coordinates : tuple of ndarray of shape (K,)
@@ -91,7 +97,7 @@ class ArrayReport:
     def wrong(self):
         """Which of them are clearly wrong, bool ndarray of shape (K,)."""
         close = np.abs(self.analytic_all - self.numeric_all) <= 10 * self.limit * self.scale
-        return ~close & (not self.ok)
+        return ~close & (self.status == "WRONG")
 
     @property
     def note(self):
@@ -104,7 +110,7 @@ class ArrayReport:
     @property
     def ok(self):
         """Whether the array passed."""
-        return self.status != "WRONG"
+        return self.status not in ("WRONG", "unsure")
 
     @property
     def place(self):
@@ -130,6 +136,12 @@ class GradientReport:
         Likely causes; empty if nothing is wrong or no cause is certain.
     loss : float
         Loss at the parameters that were checked.
+    remarks : tuple of str
+        What is untidy, though the values are right, and how many digits were checked if they are few.
+    unchecked : tuple of str
+        Arrays that an object holds and that change its output, but were not checked.
+    strict : bool
+        Whether remarks count as failures.
 
     Examples
     --------
@@ -146,11 +158,24 @@ class GradientReport:
     fallback: str = ""
     diagnoses: tuple = ()
     loss: float = 0.0
+    remarks: tuple = ()
+    unchecked: tuple = ()
+    strict: bool = False
 
     @property
     def ok(self):
-        """Whether every array passed."""
-        return all(array.ok for array in self.arrays)
+        """Whether every array passed, at least one could be judged, and, if strict, nothing is remarked."""
+        return all(array.ok for array in self.arrays) and not self.nothing_seen and not (self.strict and self.remarks)
+
+    @property
+    def nothing_seen(self):
+        """Whether no array has an effect that is large enough to be judged."""
+        return all(array.status in ("no effect", "too small") for array in self.arrays)
+
+    @property
+    def without_effect(self):
+        """The names of the arrays on which the loss does not depend."""
+        return tuple(a.name for a in self.arrays if a.numeric_all.size and not a.numeric_all.any())
 
     @property
     def failures(self):
@@ -182,6 +207,8 @@ class GradientReport:
             f"{worst.place}: analytic {worst.analytic:.10g}, numeric {worst.numeric:.10g}, "
             f"error {worst.error:.1e}, limit {worst.limit:.0e}"
         ]
+        if not self.failures:
+            lines = [NOTHING_SEEN if self.nothing_seen else "the gradients are right, but `strict` allows no remarks"]
         lines += [f"- {diagnosis.text}" for diagnosis in self.diagnoses]
         return "\n".join([*lines, str(self)])
 
@@ -197,7 +224,12 @@ class GradientReport:
     def _headline(self):
         how = {"complex": "complex step", "central": "central differences"}[self.method]
         checked = sum(array.checked for array in self.arrays)
-        wrong = f"{len(self.failures)} of {len(self.arrays)} arrays wrong" if self.failures else "all right"
+        counts = [sum(array.status == status for array in self.arrays) for status in ("WRONG", "unsure")]
+        of = f"of {len(self.arrays)} array{'s' * (len(self.arrays) != 1)}"
+        words = [f"{n} {of} {word}" for n, word in zip(counts, ("wrong", "unsure"), strict=True) if n]
+        words = words or ["no effect was seen" if self.nothing_seen else "all right"]
+        words += [f"NOT CHECKED: {', '.join(self.unchecked)}"] if self.unchecked else []
+        wrong = ", ".join(words)
         return f"gradient check by {how}, {checked} entries: {wrong}"
 
     def __str__(self):
@@ -206,7 +238,7 @@ class GradientReport:
         widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
                  for row in [header, *rows]]  # fmt: skip
-        return "\n".join([self._headline(), *table])
+        return "\n".join([self._headline(), *table, *(f"remark: {remark}" for remark in self.remarks)])
 
     def _repr_html_(self):
         """Return the table for a notebook; wrong arrays have a red background."""
@@ -216,5 +248,6 @@ class GradientReport:
         for array, row in zip(self.arrays, rows, strict=True):
             style = "" if array.ok else ' style="background:#fdd;color:#600"'
             body += f"<tr{style}>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-        causes = "".join(f"<li>{escape(diagnosis.text)}</li>" for diagnosis in self.diagnoses)
+        texts = [*(diagnosis.text for diagnosis in self.diagnoses), *(f"remark: {text}" for text in self.remarks)]
+        causes = "".join(f"<li>{escape(text)}</li>" for text in texts)
         return f"<p>{escape(self._headline())}</p><ul>{causes}</ul><table><tr>{head}</tr>{body}</table>"

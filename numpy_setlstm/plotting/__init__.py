@@ -23,7 +23,7 @@ from numpy_setlstm.plotting.benchmark import (
     plot_time_against_density,
 )
 from numpy_setlstm.plotting.bipartite import MAX_LINES, plot_bipartite
-from numpy_setlstm.plotting.checks import COMPRESSED_BELOW, plot_check_errors, plot_step_sizes
+from numpy_setlstm.plotting.checks import COMPRESSED_BELOW, plot_check_errors, plot_precision, plot_step_sizes
 from numpy_setlstm.plotting.comparison import plot_accuracies, plot_differences
 from numpy_setlstm.plotting.connectivity import MAX_DOTS, plot_connectivity, plot_connectivity_change, plot_set_step
 from numpy_setlstm.plotting.degrees import plot_degrees, plot_empty_rows, plot_weight_histogram
@@ -74,6 +74,7 @@ __all__ = [
     "plot_learning_curves",
     "plot_lstm_step",
     "plot_opinion",
+    "plot_precision",
     "plot_scaling",
     "plot_set_step",
     "plot_step_parts",

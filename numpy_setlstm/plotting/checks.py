@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from numpy_setlstm.plotting.style import ORANGE, VERMILLION, axes_or_new, blue, gray, ink
 
@@ -141,3 +143,50 @@ def plot_check_errors(reports, ax=None):
     ax.tick_params(length=0)
     ax.grid(False)
     return ax
+
+
+def plot_precision(verdicts, sizes, errors):
+    r"""Draw in which precision a gradient check catches an error of which size: a panel per precision and method.
+
+    Each cell has the color of a verdict: "ok", "WRONG", or anything else, which is drawn as not seen.
+
+    Parameters
+    ----------
+    verdicts : dict of str to list of list of str
+        From the title of a panel to the verdict by error (first) and size of the loss (second).
+    sizes : sequence of float
+        Of the loss; powers of ten.
+    errors : sequence of float
+        Of the gradient, as fractions.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> axes = plot_precision({"float16": [["ok", "not seen"], ["WRONG", "WRONG"]]}, [1e-2, 1], [0, 0.1])
+    >>> axes[0].get_title(), [text.get_text() for text in axes[0].get_yticklabels()]
+    ('float16', ['right', '10 % off'])
+    """
+    n_rows = 2 if len(verdicts) > 2 else 1
+    n_cols = -(-len(verdicts) // n_rows)
+    fig = Figure(figsize=(2.3 * n_cols + 0.6, 1.5 * n_rows + 0.9), layout="constrained")
+    axes = list(fig.subplots(n_rows, n_cols, squeeze=False).T.flat)[: len(verdicts)]
+    colors = {"ok": blue(axes[0]), "WRONG": VERMILLION, "not seen": gray(axes[0])}
+    for ax, (title, rows) in zip(axes, verdicts.items(), strict=True):
+        for row, found in enumerate(rows):
+            for col, word in enumerate(found):
+                color = colors.get(word, colors["not seen"])
+                ax.add_patch(Rectangle((col - 0.46, row - 0.42), 0.92, 0.84, color=color, lw=0))
+        ax.set(xlim=(-0.6, len(sizes) - 0.4), ylim=(len(errors) - 0.4, -0.6))
+        ax.set_title(title, fontsize="small")
+        ticks = range(0, len(sizes), max(1, len(sizes) // 2))
+        ax.set_xticks(ticks, [f"$10^{{{round(math.log10(sizes[k]))}}}$" for k in ticks])
+        ax.set_yticks(range(len(errors)), [f"{100 * error:.3g} % off" if error else "right" for error in errors])
+        ax.tick_params(length=0, labelleft=ax.get_subplotspec().is_first_col(), labelsize="small")
+        ax.grid(False)
+    handles = [Rectangle((0, 0), 1, 1, color=color, label=word) for word, color in colors.items()]
+    fig.legend(handles=handles, loc="outside upper center", ncols=3, fontsize="small")
+    fig.supxlabel("size of the loss", fontsize="small")
+    return axes
