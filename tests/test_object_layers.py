@@ -40,6 +40,13 @@ def test_the_object_may_have_been_used_before(arrays):
             assert [array.checked for array in report.arrays] == [12, 6, 2], layout
 
 
+def test_what_is_returned_for_integers_is_no_gradient_of_a_parameter(arrays):
+    _, W, b = arrays
+    for factor, ok in ((1.0, True), (1.1, False)):
+        report = check_layer(object_layers.OneHot(W, b, factor), inputs=(np.array([0, 2, 2, 1]),), raises=False)
+        assert [array.name for array in report.arrays] == ["W", "b"] and report.ok == ok
+
+
 def test_two_methods_of_an_object_may_be_given(arrays):
     class Odd(Attributes):
         def compute(self, x):

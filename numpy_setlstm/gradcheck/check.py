@@ -32,9 +32,8 @@ def check_gradients(
         The gradient of each parameter, of its shape. For a sparse parameter either (nnz,), in the order of
         `values`, or dense and exactly zero where there is no connection.
     method : {"complex", "central", "auto"}
-        Complex step or central differences. If the loss cannot take complex numbers, "complex" and "auto" (a
-        synonym) hide their imaginary part from it, so that abs, var or a buffer of floats keep it. If that fails too,
-        they warn, name the line responsible, and use central differences.
+        Complex step or central differences. "complex" and "auto" (a synonym) hide the imaginary part from code that
+        does not expect it (abs, var, buffers of floats); if that fails, they warn, and use central differences.
     limit : float, optional
         Largest error that passes; by default 1e-12 for the complex step, 1e-9 for central differences. What rounding
         leaves uncertain widens it, array by array.

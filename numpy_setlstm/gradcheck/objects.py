@@ -177,7 +177,8 @@ class ObjectLayer:
                 stored[name] = self.step_of(layer, group, before[name])
         if self.get_grads:
             stored |= self.given_gradients(layer)
-        if len(split_result(result, [])[1]) == len(arguments):
+        returned = zip(split_result(result, list(arguments))[1], arguments.values(), strict=False)
+        if [fits(grad, np.shape(value)) for grad, value in returned] == [True] * len(arguments):
             stored = {}  # all were returned; arrays in the object may be left from another time
         rest = {name: value for name, value in arguments.items() if name not in stored}
         lacking = {name for name in rest if name in self.paths}

@@ -95,7 +95,7 @@ def along_itself(p):
     for axis in axes:
         for centered in (True, False):
             x = p.x - p.x.mean(axis=axis, keepdims=True) if centered else p.x
-            if not axis or np.prod([p.x.shape[k] for k in axis]) < 3:
+            if not axis or np.prod([p.x.shape[k] for k in axis]) < 3 or p.array.error < 1e-6:  # tiny: an eps, at most
                 continue
             c = (d * x).sum(axis=axis, keepdims=True) / np.maximum((x * x).sum(axis=axis, keepdims=True), 1e-300)
             if p.same(d, c * x) and p.change(1.5 * p.x - 0.5 * (p.x - x)) < 0.2:
