@@ -218,11 +218,11 @@ class Network:
 
     def predict_proba(self, tokens, batch_size=256):
         """Probabilities (N, C) of the classes for tokens (N, T), `batch_size` texts at a time."""
-        b_out, batch_size = self.parameters["b_out"], whole(1)("batch_size", batch_size)
+        batch_size = whole(1)("batch_size", batch_size)
         check_tokens(tokens, self.parameters["E"].shape[0])
-        batches = (tokens[i : i + batch_size] for i in range(0, len(tokens), batch_size))
-        parts = [softmax(self.forward(batch, keep=False)[0]) for batch in batches]
-        return np.concatenate([np.empty((0, b_out.size), b_out.dtype), *parts])
+        starts = range(0, max(1, len(tokens)), batch_size)  # no text at all is a batch as well
+        parts = [softmax(self.forward(tokens[i : i + batch_size], keep=False)[0]) for i in starts]
+        return np.concatenate(parts)
 
     def count_parameters(self):
         """Count all parameters: connections, biases, readout."""

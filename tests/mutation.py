@@ -60,7 +60,6 @@ TARGETS = {
         "test_training.test_growth", "test_training.test_gradient", "test_training.test_the_optimizers_state",
         "test_training.test_a_cosine_falls", "test_weighted_loss.test_growth", "mutation_checks.test_evolution",
     ),
-    "parameters.py": ("test_network", "test_bidirectional"),
     "network.py": (
         "test_network", "test_engines", "test_weighted_loss.test_the_gradients", "test_bidirectional.test_gates",
     ),

@@ -100,7 +100,7 @@ def test_each_rate_of_dropout_reaches_the_engine_also_of_a_copy():
     assert set(network.scales) == {"E", "W_x", "W_h"}
 
 
-@pytest.mark.parametrize(("n_texts", "sizes"), [(0, []), (255, [255]), (256, [256]), (257, [256, 1])])
+@pytest.mark.parametrize(("n_texts", "sizes"), [(0, [0]), (255, [255]), (256, [256]), (257, [256, 1])])
 def test_predictions_are_made_for_256_texts_at_a_time_and_keep_nothing(n_texts, sizes):
     network = network_of(1.2, engine=Recorder())
     tokens = np.arange(n_texts)[:, None] % 11

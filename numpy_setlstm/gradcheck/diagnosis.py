@@ -286,8 +286,8 @@ def gate_block(array, gates, axes=(-1, 0)):
         if len(blocks) > 2 and wrong == {line for line in matter if line // size == min(wrong) // size}:
             k = int(min(wrong) // size)
             return "gate", (
-                f"{{which}} {{are}} wrong in only one of {len(gates)} blocks, number {k + 1}: with the gates in the "
-                f"order {', '.join(gates)} that is gate {gates[k]}; look only at the lines of that gate."
+                f"{{which}} {{are}} wrong in only one of {len(gates)} blocks, number {k + 1}: if the gates are in the "
+                f"order {', '.join(gates)}, that is gate {gates[k]}; look only at the lines of that gate."
             )
     return None
 
@@ -307,7 +307,7 @@ def lost_carry(array):
     steps = "step" if right == 1 else f"{right} steps"
     return (
         f"{{which}} {{are}} correct in the last {steps} and wrong in all earlier ones: what each step passes back to "
-        "the previous one (dh, and dc in an LSTM) is lost or wrong."
+        "the previous one (dh, and dc in an LSTM) is lost or wrong, or earlier steps read the cache of another step."
     )
 
 

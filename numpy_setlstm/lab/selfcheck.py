@@ -59,9 +59,6 @@ def make_minibatch(rng, n_texts, length, n_words, n_classes):
 
 def make_network(seed, sizes, parameter_share=None, **engine):
     """A Network in double precision, with dropout and nonzero biases; dense without a `parameter_share`."""
-    for name, number in vars(sizes).items():
-        if name != "bidirectional" and number < 1:
-            raise ValueError(f"{name} is {number}; expected at least 1")
     er_epsilon = None if parameter_share is None else sizes.er_epsilon_for(parameter_share)
     topology_rng, values_rng = np.random.default_rng(seed).spawn(2)
     network = init_network(
