@@ -115,7 +115,7 @@ INDEX = np.array([[0, 2, 2], [1, 1, 0], [2, 0, 1], [1, 2, 2]])
 LAYERS = {
     "norm": (norm_forward, norm_backward, [(6, 3), (3,)], {
         "mean": ("path", "x: must sum to 0 along axis 0"),
-        "variance": ("path", "the path through the variance is missing"),
+        "variance": ("path", "the path through the variance is missing or wrong"),
         "gamma": ("forgotten", "backward forgets this factor"),
     }),
     "softmax": (lambda x: (softmax(x),) * 2, softmax_backward, [(4, 3)], {

@@ -598,7 +598,11 @@ def diagnose_matrix(analytic, numeric, **options):
         (lambda G: G.T, "transposed", "rows and columns are exchanged"),
         (lambda G: 0 * G, "zero", "zero everywhere"),
         (lambda G: np.where(G == G[0, 0], np.nan, G), "nan", "NaN or infinity"),
-        (lambda G: np.roll(G, 2, axis=1), "gate order", "g, i, f, o instead of i, f, o, g"),
+        (
+            lambda G: np.roll(G, 2, axis=1),
+            "gate order",
+            "in the order 4, 1, 2, 3 (of the gates i, f, o, g: g, i, f, o)",
+        ),
         (lambda G: np.where(np.arange(8) // 2 == 1, G**2, G), "gate", "that is gate f"),
     ],
 )

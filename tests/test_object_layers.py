@@ -101,7 +101,7 @@ def test_a_parameter_without_a_gradient_is_refused(arrays):
             return dout @ self.W.T
 
     x, W, b = arrays
-    with pytest.raises(ValueError, match=r"no gradient of b: not implemented yet\? Otherwise skip=\['b'\]"):
+    with pytest.raises(ValueError, match=r"no gradient of b: not implemented yet\? If it needs none, skip=\['b'\]"):
         check_layer(Forgets(W, b), inputs=(x,))
     assert check_layer(Forgets(W, b), inputs=(x,), skip=("b",))["W"].ok
 

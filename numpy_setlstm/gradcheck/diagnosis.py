@@ -167,7 +167,7 @@ def transposed(array, gates):
         turned = numeric.swapaxes(one, two)
         if turned.shape == numeric.shape and agree(array, array.analytic_all, turned.ravel()):
             axes = "rows and columns" if numeric.ndim == 2 else f"axes {one} and {two}"
-            return "transposed", f"{{which}} {{are}} transposed: {axes} are exchanged; look for a missing .T."
+            return "transposed", f"{{which}} {{are}} transposed: {axes} are exchanged; look for a missing or extra .T."
     return None
 
 
@@ -251,8 +251,11 @@ def gate_order(array, gates):
     blocks = np.split(numeric, len(gates), axis=-1)
     for order in permutations(range(len(gates))):
         if agree(array, array.analytic_all, np.concatenate([blocks[k] for k in order], axis=-1).ravel()):
-            got = ", ".join(gates[k] for k in order)
-            return "gate order", f"{{which}}: the gates are in the order {got} instead of {', '.join(gates)}."
+            got, blocks = ", ".join(gates[k] for k in order), ", ".join(str(k + 1) for k in order)
+            return "gate order", (
+                f"{{which}}: the {len(gates)} blocks of the last axis are in the order {blocks} (of the gates "
+                f"{', '.join(gates)}: {got}); compare how backward joins them with how forward splits them."
+            )
     return None
 
 
@@ -268,8 +271,8 @@ def no_effect(array, gates):
     if significant(array).any():
         return "no effect", (
             "{which} {are} not zero at entries on which the loss does not depend, and correct elsewhere: the "
-            "backward pass omits what removes these entries in the forward pass (a mask of connections, padding, "
-            "dropout)."
+            "backward pass omits what removes these entries in the forward pass (a mask, the choice of a maximum, "
+            "padding, dropout)."
         )
     return None
 

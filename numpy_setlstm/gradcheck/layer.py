@@ -107,7 +107,7 @@ def check_layer(
     lacking = [name for name in layer.unchecked if name not in skip and looks_learned(name)]
     require(
         not lacking or layer.named or not any(name in layer.param_names for name in grads),
-        f"backward left no gradient of {', '.join(lacking)}: not implemented yet? Otherwise skip={lacking}",
+        f"backward left no gradient of {', '.join(lacking)}: not implemented yet? If it needs none, skip={lacking}",
     )
     unchecked = [*layer.unchecked, *(name for name in checked_arguments(layer, skip) if name not in grads)]
     remarks += [f"{', '.join(unchecked)}: no gradient was found, so this was not checked"] if unchecked else []

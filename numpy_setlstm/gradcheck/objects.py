@@ -186,7 +186,7 @@ class ObjectLayer:
         missing = [name for name in rest if name not in grads]
         require(
             not missing or any(name in grads or name in stored for name in self.passes.inputs),
-            f"backward returned None for {', '.join(missing)}: not implemented yet? Otherwise skip={missing}",
+            f"backward returned None for {', '.join(missing)}: not implemented yet? If it needs none, skip={missing}",
         )
         return {**stored, **grads}
 

@@ -82,10 +82,10 @@ def sum_to_zero(p):
         if p.change(p.x + constants) > 1e-6:
             continue
         where, out = f"axis {axis[0]}" if len(axis) == 1 else f"the axes {axis}", p.outs[0]
-        cause = "the path through the mean is missing, or wrong"
+        cause = "the path through what forward subtracts there, such as a mean, is missing or wrong"
         if out.shape == p.x.shape and np.allclose(out.sum(axis=axis), 1):
             cause = "is it only the diagonal of softmax's Jacobian, or the wrong axis?"
-        return f"must sum to 0 along {where}, as a constant added to {p.name} changes nothing; yours do not: {cause}."
+        return f"must sum to 0 along {where}, as a constant added to {p.name} changes nothing; yours does not: {cause}."
     return None
 
 
@@ -100,7 +100,8 @@ def along_itself(p):
             c = (d * x).sum(axis=axis, keepdims=True) / np.maximum((x * x).sum(axis=axis, keepdims=True), 1e-300)
             if p.same(d, c * x) and p.change(1.5 * p.x - 0.5 * (p.x - x)) < 0.2:
                 what, path = (f"{p.name} minus its mean", "variance") if centered else (p.name, "norm")
-                return f"off by a multiple of {what} along axis {axis[0]}: the path through the {path} is missing."
+                where = f"axis {axis[0]}" if len(axis) == 1 else f"the axes {axis}"
+                return f"off by a multiple of {what} along {where}: the path through the {path} is missing or wrong."
     return None
 
 
@@ -141,7 +142,7 @@ def wrong_slope(p):
     slope, right = p.a / dout, p.n / dout
     worst = np.unravel_index(np.argmax(np.abs(p.a - p.n)), y.shape)
     return (f"the slope is wrong: at {p.name} = {p.x[worst]:.4g} it is {slope[worst]:.4g}, the derivative of forward "
-            f"{right[worst]:.4g}; is it taken of the wrong quantity (input, output)?")  # fmt: skip
+            f"{right[worst]:.4g}; is it taken of the wrong quantity (the output for the input)?")  # fmt: skip
 
 
 def added_only_once(p):
@@ -149,7 +150,9 @@ def added_only_once(p):
     ones = p.case.report([np.ones_like(dout) for dout in p.case.douts])[p.name].numeric_all.reshape(p.x.shape)
     counts = np.round(ones)
     if np.abs(ones - counts).max() < 1e-9 and (counts == 1).any() and np.array_equal(p.wrong, (counts > 1) & p.matters):
-        return "wrong exactly where an entry is used more than once: all its gradients must be added (np.add.at)."
+        return (
+            "wrong exactly where an entry is used more than once: all its gradients must be added (+=, or np.add.at)."
+        )
     return None
 
 
@@ -167,7 +170,7 @@ def guard(p):
     for q in probabilities:
         constants = (off * q)[p.matters & (np.abs(off) > 1e-9)]
         if constants.size > 1 and 0 < constants.min() > 0.99 * constants.max() and constants.max() < 1e-3:
-            return f"backward leaves out the guard of the logarithm: forward takes log(p + {constants.mean():.1g})."
+            return f"forward takes log(p + {constants.mean():.1g}); backward leaves out that small constant, a guard."
     return None
 
 

@@ -41,7 +41,7 @@ def gradients_by_name(result, arguments, grad_names, optional=False):
         grads.update((name, grad) for name, grad in zip(wanted, unnamed, strict=True) if name in names)
     missing = [name for name in names if grads.get(name) is None]
     grads = {name: grad for name, grad in grads.items() if grad is not None}
-    nothing = f"None for {', '.join(missing)}: not implemented yet? Otherwise skip={missing}" if unnamed else (
+    nothing = f"None for {', '.join(missing)}: not implemented yet? If it needs none, skip={missing}" if unnamed else (
         f"no gradient of {missing}; it returned {list(given) or len(unnamed)}. Name each gradient d + the name of its "
         f"argument, or leave the argument out of the check: skip={missing}"
     )  # fmt: skip
