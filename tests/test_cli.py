@@ -268,7 +268,7 @@ def test_odd_command_lines_end_as_they_should():
 def test_bad_luck_loses_nothing():
     """A short form of ``python tests/attack_luck.py``."""
     script = Path(__file__).parent / "attack_luck.py"
-    attack = subprocess.run([sys.executable, str(script), "--moments", "8"], capture_output=True, text=True)
+    attack = subprocess.run([sys.executable, str(script), "--moments", "4"], capture_output=True, text=True)
     assert attack.returncode == 0, attack.stdout + attack.stderr
 
 

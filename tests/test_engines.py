@@ -253,3 +253,10 @@ def test_a_copy_runs_in_the_same_engine():
 def test_an_unknown_engine_is_named_together_with_the_known_ones():
     with pytest.raises(ValueError, match="engine is 'quick'; expected one of 'fast', 'plain'"):
         Network({}, engine="quick")
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, 1.5, True, "2"])
+def test_a_number_of_threads_that_is_none_is_refused(n_threads):
+    with pytest.raises(ValueError, match="n_threads is .*; expected a whole number from 1 to"):
+        FastEngine(n_threads=n_threads)
+    assert FastEngine(n_threads=1).n_threads == 1

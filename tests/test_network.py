@@ -109,6 +109,12 @@ def test_predictions_are_made_for_256_texts_at_a_time_and_keep_nothing(n_texts, 
     assert not any(call[3] for call in network.engine.calls)
 
 
+def test_one_text_is_one_batch_also_of_one_text():
+    network = network_of(1.2, engine=Recorder())
+    network.predict_proba(np.array([[3]]), batch_size=1)
+    assert [call[-1] for call in network.engine.calls] == [(1, 1)]
+
+
 def test_options_of_the_fast_engine_reach_it():
     engine = network_of(1.2, kernel="gather", n_threads=3).engine
     assert (engine.name, engine.kernel, engine.n_threads) == ("fast", "gather", 3)
