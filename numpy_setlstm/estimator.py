@@ -220,10 +220,12 @@ class SetLSTMClassifier(Estimator):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y
             As in :meth:`fit`. Words that are not in the texts of the first call remain unknown.
         classes : array_like of shape (C,), optional
             All labels that will ever come; only the first call needs it, and takes those in `y` by default.
+        sample_weight : array_like of shape (n_texts,), optional
+            As in :meth:`fit`.
 
         Returns
         -------

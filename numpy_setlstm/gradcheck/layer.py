@@ -51,7 +51,7 @@ def check_layer(
         Arguments that have no gradient.
     rng : numpy.random.Generator, optional
         Draws the upstream gradient; by default ``np.random.default_rng((0, 1))``.
-    dout : ndarray, or tuple of ndarray, optional
+    dout : ndarray of the shape of out, or tuple of ndarray, optional
         The upstream gradient, one array for each output; by default random, and 1 for a loss whose backward pass
         takes none or ignores it.
     get_params, get_grads : callable, optional

@@ -55,6 +55,11 @@ def dispersion(counts):
     numpy.float64
         At least 0; 0 without connections.
 
+    Raises
+    ------
+    ValueError
+        If a count is negative, or infinite.
+
     Examples
     --------
     >>> float(dispersion(np.array([2, 2, 2, 2]))), float(dispersion(np.array([0, 0, 0, 8])))

@@ -250,6 +250,11 @@ def gates_of(shape):
     callable
         From rows and columns to gates 0 to 3.
 
+    Raises
+    ------
+    ValueError
+        If the columns are not those of four gates.
+
     Examples
     --------
     >>> gates_of((2, 8))(np.array([0, 1, 1]), np.array([1, 2, 7]))
@@ -300,6 +305,11 @@ def turnover(initial, steps, group_of, n_groups):
     -------
     pruned, grown : ndarray of shape (n_steps, n_groups)
         Relative to the connections of the group before the step; NaN if it had none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `group_of` is no function, or gives a group that is not below `n_groups`.
 
     Examples
     --------

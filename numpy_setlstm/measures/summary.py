@@ -71,6 +71,11 @@ def describe(initial, steps, *, seed=0, n_nulls=20):
             For "all" and, except for E, each gate: ``sigma_1``, ``sigma_2`` and ``bound`` as ``[before, after]``, and
             the ranges of sigma_2 of ``random`` graphs and of graphs with the ``same_degrees``.
 
+    Raises
+    ------
+    ValueError
+        If a step lacks a matrix.
+
     Notes
     -----
     The range of n null models is too narrow for small n: about :math:`(2 + 0.05 (n - 1)) / (n + 1)` of the numbers of
