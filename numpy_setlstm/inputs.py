@@ -1,7 +1,6 @@
 """User input, checked: parameters, texts or word ids, labels. Every message says how to mend it."""
 
 import hashlib
-import numbers
 import sys
 import warnings
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numpy_setlstm.checks import short
+from numpy_setlstm.checks import number, short, whole
 from numpy_setlstm.datasets.splitting import split_by_text
 from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
 from numpy_setlstm.network import ENGINES, KERNELS
@@ -103,13 +102,10 @@ def check_parameters(parameters):
         if name == "tokenizer" and not callable(value):
             raise ValueError(f"tokenizer is {short(value)}; expected a function from str to list of str, or None")
         if name in _WHOLE_NUMBERS:
-            is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            if not is_whole or value < _WHOLE_NUMBERS[name]:
-                raise ValueError(
-                    f"{name} is {short(value)}; expected a whole number of at least {_WHOLE_NUMBERS[name]}"
-                )
-        if name in _RANGES and not _in_range(value, _RANGES[name]):
-            raise ValueError(f"{name} is {short(value)}; expected a number in {_RANGES[name]}")
+            low = _WHOLE_NUMBERS[name]
+            whole(low, np.inf, f"a whole number of at least {low}")(name, value)
+        if name in _RANGES:
+            number(_RANGES[name], f"a number in {_RANGES[name]}")(name, value)
         if name in _SWITCHES and not isinstance(value, bool | np.bool_):
             raise ValueError(f"{name} is {short(value)}; expected True or False")
         if name == "class_weight":
@@ -121,15 +117,6 @@ def check_parameters(parameters):
                 raise ValueError(
                     f"random_state is {short(value)}; expected a whole number of at least 0, or a Generator"
                 )
-
-
-def _in_range(value, interval):
-    low, high = (float(end) for end in interval[1:-1].split(","))
-    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.timedelta64):
-        return False
-    above = value > low or (interval[0] == "[" and value == low)
-    below = value < high or (interval[-1] == "]" and value == high)
-    return above and below
 
 
 def check_X(X, tokenizer=None):

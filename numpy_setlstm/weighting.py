@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from numpy_setlstm.checks import number
+
 LEAST = 1e-30  # the smallest weight as a share of the largest: less would be 0 in single precision
 
 
@@ -18,13 +20,9 @@ def check_class_weight(class_weight):
         return
     if not isinstance(class_weight, Mapping):
         raise ValueError(f"class_weight is {class_weight!r}; expected None, 'balanced' or a dict of labels to weights")
+    above_0 = number("(0, inf)", "a number above 0: to leave a class out, leave out its texts")
     for label, weight in class_weight.items():
-        is_number = isinstance(weight, int | float | np.number) and not isinstance(weight, bool)
-        if not is_number or not 0 < weight < np.inf:
-            raise ValueError(
-                f"class_weight of {label!r} is {weight!r}; expected a number above 0: to leave a class out, leave out "
-                "its texts"
-            )
+        above_0(f"class_weight of {label!r}", weight)
 
 
 def as_pairs(class_weight):
