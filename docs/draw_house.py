@@ -21,6 +21,7 @@ FLOORS = {
     5: ("cli", "lab"),
     4: (
         "estimator",
+        "trainable",
         "preparation",
         "inputs",
         "weighting",

@@ -33,28 +33,36 @@ def draw_free_cells(occupied, n_cells, count, rng):
     return ranks + np.searchsorted(occupied - np.arange(len(occupied)), ranks, side="right")
 
 
-def check_scores(growth_scores, shape):
-    """Reject scores of another shape, below 0 or not finite."""
-    scores = as_array("growth_scores", growth_scores, "iuf")
-    if scores.shape != tuple(shape):
-        raise ValueError(f"growth_scores have shape {scores.shape}; expected {tuple(shape)}, one number per cell")
-    bad = np.argwhere(~(np.isfinite(scores) & (scores >= 0)))
+def scored_cells(growth_scores, shape):
+    """The cells (k,), sorted, with a score above 0, and their scores (k,); of an array, or of a SparseMatrix.
+
+    Rejects scores of another shape, below 0 or not finite.
+    """
+    is_sparse = hasattr(growth_scores, "topology")
+    scores = as_array("growth_scores", growth_scores.values if is_sparse else growth_scores, "iuf")
+    found = growth_scores.shape if is_sparse else scores.shape
+    if found != tuple(shape):
+        raise ValueError(f"growth_scores have shape {found}; expected {tuple(shape)}, one number per cell")
+    scores = scores.ravel()
+    cells = growth_scores.topology.keys if is_sparse else np.arange(scores.size)
+    bad = np.flatnonzero(~(np.isfinite(scores) & (scores >= 0)))
     if len(bad):
-        row, col = bad[0].tolist()
+        row, col = divmod(cells[bad[0]].item(), shape[1])
         raise ValueError(
-            f"{len(bad)} growth_scores are negative, NaN or infinite, the first is {scores[row, col]} at "
+            f"{len(bad)} growth_scores are negative, NaN or infinite, the first is {scores[bad[0]]} at "
             f"({row}, {col}); expected magnitudes of gradients, np.abs(gradient): if training has diverged, lower the "
             "learning rate"
         )
-    return scores
+    chosen = np.flatnonzero(scores)
+    return cells[chosen], scores[chosen]
 
 
-def best_free_cells(occupied, scores, count):
-    """The up to `count` cells not `occupied` with the largest scores above 0, sorted."""
-    free_scores = scores.copy()
-    free_scores[occupied] = 0
-    candidates = np.flatnonzero(free_scores)
-    return np.sort(candidates[smallest(-free_scores[candidates], min(count, len(candidates)))])
+def best_free_cells(occupied, cells, scores, count):
+    """Those up to `count` of the sorted `cells` that are not `occupied`, sorted, with the largest scores; sorted."""
+    at = np.searchsorted(cells, occupied)  # where each occupied cell is, or would be
+    free = np.delete(np.arange(len(cells)), at[np.append(cells, -1)[at] == occupied])
+    cells, scores = cells[free], scores[free]
+    return np.sort(cells[smallest(-scores, min(count, len(cells)))])
 
 
 def smallest(sizes, count):

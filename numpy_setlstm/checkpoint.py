@@ -23,10 +23,12 @@ from numpy_setlstm.weighting import as_pairs, from_pairs
 
 __all__ = ["CheckpointError", "load_arrays", "save_arrays"]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 SMALL_HEADER = 2**20
 _HEADER = "header"
-_STATE_KEYS = ("epoch", "batch", "sums", "best_epoch", "first_weights", "notes", "interrupted", "inconsistent")
+_STATE_KEYS = (
+    "epoch", "batch", "n_updates", "sums", "best_epoch", "first_weights", "notes", "interrupted", "inconsistent"
+)  # fmt: skip
 _MODEL_KEYS = ("parameters", "own_lstm", "own_tokenizer", "fingerprint", "vocabulary", "format_version", "digest")
 _STEP_ARRAYS = ("pruned", "grown", "pruned_cells", "grown_cells")
 
@@ -342,7 +344,13 @@ def upgrade(header):
         return header
     header = _from_format_1(header) if header["format_version"] == 1 else header
     added = {"bidirectional": False, "class_weight": None, "warm_start": False}  # in format 3
-    return header | {"parameters": added | header["parameters"]}
+    added |= {"candidates": None, "evolve_every": None, "evolve_from": 0.0, "evolve_until": None}  # in format 4
+    evolved_at = [[k + 1, 0] for k in range(len(header["set_steps"]))]  # between epochs: there was no other way
+    return header | {
+        "parameters": added | header["parameters"],
+        "history": header["history"] | {"evolved_at": evolved_at},
+        "n_updates": 0,
+    }
 
 
 def _from_format_1(header):

@@ -5,23 +5,12 @@ import contextlib
 import numpy as np
 from tqdm import tqdm
 
-from numpy_setlstm.checkpoint import (
-    check_names,
-    explained,
-    load_model,
-    pack_parameters,
-    pack_state,
-    save_model,
-    unpack_parameters,
-    unpack_state,
-)
 from numpy_setlstm.files import locked
-from numpy_setlstm.inputs import check_parameters, check_partial_fit, check_tokenizer, check_y, warn
+from numpy_setlstm.inputs import check_parameters, check_partial_fit, check_y, warn
 from numpy_setlstm.preparation import find_sizes, prepare, read_texts
-from numpy_setlstm.recipe import engine_of, restart, training_settings
-from numpy_setlstm.scikit_learn import Estimator
-from numpy_setlstm.text import Vocabulary
-from numpy_setlstm.training import TrainingSettings, end_early, train
+from numpy_setlstm.recipe import restart, training_settings
+from numpy_setlstm.trainable import Trainable
+from numpy_setlstm.training import TrainingSettings, end_early
 from numpy_setlstm.weighting import check_sample_weight
 
 __all__ = ["SetLSTMClassifier"]
@@ -29,7 +18,7 @@ __all__ = ["SetLSTMClassifier"]
 PREDICT_BATCH = 256  # texts that are predicted together; changes the memory, not the result
 
 
-class SetLSTMClassifier(Estimator):
+class SetLSTMClassifier(Trainable):
     r"""Classify texts with a sparse LSTM that chooses its connections while it learns.
 
     Parameters
@@ -51,13 +40,21 @@ class SetLSTMClassifier(Estimator):
         Fraction of the connections that each SET step replaces.
     prune_rule : {"sign", "magnitude"}
         Which connections a SET step removes: see :func:`numpy_setlstm.topology.prune`.
-    growth : {"zero", "random", "gradient"}
+    growth : {"zero", "random", "gradient"} or dict
         "zero", "random": new connections are in random cells, and start at 0 or are drawn like the initial ones.
-        "gradient": they are where the gradient of the loss is largest, and start at 0, as in RigL. Each SET step then
-        takes the time and memory of a dense network.
+        "gradient": they are where the gradient of the loss is largest, and start at 0. A dict has one rule for each of
+        "E", "W_x" and "W_h"; "zero" for those that it lacks.
+    candidates : int, optional
+        How many random cells of W_x and W_h, per connection to grow, are compared for ``growth="gradient"``, and all
+        cells of the words read in E: a SET step stays as sparse as the network. By default all cells of all matrices
+        are, as in RigL, at the time and memory of a dense network.
     zeta_schedule : {"constant", "cosine"}
         Whether each SET step replaces the fraction `zeta`, or the first one does and later ones fewer and fewer. The
         cosine depends on `n_epochs`, which can then not be changed when training is resumed.
+    evolve_every : int, optional
+        Minibatches from one SET step to the next; by default an epoch.
+    evolve_from, evolve_until : float, default 0.0 and None
+        Epochs before which, and after which, there is no SET step; None: they go on to the end.
     vocabulary_size : int, optional
         V. For texts: the most frequent words, padding and unknown included, at most 20,000 by default. For word ids:
         ids range from 0 to V - 1; by default V is the largest id of the training data plus one.
@@ -122,8 +119,8 @@ class SetLSTMClassifier(Estimator):
         That of the best epoch, topology and weights together.
     history_ : dict of str to list
         Per finished epoch ``train_loss``, ``train_accuracy``, ``validation_loss``, ``validation_accuracy``,
-        ``gate_counts`` and ``seconds``; per evolution, the k-th between epochs k and k + 1, ``set_steps`` (dict of str
-        to SetStep) and ``validation_loss_evolved``.
+        ``gate_counts`` and ``seconds``; per evolution ``set_steps`` (dict of str to SetStep), ``evolved_at`` (epochs
+        finished before it, and minibatches of the next one), ``validation_loss_evolved`` (None within an epoch).
     best_epoch_ : int
         Index of the epoch of `network_`; -1 for the first weights, before an epoch has ended or if none is better.
     vocabulary_ : Vocabulary or None
@@ -149,13 +146,13 @@ class SetLSTMClassifier(Estimator):
 
     def __init__(
         self, connectivity="set", *, embedding_dim=256, hidden_size=256, bidirectional=False, parameter_share=0.039,
-        er_epsilon=None, zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero", zeta_schedule="constant",
-        vocabulary_size=None, max_length=100, padding="pre", truncating="pre", tokenizer=None, word_vectors=None,
-        n_epochs=8, batch_size=64, optimizer="adam", learning_rate=None, embedding_learning_rate=None,
-        embedding_scale=None, learning_rate_decay=0.0, embedding_dropout=0.5, dropout=0.5, max_norm=1.0,
-        validation_fraction=0.1, patience=None, class_weight=None, warm_start=False, without_known_words="warn",
-        engine="fast", lstm=None, check=True, kernel="auto", n_threads=None, dtype="float32", progress=False,
-        random_state=None,
+        er_epsilon=None, zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero", candidates=None,
+        zeta_schedule="constant", evolve_every=None, evolve_from=0.0, evolve_until=None, vocabulary_size=None,
+        max_length=100, padding="pre", truncating="pre", tokenizer=None, word_vectors=None, n_epochs=8, batch_size=64,
+        optimizer="adam", learning_rate=None, embedding_learning_rate=None, embedding_scale=None,
+        learning_rate_decay=0.0, embedding_dropout=0.5, dropout=0.5, max_norm=1.0, validation_fraction=0.1,
+        patience=None, class_weight=None, warm_start=False, without_known_words="warn", engine="fast", lstm=None,
+        check=True, kernel="auto", n_threads=None, dtype="float32", progress=False, random_state=None,
     ):  # fmt: skip
         arguments = locals()
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit
@@ -330,71 +327,3 @@ class SetLSTMClassifier(Estimator):
         clf._fingerprint, clf._trained_with = self._fingerprint, clf.get_params()
         clf._publish(state)
         return clf
-
-    def save(self, path):
-        """Write the model, and all that is needed to continue training, to one ``.npz`` file, which is replaced whole.
-
-        An `lstm` or `tokenizer` is code and not saved: hand it to :meth:`load`. If training diverged, or parameters
-        were changed after `fit`, CheckpointError is raised, and an existing file remains. The best epoch can still be
-        saved: ``clf.with_network(clf.network_).save(path)``.
-        """
-        self._check_fitted()
-        header, arrays = pack_state(self.training_state_)
-        header |= pack_parameters(self.get_params()) | {"fingerprint": self._fingerprint}
-        header["vocabulary"] = None if self.vocabulary_ is None else list(self.vocabulary_.words)
-        save_model(path, header, arrays | {"classes": self.classes_})
-
-    @classmethod
-    def load(cls, path, lstm=None, tokenizer=None, max_bytes=None):
-        """Read a model that :meth:`save` wrote, by this version of the package or an older one.
-
-        Parameters
-        ----------
-        path : str or Path
-        lstm, tokenizer : optional
-            Those of your own that the model was trained with, if it was.
-        max_bytes : int, optional
-            Limit on the size of all arrays: see :func:`numpy_setlstm.checkpoint.load_arrays`.
-
-        Returns
-        -------
-        SetLSTMClassifier
-            Its `random_state` is None; the generators are restored: ``fit(X, y, resume=True)`` continues exactly.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        CheckpointError
-            If the file is cut short, altered, too large, pickled or of a newer format, or needs `lstm` or `tokenizer`.
-        """
-        with explained(f"{path} cannot be loaded as a SetLSTMClassifier"):
-            header, arrays = load_model(path, lstm, max_bytes)
-            check_tokenizer(header.get("own_tokenizer"), tokenizer)
-            clf = cls(**unpack_parameters(header) | {"lstm": lstm, "tokenizer": tokenizer})
-            check_names(header, clf.get_params())
-            clf.classes_ = arrays["classes"]
-            clf.vocabulary_ = None if header["vocabulary"] is None else Vocabulary(header["vocabulary"])
-            clf._fingerprint, clf._trained_with = header["fingerprint"], clf.get_params()
-            clf.training_state_ = unpack_state(header, arrays, engine_of(clf))
-            clf._publish(clf.training_state_)
-        return clf
-
-    def _train(self, prepared, n_epochs, after_epoch=None):
-        """Take over what was prepared, and train until `n_epochs` are done."""
-        self.classes_, self.vocabulary_, self._fingerprint, state, training, validation = prepared
-        tokens, targets, weights = training
-        self.training_state_, self._trained_with = state, self.get_params()
-        settings = training_settings(self, n_epochs=n_epochs)
-        options = {"progress": self.progress, "after_epoch": after_epoch, "label": self.connectivity}
-        try:
-            return train(state, settings, tokens, targets, validation, weights=weights, **options)
-        finally:
-            self._publish(state)  # whatever happens, what was learnt is not lost
-
-    def _publish(self, state):
-        """Offer what was learnt so far under the names that users read."""
-        self.network_ = state.best_network if state.best_network is not None else state.network
-        self.history_, self.best_epoch_ = state.history, state.best_epoch
-        self.n_parameters_ = self.network_.count_parameters()
-        self.n_dense_parameters_ = sum(int(np.prod(W.shape)) for W in self.network_.parameters.values())

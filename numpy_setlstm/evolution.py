@@ -1,16 +1,18 @@
 r"""Evolution of a network: when connections are replaced, how many, and where new ones grow.
 
-Between two epochs every sparse matrix takes one :func:`~numpy_setlstm.topology.set_step`, and the state of the
-optimizer follows.
+Between two epochs, or every so many minibatches, every sparse matrix takes one
+:func:`~numpy_setlstm.topology.set_step`, and the state of the optimizer follows.
 """
 
 import math
 
 import numpy as np
 
+from numpy_setlstm.cells import draw_free_cells
 from numpy_setlstm.parameters import SPARSE_PARAMETERS
-from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.topology import reserved_rows_of, set_step
+from numpy_setlstm.sparse import SparseMatrix, weights_of
+from numpy_setlstm.text import PADDING_ID
+from numpy_setlstm.topology import prune, reserved_rows_of, set_step
 
 __all__ = ["evolve"]
 
@@ -27,7 +29,7 @@ def evolve(state, settings, tokens=None, labels=None, weights=None):
     state : TrainingState, changed in place
     settings : TrainingSettings
     tokens, labels : ndarray of shape (n_texts, T), and (n_texts,), int, optional
-        Training data; only ``growth="gradient"`` needs them.
+        Training data; only ``growth="gradient"`` and `evolve_every` need them.
     weights : ndarray of shape (n_texts,), optional
         How much each text counts.
 
@@ -48,34 +50,71 @@ def evolve(state, settings, tokens=None, labels=None, weights=None):
     {'E': (12, 12), 'W_x': (9, 9), 'W_h': (10, 10)}
     """
     network, rng = state.network, state.streams["topology"]
-    zeta = zeta_of(settings, len(state.history["set_steps"]))
-    scores = {}
-    if settings.growth == "gradient":
-        scores = gradient_sizes(network, tokens, labels, settings.batch_size, rng, weights)
-    steps = {}
-    for name in SPARSE_PARAMETERS:
-        W = network.parameters.get(name)
-        if isinstance(W, SparseMatrix):
-            network.parameters[name], steps[name] = set_step(
-                W,
-                zeta,
-                rng,
-                prune_rule=settings.prune_rule,
-                scale=network.scales[name] if settings.growth == "random" else 0.0,
-                reserved_rows=reserved_rows_of(name),
-                growth_scores=scores.get(name),
-            )
-            state.optimizer.carry(name, steps[name])
+    per_epoch = 1 if tokens is None else -(-len(tokens) // settings.batch_size)
+    zeta = zeta_of(settings, len(state.history["set_steps"]), count_evolutions(settings, per_epoch))
+    rules = {name: growth_of(settings.growth, name) for name in sparse_names(network)}
+    scores, steps = {}, {}
+    names = [name for name, rule in rules.items() if rule == "gradient"]
+    if names:
+        probe = None if settings.candidates is None else with_candidates(settings, zeta, rng)
+        scores = gradient_sizes(network, tokens, labels, settings.batch_size, rng, weights, names, probe)
+    for name, rule in rules.items():
+        network.parameters[name], steps[name] = set_step(
+            network.parameters[name],
+            zeta,
+            rng,
+            prune_rule=settings.prune_rule,
+            scale=network.scales[name] if rule == "random" else 0.0,
+            reserved_rows=reserved_rows_of(name),
+            growth_scores=scores.get(name),
+        )
+        state.optimizer.carry(name, steps[name])
     return steps
 
 
-def zeta_of(settings, evolution):
+def sparse_names(network):
+    """The names of a network's sparse matrices."""
+    return [name for name in SPARSE_PARAMETERS if isinstance(network.parameters.get(name), SparseMatrix)]
+
+
+def growth_of(growth, name):
+    """The rule by which the parameter `name` grows: `growth`, or its entry there; one read in reverse as its twin."""
+    return growth if isinstance(growth, str) else growth.get(name.removesuffix("_reverse"), GROWTHS[0])
+
+
+def evolution_is_due(state, settings, per_epoch):
+    """Whether an evolution takes place before the next minibatch, of an epoch of so many."""
+    now, evolved_at = [state.epoch, state.batch], state.history["evolved_at"]
+    if not settings.evolve or evolved_at[-1:] == [now]:
+        return False
+    if settings.evolve_every is None:
+        due = state.batch == 0 and state.epoch > 0
+    else:
+        due = state.n_updates > 0 and state.n_updates % settings.evolve_every == 0
+    first, last = _limits(settings, per_epoch)
+    return due and first <= state.epoch * per_epoch + state.batch <= last
+
+
+def count_evolutions(settings, per_epoch):
+    """Number of evolutions of a whole training, of `n_epochs` epochs of so many minibatches each."""
+    every = settings.evolve_every or per_epoch
+    first, last = _limits(settings, per_epoch)
+    return sum(first <= n <= last for n in range(every, settings.n_epochs * per_epoch, every))
+
+
+def _limits(settings, per_epoch):
+    """The first and the last minibatch before which an evolution may take place."""
+    until = math.inf if settings.evolve_until is None else settings.evolve_until
+    return settings.evolve_from * per_epoch, until * per_epoch
+
+
+def zeta_of(settings, evolution, n_evolutions=None):
     r"""The fraction of the connections that evolution number k = `evolution`, counted from 0, replaces.
 
-    For "cosine", :math:`\zeta_k = \frac{\zeta}{2} (1 + \cos \frac{\pi k}{n - 1})` with n epochs: the first of the n - 1
-    evolutions replaces :math:`\zeta`, the last about :math:`2.5 \, \zeta / (n - 1)^2`. Equation :eq:`zeta-cosine` in
-    docs/derivations/set.md. Source: U. Evci et al. (2020), arXiv:1911.11134, section 3, :math:`f_{decay}`, with
-    evolutions as the unit of time and all of training as :math:`T_{end}`; RigL itself stops before training ends.
+    For "cosine", :math:`\zeta_k = \frac{\zeta}{2} (1 + \cos \frac{\pi k}{m})` with m = `n_evolutions`, by default one
+    between two epochs: the first one replaces :math:`\zeta`, the last about :math:`2.5 \, \zeta / m^2`. Equation
+    :eq:`zeta-cosine` in docs/derivations/set.md. Source: U. Evci et al. (2020), arXiv:1911.11134, section 3,
+    :math:`f_{decay}`, with evolutions as the unit of time and all of training as :math:`T_{end}`.
 
     >>> from numpy_setlstm.training import TrainingSettings
     >>> settings = TrainingSettings(n_epochs=5, zeta=0.3, zeta_schedule="cosine")
@@ -84,33 +123,63 @@ def zeta_of(settings, evolution):
     """
     if settings.zeta_schedule == "constant":
         return settings.zeta
-    return settings.zeta / 2 * (1 + math.cos(math.pi * evolution / (settings.n_epochs - 1)))
+    return settings.zeta / 2 * (1 + math.cos(math.pi * evolution / (n_evolutions or settings.n_epochs - 1)))
 
 
-def gradient_sizes(network, tokens, labels, batch_size, rng, weights=None):
-    """Magnitude of the gradient of the loss at every cell of the sparse matrices: a dict of full arrays.
+def gradient_sizes(network, tokens, labels, batch_size, rng, weights=None, names=None, probe=None):
+    """Magnitude of the gradient of the loss at cells of the sparse matrices, or of `names`: a dict of growth scores.
 
     It is that of the mean loss over the texts of :data:`GRADIENT_BATCHES` minibatches, drawn by `rng`, without dropout.
-    The rows of the padding and of words that occur in none of these texts are 0. Time and memory are those of a dense
-    network: a rival to compare with, not a way to save either.
+    ``probe(name, W, tokens)`` gives the matrix whose weights have their gradients computed, for the tokens of these
+    texts: by default all cells, at the time and memory of a dense network, as in RigL; see :func:`with_candidates`.
+    The rows of the padding and of words that occur in none of these texts are 0.
 
     Source: U. Evci et al. (2020), "Rigging the Lottery: Making All Tickets Winners" (RigL), arXiv:1911.11134. This is
     RigL's growth rule within SET, not all of RigL, which updates its connections every few hundred steps by the
     gradient of one minibatch, prunes by magnitude, lets the fraction decay by a cosine, stops before training ends, and
     gives each layer its share of connections by the Erdős–Rényi(-kernel) rule or equally.
     """
-    count = min(len(tokens), GRADIENT_BATCHES * batch_size)
-    chosen = rng.permutation(len(tokens))[:count]
-    sparse = [name for name in SPARSE_PARAMETERS if isinstance(network.parameters.get(name), SparseMatrix)]
-    dense = network.parameters | {name: network.parameters[name].toarray() for name in sparse}
-    sums = {name: np.zeros_like(dense[name]) for name in sparse}
-    for first in range(0, count, batch_size):
+    chosen = rng.permutation(len(tokens))[: GRADIENT_BATCHES * batch_size]
+    names = sparse_names(network) if names is None else names
+    probe = probe or (lambda name, W, tokens: W.toarray())
+    probes = {name: probe(name, network.parameters[name], tokens[chosen]) for name in names}
+    sums = {name: np.zeros_like(weights_of(W)) for name, W in probes.items()}
+    for first in range(0, len(chosen), batch_size):
         batch = chosen[first : first + batch_size]
-        of_batch = None if weights is None else weights[batch]
-        _, gradients, _ = network.backpropagate(tokens[batch], labels[batch], parameters=dense, weights=of_batch)
-        for name in sparse:
-            sums[name] += gradients[name] * (len(batch) / count)  # of the mean over all texts, not over this minibatch
+        of_batch, parameters = None if weights is None else weights[batch], network.parameters | probes
+        _, gradients, _ = network.backpropagate(tokens[batch], labels[batch], parameters=parameters, weights=of_batch)
+        for name in names:
+            sums[name] += gradients[name] * (len(batch) / len(chosen))  # of the mean over all texts, not over a batch
     sizes = {name: np.abs(gradient) for name, gradient in sums.items()}
-    for name in sparse:
-        sizes[name][: reserved_rows_of(name)] = 0
+    for name, W in probes.items():
+        if isinstance(W, SparseMatrix):
+            sizes[name] = W.with_values(sizes[name])
+        else:
+            sizes[name][: reserved_rows_of(name)] = 0
     return sizes
+
+
+def with_candidates(settings, zeta, rng):
+    """The probe of :func:`gradient_sizes` that stays sparse: a matrix, and candidates as connections of weight 0.
+
+    The candidates are `settings.candidates` times as many cells as will be pruned, drawn from those that are free then;
+    in E all cells of the words that occur, whose gradients come with that of x. Source: M. Heddes et al. (2024),
+    "Always-Sparse Training by Growing Connections with Guided Stochastic Exploration", arXiv:2401.06898.
+    """
+
+    def probe(name, W, tokens):
+        n_cols, keys = W.shape[1], W.topology.keys
+        if name == "E":
+            words = np.unique(tokens)
+            candidates = (words[words != PADDING_ID, None] * np.int64(n_cols) + np.arange(n_cols)).ravel()
+        else:
+            pruned = prune(W, zeta, settings.prune_rule)
+            kept = np.delete(keys, pruned)
+            count = min(settings.candidates * len(pruned), W.size - len(kept))
+            candidates = draw_free_cells(kept, W.size, count, rng)
+        cells = np.union1d(keys, candidates)
+        values = np.zeros(len(cells), W.dtype)
+        values[np.searchsorted(cells, keys)] = W.values
+        return SparseMatrix(W.shape, *np.divmod(cells, n_cols), values)
+
+    return probe

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numpy_setlstm.checks import number, short, whole
+from numpy_setlstm.checks import choice, number, short, whole
 from numpy_setlstm.datasets.splitting import split_by_text
 from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
 from numpy_setlstm.network import ENGINES, KERNELS
@@ -22,7 +22,6 @@ CONNECTIVITIES = ("set", "static", "dense")
 _CHOICES = {
     "connectivity": CONNECTIVITIES,
     "prune_rule": PRUNE_RULES,
-    "growth": GROWTHS,
     "zeta_schedule": ZETA_SCHEDULES,
     "padding": ("pre", "post"),
     "truncating": ("pre", "post"),
@@ -41,8 +40,13 @@ _WHOLE_NUMBERS = {
     "n_threads": 1,
     "patience": 1,
     "vocabulary_size": 3,  # padding, unknown, and a word
+    "candidates": 1,
+    "evolve_every": 1,
 }
 _OPTIONAL = (
+    "candidates",
+    "evolve_every",
+    "evolve_until",
     "patience",
     "er_epsilon",
     "vocabulary_size",
@@ -57,6 +61,8 @@ _OPTIONAL = (
 _SWITCHES = ("bidirectional", "check", "progress", "warm_start")
 _RANGES = {  # lowest and highest, and whether each is allowed itself
     "zeta": "[0, 1]",
+    "evolve_from": "[0, inf)",
+    "evolve_until": "[0, inf)",
     "parameter_share": "(0, 1]",
     "er_epsilon": "(0, inf)",
     "embedding_dropout": "[0, 1)",
@@ -110,6 +116,8 @@ def check_parameters(parameters):
             raise ValueError(f"{name} is {short(value)}; expected True or False")
         if name == "class_weight":
             check_class_weight(value)
+        if name == "growth":
+            check_growth(value)
         if name == "patience" and parameters.get("validation_fraction") == 0:
             raise ValueError(f"patience is {value}, and validation_fraction 0 leaves no texts to judge epochs by")
         if name == "random_state" and not isinstance(value, np.random.Generator):
@@ -117,6 +125,17 @@ def check_parameters(parameters):
                 raise ValueError(
                     f"random_state is {short(value)}; expected a whole number of at least 0, or a Generator"
                 )
+
+
+def check_growth(growth):
+    """Reject rules of growth that do not exist, for all matrices or by name."""
+    rules = {"growth": growth}
+    if isinstance(growth, Mapping):
+        rules = {f"growth[{name!r}]": rule for name, rule in growth.items()}
+        if not growth.keys() <= {"E", "W_x", "W_h"}:
+            raise ValueError(f"growth has rules for {short(list(growth))}; expected E, W_x and W_h at most")
+    for name, rule in rules.items():
+        choice(GROWTHS)(name, rule)
 
 
 def check_X(X, tokenizer=None):

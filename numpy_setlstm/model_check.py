@@ -4,6 +4,7 @@ Every check raises a ValueError that says what was found and what was expected; 
 """
 
 import re
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def check_model(header, arrays):
     _check_classes(arrays["classes"])
     _check_networks(header, arrays)
     _check_position(header, arrays.get("order"))
-    _check_history(header, "order" in arrays)
+    _check_history(header)
 
 
 def _short(value):
@@ -114,6 +115,7 @@ _FIELDS = {
     "initial_shapes": _TABLE,
     "epoch": _COUNT,
     "batch": _COUNT,
+    "n_updates": _COUNT,
     "best_epoch": ("a whole number of at least -1", lambda value: _is_whole(value, -1)),
     "has_best": _BOOLEAN,
     "interrupted": _BOOLEAN,
@@ -213,11 +215,11 @@ def _check_position(header, order):
         raise ValueError(f"batch is {batch}, in an epoch of {len(order)} texts; expected fewer, and the sums so far")
 
 
-def _check_history(header, in_epoch):
+def _check_history(header):
     """Check that the history has one entry per epoch or evolution, each of the right kind."""
     history, epoch = header["history"], header["epoch"]
-    evolutions = max(epoch - 1, 0) + (in_epoch and epoch > 0) if header["parameters"]["connectivity"] == "set" else 0
-    lengths = dict.fromkeys(HISTORY_KEYS, epoch) | {"set_steps": evolutions, "validation_loss_evolved": evolutions}
+    of_evolution = dict.fromkeys(("set_steps", "evolved_at", "validation_loss_evolved"), len(header["set_steps"]))
+    lengths = dict.fromkeys(HISTORY_KEYS, epoch) | of_evolution
     columns = history | {"set_steps": header["set_steps"]}
     if columns.keys() != lengths.keys():
         raise ValueError(f"history has {', '.join(map(str, columns))}; expected {', '.join(lengths)}")
@@ -227,8 +229,23 @@ def _check_history(header, in_epoch):
             raise ValueError(f"history has {count} for {name}; expected {lengths[name]}, after {epoch} epochs")
         holds = _is_share if name.endswith("accuracy") else _is_number
         is_optional = name.startswith("validation") and all(entry is None for entry in column)
-        if name not in ("gate_counts", "set_steps") and not is_optional and not all(map(holds, column)):
+        if name not in ("gate_counts", "set_steps", "evolved_at") and not is_optional and not all(map(holds, column)):
             raise ValueError(f"history has {_short(column)} for {name}; expected finite numbers")
+    _check_evolved_at(header)
+
+
+def _check_evolved_at(header):
+    """Check the places of the evolutions: they increase, and are those that the parameters lead to."""
+    now, places, parameters = [header["epoch"], header["batch"]], header["history"]["evolved_at"], header["parameters"]
+    known = all(isinstance(place, list) and len(place) == 2 and all(map(_is_whole, place)) for place in places)
+    if not known or any(one >= two for one, two in pairwise([*places, [now[0], now[1] + 1]])):
+        raise ValueError(f"history has {_short(places)} for evolved_at; expected pairs that increase up to {now}")
+    if parameters["evolve_every"] is None and not header["inconsistent"]:
+        until = np.inf if parameters["evolve_until"] is None else parameters["evolve_until"]
+        epochs = range(1, now[0] + 1) if parameters["connectivity"] == "set" else ()
+        expected = [[k, 0] for k in epochs if parameters["evolve_from"] <= k <= until]
+        if places != expected and [*places, now] != expected:  # the one of now may be still to come
+            raise ValueError(f"history has {_short(places)} for evolved_at; expected {_short(expected)}")
 
 
 def check_optimizer_state(state, arrays, own_lstm):
@@ -259,7 +276,7 @@ def check_evolution(state):
         return
     reached = {"network": (state.network, -1)}
     if state.best_network is not None:
-        evolutions = max(state.best_epoch, 0) if len(found) > 1 else 0  # the first one follows the first epoch
+        evolutions = sum(epoch <= state.best_epoch for epoch, _ in state.history["evolved_at"])
         reached["best"] = (state.best_network, evolutions)
     for prefix, (network, k) in reached.items():
         for name, topology in found[k].items():

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from numpy_setlstm.cells import best_free_cells, check_scores, draw_free_cells, smallest
+from numpy_setlstm.cells import best_free_cells, draw_free_cells, scored_cells, smallest
 from numpy_setlstm.checks import as_array, checked, choice, flag, float_type, generator, instance, integer, number
 from numpy_setlstm.sparse import SparseMatrix, Topology, check_shape
 
@@ -192,10 +192,10 @@ def regrow(shape, rows, cols, count, rng, *, reserved_rows=0, growth_scores=None
     rng : numpy.random.Generator
     reserved_rows : int, default 0
         Number of leading rows kept empty.
-    growth_scores : ndarray of `shape`, optional
+    growth_scores : ndarray of `shape`, or SparseMatrix of that shape, optional
         Numbers of at least 0, such as the magnitude of each cell's gradient: the free cells with the largest scores are
-        taken, of equal ones the first. A score of 0 recommends nothing: if fewer than `count` free cells have more, the
-        rest are drawn at random. This array is dense, as large as the full matrix.
+        taken, of equal ones the first. A score of 0, or none in a SparseMatrix, recommends nothing: if fewer than
+        `count` free cells have more, the rest are drawn at random.
 
     Returns
     -------
@@ -227,7 +227,9 @@ def regrow(shape, rows, cols, count, rng, *, reserved_rows=0, growth_scores=None
         raise ValueError(f"cannot add {count} connections: {n_cells - len(occupied)} cells are free")
     best = np.arange(0)
     if growth_scores is not None:
-        best = best_free_cells(occupied, check_scores(growth_scores, shape).ravel()[offset:], count)
+        scored, scores = scored_cells(growth_scores, shape)
+        usable = scored >= offset
+        best = best_free_cells(occupied, scored[usable] - offset, scores[usable], count)
     taken = np.union1d(occupied, best) if len(best) else occupied
     cells = np.sort(np.concatenate([best, draw_free_cells(taken, n_cells, count - len(best), rng)]))
     return np.divmod(cells + offset, n_cols)
@@ -311,7 +313,7 @@ def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0, gro
         only pruning changes what the network computes.
     reserved_rows : int, default 0
         Number of leading rows kept empty.
-    growth_scores : ndarray of the shape of `W`, optional
+    growth_scores : ndarray or SparseMatrix of the shape of `W`, optional
         Which cells to grow, instead of random ones: see :func:`regrow`.
 
     Returns

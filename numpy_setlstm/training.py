@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from tqdm import tqdm
 
-from numpy_setlstm.evolution import evolve
+from numpy_setlstm.evolution import evolution_is_due, evolve
 from numpy_setlstm.interrupt import InterruptFlag
 from numpy_setlstm.layers.readout import cross_entropy_forward
 from numpy_setlstm.network import Network
@@ -33,6 +33,7 @@ HISTORY_KEYS = (
     "gate_counts",
     "seconds",
     "set_steps",
+    "evolved_at",
     "validation_loss_evolved",
 )
 
@@ -54,8 +55,13 @@ class TrainingSettings:
     evolve: bool = True  #: Whether to take a SET step between two epochs
     zeta: float = 0.1  #: Fraction of the connections that each SET step replaces, in [0, 1]
     prune_rule: str = "sign"  #: See :func:`numpy_setlstm.topology.prune`
-    growth: str = "zero"  #: In random cells, from 0 ("zero") or drawn ("random"); or where the "gradient" is largest
+    #: In random cells, from 0 ("zero") or drawn ("random"); or where the "gradient" is largest; a dict: by parameter
+    growth: str | dict = "zero"
+    candidates: int | None = None  #: See :func:`numpy_setlstm.evolution.with_candidates`
     zeta_schedule: str = "constant"  #: Or "cosine": see :func:`numpy_setlstm.evolution.zeta_of`
+    evolve_every: int | None = None  #: Minibatches from one SET step to the next; None: an epoch
+    evolve_from: float = 0.0  #: Epochs before the first SET step may take place
+    evolve_until: float | None = None  #: Epochs after which none takes place any more; None: the end
     patience: int | None = None  #: Stop after so many epochs without a better one on validation texts; None: never
 
     def __post_init__(self):
@@ -84,10 +90,11 @@ class TrainingState:
     initial_topologies: dict  #: Before the first epoch; with the SET steps, they give the connections of any epoch
     epoch: int = 0  #: Number of finished epochs
     batch: int = 0  #: Number of finished minibatches of the current epoch
+    n_updates: int = 0  #: Number of finished minibatches in all
     order: np.ndarray | None = None  #: Of the texts in the current epoch, (n_texts,); None between two epochs
     sums: dict = field(default_factory=dict)  #: Loss, correct answers and seconds of the current epoch so far
-    #: One entry per finished epoch (:data:`HISTORY_KEYS`); ``set_steps`` and ``validation_loss_evolved`` have one per
-    #: evolution, the k-th between epochs k and k + 1
+    #: One entry per finished epoch (:data:`HISTORY_KEYS`); ``set_steps``, ``evolved_at`` (epochs finished before, and
+    #: minibatches of the next one) and ``validation_loss_evolved`` (if between epochs) have one per evolution
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
     best_network: Network | None = None  #: Copy of the network after the best epoch, topology and weights together
     best_epoch: int = -1  #: Its index; -1 before an epoch has ended, and as long as the first weights are better
@@ -155,8 +162,8 @@ def train(
     Notes
     -----
     Ctrl-C stops training after the current minibatch, in a state from which it can continue exactly; pressed twice, it
-    stops at once. An evolution takes place before each epoch but the first: so there is none after the last, and
-    training for more epochs later is the same as having asked for them at once.
+    stops at once. An evolution takes place before each epoch but the first, or before a minibatch: so there is none at
+    the end, and training for more epochs later is the same as having asked for them at once.
 
     Examples
     --------
@@ -181,11 +188,13 @@ def train(
         state.interrupted, state.inconsistent = False, True
         while state.epoch < settings.n_epochs and not _out_of_patience(state, settings):
             if state.order is None:
-                _begin_epoch(state, settings, tokens, labels, validation, weights)
+                _begin_epoch(state, settings, tokens, validation)
             while state.batch < per_epoch:
                 if interrupt.requested:
                     state.interrupted, state.inconsistent = True, False
                     return state
+                if evolution_is_due(state, settings, per_epoch):
+                    _evolve(state, settings, tokens, labels, validation, weights)
                 _train_minibatch(state, settings, tokens, labels, weights)
                 bar.update()
             _end_epoch(state, validation)
@@ -220,17 +229,24 @@ def batch_order(lengths, batch_size, rng):
     return np.concatenate([batches.ravel(), order[in_full_batches:]])
 
 
-def _begin_epoch(state, settings, tokens, labels, validation, weights):
+def _begin_epoch(state, settings, tokens, validation):
     start = time.perf_counter()
     if state.first_weights is not None and state.epoch == 0:
         state.first_weights = dict(zip(("loss", "accuracy"), _validate(state.network, validation), strict=True))
         state.best_network = state.network.copy()
-    if settings.evolve and state.epoch > 0:
-        state.history["set_steps"].append(evolve(state, settings, tokens, labels, weights))
-        state.history["validation_loss_evolved"].append(_validate(state.network, validation)[0])
     lengths = (tokens != PADDING_ID).sum(axis=1)
     state.order = batch_order(lengths, settings.batch_size, state.streams["batches"])
     state.sums = {"loss": 0.0, "right": 0, "seconds": time.perf_counter() - start}
+
+
+def _evolve(state, settings, tokens, labels, validation, weights):
+    start = time.perf_counter()
+    history = state.history
+    history["set_steps"].append(evolve(state, settings, tokens, labels, weights))
+    history["evolved_at"].append([state.epoch, state.batch])
+    between_epochs = settings.evolve_every is None
+    history["validation_loss_evolved"].append(_validate(state.network, validation)[0] if between_epochs else None)
+    state.sums["seconds"] += time.perf_counter() - start
 
 
 def _train_minibatch(state, settings, tokens, labels, weights):
@@ -257,7 +273,7 @@ def _train_minibatch(state, settings, tokens, labels, weights):
     state.sums["loss"] += float(loss) * len(chosen)
     state.sums["right"] += _weight_of(logits.argmax(axis=1) == labels, weights)
     state.sums["seconds"] += time.perf_counter() - start
-    state.batch += 1
+    state.batch, state.n_updates = state.batch + 1, state.n_updates + 1
 
 
 def _end_epoch(state, validation):

@@ -971,16 +971,22 @@ def test_a_resumed_training_makes_the_pictures_of_one_in_one_go(tmp_path):
 SET_OF_FORMAT_1 = [0.5001339, 0.5019313, 0.5501407, 0.5479848]
 PRUNED_OF_FORMAT_1 = [0.492631, 0.4927937, 0.4898684, 0.4884397]
 SET_OF_FORMAT_2 = [0.5074188, 0.5056677, 0.4980263, 0.5021315]
+BIDIRECTIONAL_OF_FORMAT_3 = [0.4836890, 0.4785547, 0.4786933, 0.4815067]
 
 
 @pytest.mark.parametrize(
     "what, expected",
-    [("1_set", SET_OF_FORMAT_1), ("1_pruned", PRUNED_OF_FORMAT_1), ("2_set", SET_OF_FORMAT_2)],
+    [
+        ("1_set", SET_OF_FORMAT_1),
+        ("1_pruned", PRUNED_OF_FORMAT_1),
+        ("2_set", SET_OF_FORMAT_2),
+        ("3_bidirectional", BIDIRECTIONAL_OF_FORMAT_3),
+    ],
 )
 def test_a_file_of_an_older_format_is_read(what, expected, tmp_path):
     """Format 1 had `density` for the share of parameters, and a pretraining of its own; it knew no engines.
 
-    Format 2 knew neither `class_weight` nor a second direction.
+    Format 2 knew neither `class_weight` nor a second direction; format 3 evolved between two epochs only.
     """
     texts = ["a lovely film", "a dull film", "not dull at all", "not lovely at all"]
     clf = SetLSTMClassifier.load(Path(__file__).parent / "golden" / "models" / f"format_{what}.npz")

@@ -5,12 +5,20 @@ import io
 import os
 import signal
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from numpy_setlstm import SetLSTMClassifier, SparseMatrix, training
-from numpy_setlstm.evolution import GRADIENT_BATCHES, evolve, gradient_sizes, zeta_of
+from numpy_setlstm.evolution import (
+    GRADIENT_BATCHES,
+    count_evolutions,
+    evolve,
+    gradient_sizes,
+    with_candidates,
+    zeta_of,
+)
 from numpy_setlstm.fast.adam import FastAdam
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.inputs import split
@@ -387,7 +395,7 @@ def test_without_a_validation_split_the_last_epoch_is_best():
 def test_the_history_has_one_entry_per_epoch_and_one_per_evolution(connectivity):
     history = classifier(connectivity=connectivity, n_epochs=4).fit(TEXTS, LABELS).history_
     per_epoch = {"train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "gate_counts", "seconds"}
-    per_evolution = {"set_steps", "validation_loss_evolved"}
+    per_evolution = {"set_steps", "evolved_at", "validation_loss_evolved"}
     assert history.keys() == per_epoch | per_evolution
     assert {len(history[key]) for key in per_epoch} == {4}
     assert {len(history[key]) for key in per_evolution} == {3 if connectivity == "set" else 0}
@@ -616,6 +624,138 @@ def test_resuming_is_exact_with_gradient_growth_and_a_cosine(monkeypatch, tmp_pa
             clf = fit_interrupted(classifier(**parameters))
         clf = reloaded(clf, tmp_path / "model.npz").fit(TEXTS, LABELS, resume=True)
         assert_same_training(clf, in_one_go)
+
+
+# Growth by the gradient among candidates
+
+
+ALL_CELLS = 10**6  # candidates per connection to grow: more than there are cells
+
+
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_the_scores_of_candidates_are_those_of_the_dense_gradient(engine):
+    state, tokens, labels = begin(embedding_dropout=0.5, dropout=0.5, engine=engine)
+    tokens[tokens == 7] = 8  # a word that does not occur
+    streams = [copy.deepcopy(state.streams["topology"]) for _ in range(2)]
+    probe = with_candidates(TrainingSettings(candidates=2), 0.3, state.streams["topology"])
+    sparse = gradient_sizes(state.network, tokens, labels, 4, streams[0], probe=probe)
+    dense = gradient_sizes(state.network, tokens, labels, 4, streams[1])
+    for name, scores in sparse.items():
+        np.testing.assert_allclose(scores.values, dense[name][scores.rows, scores.cols], rtol=1e-10)
+        W = state.network.parameters[name]
+        candidates = np.setdiff1d(scores.topology.keys, W.topology.keys)
+        if name == "E":
+            words = np.unique(tokens[tokens != 0])
+            assert scores.nnz == len(words) * W.shape[1] + np.count_nonzero(~np.isin(W.rows, words))
+        else:
+            assert 0 < len(candidates) <= 2 * len(prune(W, 0.3)) < W.size - W.nnz
+
+
+def test_with_all_cells_as_candidates_the_same_cells_grow_as_without():
+    grown = []
+    for candidates in (None, ALL_CELLS):
+        state, tokens, labels = begin()
+        steps = evolve(state, TrainingSettings(growth="gradient", candidates=candidates, zeta=0.3), tokens, labels)
+        grown.append({name: step.grown_cells.tolist() for name, step in steps.items()})
+    assert grown[0] == grown[1]
+
+
+def test_of_more_candidates_those_with_larger_gradients_grow():
+    sizes = {}
+    for candidates in (1, 3, 10):
+        for seed in range(20):
+            state, tokens, labels = begin()
+            state.streams["topology"] = np.random.default_rng(seed)
+            dense = gradient_sizes(state.network.copy(), tokens, labels, 64, np.random.default_rng(0))["W_h"]
+            step = evolve(state, TrainingSettings(growth="gradient", candidates=candidates, zeta=0.3), tokens, labels)
+            sizes[candidates] = sizes.get(candidates, 0) + dense[tuple(step["W_h"].grown_cells)].sum()
+    assert sizes[1] < sizes[3] < sizes[10]
+
+
+def test_gradient_growth_among_candidates_needs_no_array_of_the_full_size():
+    sizes = NetworkSizes(n_words=1_000_000, embedding_dim=64, hidden_size=64, n_classes=2)
+    network = init_network(sizes, *np.random.default_rng(0).spawn(2), er_epsilon=0.05)
+    streams = split_streams(np.random.default_rng(1))
+    state = TrainingState.start(network, Adam(network.parameters, 0.01), streams)
+    tokens = np.random.default_rng(2).integers(1, sizes.n_words, size=(20, 10))
+    tracemalloc.start()
+    evolve(state, TrainingSettings(growth="gradient", candidates=10, batch_size=10), tokens, np.arange(20) % 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * sizes.n_words * sizes.embedding_dim / 2, "half of a dense E"
+
+
+def test_each_matrix_may_grow_by_a_rule_of_its_own():
+    state, tokens, labels = begin()
+    growth = {"E": "gradient", "W_x": "random"}
+    steps = evolve(state, TrainingSettings(growth=growth, candidates=1, zeta=0.3), tokens, labels)
+    values = {name: state.network.parameters[name].values[step.grown] for name, step in steps.items()}
+    assert values["W_x"].all() and not values["E"].any() and not values["W_h"].any()
+    assert np.isin(steps["E"].grown_cells[0], tokens).all()  # words that occur
+
+
+def test_a_rule_of_growth_for_an_unknown_matrix_is_refused():
+    with pytest.raises(ValueError, match=r"growth has rules for \['W'\]; expected E, W_x and W_h at most"):
+        classifier(growth={"W": "zero"}).fit(TEXTS, LABELS)
+    with pytest.raises(ValueError, match=r"growth\['E'\] is 'rigl'; expected one of 'zero', 'random', 'gradient'"):
+        classifier(growth={"E": "rigl"}).fit(TEXTS, LABELS)
+
+
+# When to evolve
+
+
+def test_evolution_by_the_minibatch_counts_through_epochs_and_not_at_the_end():
+    clf = classifier(n_epochs=3, evolve_every=3).fit(TEXTS, LABELS)
+    per_epoch = clf.training_state_.n_updates // 3
+    updates = [epoch * per_epoch + batch for epoch, batch in clf.history_["evolved_at"]]
+    assert per_epoch % 3 and updates == list(range(3, 3 * per_epoch, 3))
+    assert clf.history_["validation_loss_evolved"] == [None] * len(updates)
+    assert len(clf.history_["set_steps"]) == len(updates)
+
+
+def test_every_epoch_is_evolution_by_as_many_minibatches():
+    by_epoch = classifier(n_epochs=3).fit(TEXTS, LABELS)
+    per_epoch = by_epoch.training_state_.n_updates // 3
+    by_minibatch = classifier(n_epochs=3, evolve_every=per_epoch).fit(TEXTS, LABELS)
+    assert by_epoch.history_["evolved_at"] == by_minibatch.history_["evolved_at"] == [[1, 0], [2, 0]]
+    np.testing.assert_array_equal(by_epoch.predict_proba(TEXTS), by_minibatch.predict_proba(TEXTS))
+
+
+@pytest.mark.parametrize(
+    "limits, evolved", [({"evolve_from": 2}, [2, 3, 4]), ({"evolve_until": 3}, [1, 2, 3]), ({"evolve_until": 0.9}, [])]
+)
+def test_evolution_begins_and_ends_when_it_is_told_to(limits, evolved):
+    clf = classifier(n_epochs=5, **limits).fit(TEXTS, LABELS)
+    assert clf.history_["evolved_at"] == [[epoch, 0] for epoch in evolved]
+
+
+def test_a_cosine_ends_with_the_last_evolution():
+    settings = TrainingSettings(n_epochs=4, zeta_schedule="cosine", evolve_every=5, evolve_from=1, evolve_until=3)
+    n = count_evolutions(settings, per_epoch=10)
+    assert n == 5  # before minibatches 10, 15, 20, 25 and 30
+    clf = classifier(n_epochs=4, zeta=0.5, evolve_every=2, evolve_until=2, zeta_schedule="cosine").fit(TEXTS, LABELS)
+    turnovers = [steps["W_h"].turnover for steps in clf.history_["set_steps"]]
+    assert turnovers[0] == pytest.approx(0.5, abs=0.02) and turnovers == sorted(turnovers, reverse=True)
+    assert turnovers[-1] < 0.5 / 4
+
+
+def test_resuming_is_exact_when_evolution_goes_by_the_minibatch(monkeypatch, tmp_path):
+    parameters = {"growth": "gradient", "candidates": 2, "evolve_every": 3, "n_epochs": 3, "zeta": 0.3}
+    in_one_go = classifier(**parameters).fit(TEXTS, LABELS)
+    for call in (2, 3, 4, 6, 9, 10):
+        with monkeypatch.context() as patch:
+            press_ctrl_c(patch, "clip_by_norm", [call])
+            clf = fit_interrupted(classifier(**parameters))
+        clf = reloaded(clf, tmp_path / "model.npz").fit(TEXTS, LABELS, resume=True)
+        assert_same_training(clf, in_one_go)
+
+
+def test_partial_fit_counts_minibatches_through_its_calls():
+    clf = classifier(validation_fraction=0, evolve_every=4)
+    for _ in range(3):
+        clf.partial_fit(TEXTS[:20], LABELS[:20], classes=np.unique(LABELS))
+    n = clf.training_state_.n_updates
+    assert len(clf.history_["set_steps"]) == (n - 1) // 4
 
 
 # The fraction that is replaced

@@ -41,6 +41,13 @@ def finite(text):
     raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a finite number")
 
 
+def growth(text):
+    """A rule of growth, or a dict of rules by matrix, written E=RULE,W_x=RULE."""
+    if "=" not in text:
+        return text
+    return dict(rule.split("=", 1) if "=" in rule else (rule, "") for rule in text.split(","))
+
+
 def path(text):
     """A file or folder; an empty name would be the current folder."""
     if not text.strip():

@@ -42,7 +42,7 @@ def plot_learning_curves(histories, axes=None):
         epochs = np.arange(1, len(history["train_loss"]) + 1)
         loss_ax.plot(epochs, history["train_loss"], **train)
         accuracy_ax.plot(epochs, history["train_accuracy"], **train)
-        x, y, jumps = _with_jumps(history["validation_loss"], history.get("validation_loss_evolved", []))
+        x, y, jumps = _with_jumps(history)
         loss_ax.plot(x, y, **validation)
         loss_ax.plot(*jumps, color=color, ls="none", marker="^", ms=5)
         accuracy_ax.plot(epochs, np.array(history["validation_accuracy"], float), **validation)
@@ -67,10 +67,11 @@ def _curve_keys(ax, evolved):
     return keys if evolved else keys[:2]
 
 
-def _with_jumps(losses, evolved):
+def _with_jumps(history):
     """Return the points x, y of the validation curve, with the loss after each SET step, and the latter alone."""
-    losses, evolved = np.array(losses, float), np.array(evolved, float)  # None becomes NaN: not drawn
-    epochs, n = np.arange(1, len(losses) + 1), len(evolved)
-    x = np.concatenate([np.repeat(epochs[:n], 2), epochs[n:]])
-    y = np.concatenate([np.column_stack([losses[:n], evolved]).ravel(), losses[n:]])
-    return x, y, (epochs[:n], evolved)
+    losses, after = history["validation_loss"], history.get("validation_loss_evolved", [])
+    places = history.get("evolved_at", [[k + 1, 0] for k in range(len(after))])
+    jumps = [(epoch, loss) for (epoch, _), loss in zip(places, after, strict=True) if loss is not None]
+    points = sorted([*enumerate(losses, start=1), *jumps], key=lambda point: point[0])  # stable: the jump comes second
+    x, y = np.array(points, float).reshape(-1, 2).T  # None becomes NaN: not drawn
+    return x, y, np.array(jumps, float).reshape(-1, 2).T

@@ -39,7 +39,9 @@ DATASET_RATES = {
 }
 
 # Settings without effect on a connectivity: sweeping them adds no runs of it.
-_EVOLUTION = ("zeta", "zeta_schedule", "prune_rule", "growth")
+_EVOLUTION = (
+    "zeta", "zeta_schedule", "prune_rule", "growth", "candidates", "evolve_every", "evolve_from", "evolve_until"
+)  # fmt: skip
 UNUSED_SETTINGS = {
     DENSE: (*_EVOLUTION, "parameter_share", "er_epsilon"),
     **dict.fromkeys(("static", "dense-small", PRUNED), _EVOLUTION),
