@@ -7,6 +7,7 @@ A *spec* is a function from the name of an argument and its value to the value t
 import functools
 import inspect
 import numbers
+import threading
 import types
 
 import numpy as np
@@ -141,16 +142,18 @@ def array(shape="...", *, kinds=NUMBERS, or_sparse=False):
     `shape` names the axes, as in "N 4H", or is "..." for any shape, or "same" for that of all others that are "same";
     a name has one size in all arguments of a call.
     """
+    axes = _parse_axes(shape)
 
     def check(name, value, sizes=None):
-        if not (or_sparse and hasattr(value, "topology")):
+        is_float = type(value) is np.ndarray and value.dtype.kind in "fc" and kinds == NUMBERS  # most are
+        if not (is_float or (or_sparse and hasattr(value, "topology"))):
             value = as_array(name, value, kinds)
             value = value.astype(float) if kinds == NUMBERS and value.dtype.kind in "biu" else value
         if shape == "same":
             if value.shape != sizes.setdefault("same", value.shape):
                 raise ValueError(f"{name} has shape {value.shape}; expected {sizes['same']}, as all others have")
         elif shape != "...":
-            _check_axes(name, value.shape, shape.split(), sizes)
+            _check_axes(name, value.shape, axes, sizes)
         return value
 
     return check
@@ -186,35 +189,41 @@ def or_none(spec):
     return lambda name, value, sizes: None if value is None else spec(name, value, sizes)
 
 
+def _parse_axes(shape):
+    """The axes of a shape such as "N 4H": [(1, "N"), (4, "H")]."""
+    names = [(axis, axis.lstrip("0123456789")) for axis in shape.split()]
+    return [(int(axis[: -len(letters)] or 1), letters) for axis, letters in names]
+
+
 def _check_axes(name, shape, axes, sizes):
     fits = len(shape) == len(axes)
-    for axis, size in zip(axes, shape, strict=False):
-        letters = axis.lstrip("0123456789")
-        factor = int(axis[: -len(letters)] or 1)
+    for (factor, letters), size in zip(axes, shape, strict=False):
         fits &= size == factor * sizes.setdefault(letters, size // factor)
     if not fits:
+        expected = ", ".join(f"{factor}{letters}" if factor > 1 else letters for factor, letters in axes)
         known = ", ".join(f"{letters} = {size}" for letters, size in sizes.items() if len(shape) == len(axes))
-        raise ValueError(
-            f"{name} has shape {tuple(shape)}; expected ({', '.join(axes)})" + f" with {known}" * bool(known)
-        )
+        raise ValueError(f"{name} has shape {tuple(shape)}; expected ({expected})" + f" with {known}" * bool(known))
 
 
 def cache(kind, source, **axes):
     """Spec of the cache that the function `source` returned; `axes` names the axes of some of its arrays."""
+    is_cache = instance(kind, f"the cache that {source} returned")
+    axes = {field: _parse_axes(shape) for field, shape in axes.items()}
 
     def check(name, value, sizes):
-        instance(kind, f"the cache that {source} returned")(name, value)
-        for field, letters in axes.items():
-            _check_axes(f"{name}.{field}", getattr(value, field).shape, letters.split(), sizes)
+        is_cache(name, value)
+        for field, field_axes in axes.items():
+            _check_axes(f"{name}.{field}", getattr(value, field).shape, field_axes, sizes)
         return value
 
     return check
 
 
-def checked(*, finite=True, **specs):
+def checked(*, finite=True, trusting=False, **specs):
     """Decorate a function whose arguments have to fit `specs`, and whose result has to be finite, if `finite`.
 
-    NumPy's warnings of overflows and invalid operations become one FloatingPointError, which names the cause.
+    NumPy's warnings of overflows and invalid operations become one FloatingPointError, which names the cause. What a
+    `trusting` function calls is not checked again: an LSTM has a checked function called at every time step.
     """
 
     def decorate(function):
@@ -222,7 +231,7 @@ def checked(*, finite=True, **specs):
         optional = {name for name, parameter in parameters.items() if parameter.default is None}
         named = {name: p for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
         required = {name for name, parameter in named.items() if parameter.default is parameter.empty}
-        names, run, whole_check = list(parameters), _run, (specs, required, optional, finite)
+        names, run, whole_check = list(parameters), _run, (specs, required, optional, finite, trusting)
 
         def call(*args, **kwargs):
             return run(function, names, args, kwargs, *whole_check)
@@ -234,16 +243,29 @@ def checked(*, finite=True, **specs):
     return decorate
 
 
-def _run(function, names, args, kwargs, specs, required, optional, finite):
+class _Inside(threading.local):
+    a_trusting_function = False
+
+
+_inside = _Inside()
+
+
+def _run(function, names, args, kwargs, specs, required, optional, finite, trusting):
+    if _inside.a_trusting_function:
+        return function(*args, **kwargs)
     arguments, sizes = dict(zip(names, args, strict=False)) | kwargs, {}
     if not required <= arguments.keys():
         return function(*args, **kwargs)  # Python says what is missing
     for name, spec in specs.items():
         if name in arguments and not (name in optional and arguments[name] is None):
             arguments[name] = spec(name, arguments[name], sizes)
-    args = [arguments[name] for name, _ in zip(names, args, strict=False)] + list(args[len(names) :])
-    with np.errstate(all="ignore"):
-        result = function(*args, **{name: arguments[name] for name in kwargs})
+    positional = (*list(arguments.values())[: len(args)], *args[len(names) :])
+    _inside.a_trusting_function = trusting
+    try:
+        with np.errstate(all="ignore"):
+            result = function(*positional, **{name: arguments[name] for name in kwargs})
+    finally:
+        _inside.a_trusting_function = False
     if finite and not _is_finite(result):
         names = {name: type(value).__name__ if name == "self" else name for name, value in arguments.items()}
         causes = [names[name] for name, value in arguments.items() if not _is_finite(value)]
@@ -256,7 +278,9 @@ def _run(function, names, args, kwargs, specs, required, optional, finite):
 
 
 def _is_finite(value):
+    if type(value) is np.ndarray:
+        return value.dtype.kind not in "fc" or np.isfinite(value).all()
     if type(value) in (tuple, dict) or hasattr(value, "db"):  # caches need no check: results are computed from them
         return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
     value = getattr(value, "values", value)  # of a SparseMatrix
-    return not isinstance(value, np.ndarray | np.generic) or value.dtype.kind not in "fc" or np.isfinite(value).all()
+    return _is_finite(np.asarray(value)) if isinstance(value, np.ndarray | np.generic) else True

@@ -78,9 +78,15 @@ class Topology:
 
     def by_row(self):
         """Yield each row that has connections, with the slice of its connections in `rows`, `cols` and values."""
-        firsts = np.flatnonzero(np.diff(self.rows, prepend=-1))  # where a new row begins
-        for first, last in zip(firsts, np.append(firsts[1:], len(self.rows)), strict=False):
-            yield self.rows[first], slice(first, last)
+        firsts = self.first_of_row
+        lasts = np.append(firsts[1:], len(self.rows))
+        for row, first, last in zip(self.rows[firsts].tolist(), firsts.tolist(), lasts.tolist(), strict=False):
+            yield row, slice(first, last)
+
+    @cached_property
+    def first_of_row(self):
+        """Ndarray of int: the positions of the connections with which a new row begins."""
+        return np.flatnonzero(np.diff(self.rows, prepend=-1))
 
     @cached_property
     def by_column(self):
@@ -223,7 +229,7 @@ class SparseMatrix:
         y = np.zeros((*x.shape[:-1], self.shape[1]), np.result_type(x, self.values))  # (..., n_cols)
         W_T = self.T  # its rows are the columns of W, with their connections side by side
         for column, connections in W_T.topology.by_row():
-            y[..., column] = x[..., W_T.cols[connections]] @ W_T.values[connections]
+            y[..., column] = x.take(W_T.cols[connections], axis=-1) @ W_T.values[connections]
         return y
 
     def connections_of_rows(self, rows):

@@ -383,6 +383,22 @@ def test_small_gradients_are_checked_down_to_rounding():
     assert check(1e-18, 2.1)["b"].status == "too small"
 
 
+def test_a_report_without_a_cause_says_how_to_look_and_a_cause_takes_its_place():
+    G = np.random.default_rng(0).normal(size=(8, 8))
+    unknown, known = diagnose_matrix(G + np.sin(50 * G), G), diagnose_matrix(2 * G, G)
+    assert "No likely cause" in unknown.message() and "No likely cause" in unknown._repr_html_()
+    assert "No likely cause" not in known.message() and "too large" in known.message()
+
+
+def test_words_of_the_table_are_explained_below_it_and_only_those_it_has():
+    parameters = {"used": np.ones(3), "unused": np.ones(3)}
+    report = check_gradients(
+        lambda p: (p["used"] ** 2).sum(), parameters, {"used": 2 * np.ones(3), "unused": np.zeros(3)}
+    )
+    assert "no effect: the loss does not depend on this array" in str(report)
+    assert "unsure" not in str(report) and "corner" not in str(report)
+
+
 def test_noise_ignores_what_is_smooth_and_a_kink():
     line = np.linspace(-1, 1, 300)
     assert noise(line**2 + np.abs(line)) < 1e-15
@@ -592,6 +608,8 @@ def diagnose_matrix(analytic, numeric, **options):
     [
         (lambda G: 4 * G, "factor", "4 times too large"),
         (lambda G: G / 3, "factor", "3 times too small"),
+        (lambda G: G / np.sqrt(3), "factor", "√3 times too small"),
+        (lambda G: np.sqrt(8) * G, "factor", "√8 times too large"),
         (lambda G: 1.01 * G, "factor", "1.01 times what it should be"),
         (lambda G: -G, "sign", "correct except for the sign, in every entry"),
         (lambda G: np.where(G == G[0, 0], -G, G), "sign", "1 entry correct except for the sign"),
@@ -1193,7 +1211,7 @@ def test_the_report_prints_as_a_table_and_shows_in_a_notebook():
     first, cause, headline, header, *rows = message.splitlines()
     assert first.startswith(f"{report.worst.place}: analytic {report.worst.analytic:.10g}, numeric ")
     assert "limit 1e-12" in first
-    assert cause.startswith("- W<1> is 2 times too large")
+    assert cause.startswith("- W<1>: the gradient is 2 times too large")
     assert headline == "gradient check by complex step, 16 entries: 1 of 2 arrays wrong"
     assert header.split()[:2] == ["array", "shape"]
     assert [row.split()[0] for row in rows] == ["W<1>", "b"]

@@ -113,12 +113,12 @@ def factor(array, gates):
     if ratio is None or np.count_nonzero(significant(array)) < 2 or abs(ratio - 1) < 100 * array.limit:
         return None
     if abs(ratio) < 100 * array.limit:
-        return "zero", "{which} {are} zero everywhere: never computed, or overwritten?"
+        return "zero", "{which}: the gradient is zero everywhere: never computed, or overwritten?"
     if abs(ratio + 1) < 100 * array.limit:
         return "sign", "{which}: correct except for the sign, in every entry; look for a missing or extra minus sign."
     return "factor", (
-        f"{{which}} {{are}} {factor_in_words(ratio)} in every entry: look for a missing or extra factor, such as "
-        "the 1/N of a mean over the batch, or the 2 from the derivative of a square."
+        f"{{which}}: the gradient is {factor_in_words(ratio)} in every entry; look for a missing or extra factor, such "
+        "as the 1/N of a mean over the batch, or the 2 from the derivative of a square."
     )
 
 
@@ -133,10 +133,11 @@ def ratio_of(array, chosen):
 
 
 def factor_in_words(ratio):
-    """Return a ratio in words: 4 times too large, 3 times too small, 1.01 times what it should be."""
+    """Return a ratio in words: 4 times too large, √3 times too small, 1.01 times what it should be."""
     for count, words in ((ratio, "too large"), (1 / ratio, "too small")):
-        if round(count) >= 2 and abs(count - round(count)) < 1e-6 * count:
-            return f"{round(count)} times {words}"
+        for root, number in (("", count), ("√", count * abs(count))):
+            if round(number) >= 2 and abs(number - round(number)) < 1e-6 * number:
+                return f"{root}{round(number)} times {words}"
     return (
         f"{ratio:.6g} times what it should be" if abs(ratio - 1) > 1e-5 else f"1 + {ratio - 1:.1e} times the true one"
     )
@@ -167,7 +168,10 @@ def transposed(array, gates):
         turned = numeric.swapaxes(one, two)
         if turned.shape == numeric.shape and agree(array, array.analytic_all, turned.ravel()):
             axes = "rows and columns" if numeric.ndim == 2 else f"axes {one} and {two}"
-            return "transposed", f"{{which}} {{are}} transposed: {axes} are exchanged; look for a missing or extra .T."
+            return (
+                "transposed",
+                f"{{which}}: the gradient is transposed: {axes} are exchanged; look for a missing or extra .T.",
+            )
     return None
 
 

@@ -9,6 +9,16 @@ NOTHING_SEEN = (
     "nothing was checked: the loss does not depend on any of the arrays, or too little; does forward use them, and are "
     "the inputs random numbers of about 1?"
 )
+NO_CAUSE = (
+    "No likely cause: the differences fit no mistake that this check knows. Compare backward with forward line by "
+    "line, from the end; with the smallest inputs (one text, one step, one unit) the wrong line is soon found."
+)
+MEANINGS = {
+    "unsure": "rounding hides errors of more than a thousandth; check in float64, with inputs and a loss of about 1",
+    "too small": "gradients below the rounding of the others or of the loss: neither right nor wrong",
+    "no effect": "the loss does not depend on this array",
+    "at a kink": "the loss has a corner there, as relu has at 0, and the gradient is one of its slopes: accepted",
+}  # of words in the table
 
 
 class GradientMismatchError(AssertionError):
@@ -209,8 +219,16 @@ class GradientReport:
         ]
         if not self.failures:
             lines = [NOTHING_SEEN if self.nothing_seen else "the gradients are right, but `strict` allows no remarks"]
-        lines += [f"- {diagnosis.text}" for diagnosis in self.diagnoses]
+        lines += [f"- {text}" for text in self._causes()]
         return "\n".join([*lines, str(self)])
+
+    def _causes(self):
+        texts = [diagnosis.text for diagnosis in self.diagnoses]
+        return texts if texts or not any(array.status == "WRONG" for array in self.arrays) else [NO_CAUSE]
+
+    def _remarks(self, rows):
+        words = [f"{word}: {text}" for word, text in MEANINGS.items() if any(word in row[-1] for row in rows)]
+        return [*words, *(f"remark: {text}" for text in self.remarks)]
 
     def _cells(self):
         header = ("array", "shape", "checked", "worst entry", "analytic", "numeric", "error", "limit", "")
@@ -238,7 +256,7 @@ class GradientReport:
         widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
                  for row in [header, *rows]]  # fmt: skip
-        return "\n".join([self._headline(), *table, *(f"remark: {remark}" for remark in self.remarks)])
+        return "\n".join([self._headline(), *table, *self._remarks(rows)])
 
     def _repr_html_(self):
         """Return the table for a notebook; wrong arrays have a red background."""
@@ -248,6 +266,6 @@ class GradientReport:
         for array, row in zip(self.arrays, rows, strict=True):
             style = "" if array.ok else ' style="background:#fdd;color:#600"'
             body += f"<tr{style}>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-        texts = [*(diagnosis.text for diagnosis in self.diagnoses), *(f"remark: {text}" for text in self.remarks)]
+        texts = [*self._causes(), *self._remarks(rows)]
         causes = "".join(f"<li>{escape(text)}</li>" for text in texts)
         return f"<p>{escape(self._headline())}</p><ul>{causes}</ul><table><tr>{head}</tr>{body}</table>"

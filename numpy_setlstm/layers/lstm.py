@@ -147,7 +147,10 @@ def lstm_step_backward(dh, dc, cache):
     return dz, dc_prev
 
 
-@checked(x=array(), W_x=matrix(), W_h=matrix("H columns"), b=array(), mask=array(kinds=None), h0=array(), c0=array())
+@checked(
+    x=array(), W_x=matrix(), W_h=matrix("H columns"), b=array(), mask=array(kinds=None), h0=array(), c0=array(),
+    trusting=True,
+)  # fmt: skip
 def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None):
     """Run an LSTM over N sequences of T steps.
 
@@ -210,7 +213,7 @@ def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None):
     return h, LSTMCache(x, W_x, W_h, mask, h_prev, steps)
 
 
-@checked(cache=cache(LSTMCache, "lstm_forward"), dh=array())
+@checked(cache=cache(LSTMCache, "lstm_forward"), dh=array(), trusting=True)
 def lstm_backward(dh, cache):
     r"""Backpropagation through time; undoes :func:`lstm_forward`, last step first.
 
