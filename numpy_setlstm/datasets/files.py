@@ -188,9 +188,14 @@ def read_rows(path, limits=None, *, delimiter=",", quoted=True, has_header=False
 
 
 def first_lines(path, limits, number):
-    """Return at most so many lines from the beginning of a file, without blank ones at its start."""
+    """Return at most so many lines from the beginning of a file, without blank ones."""
+    found = []
     with open_bytes(path, limits) as stream:
-        return list(itertools.islice(_Lines(stream, path, limits), number))
+        lines = _Lines(stream, path, limits)
+        for line in itertools.islice(lines, number):
+            lines.row_bytes = 0
+            found.append(line)
+    return found
 
 
 def _csv_rows(lines, path, limits, has_header, **dialect):

@@ -163,12 +163,18 @@ def _find_form(path, limits, delimiter, quoted):
 
 
 def _find_delimiter(path, limits):
-    """Return the likeliest delimiter that is in each of the first lines as often, or at least in the first one."""
-    lines = [re.sub(r'"[^"]*(?:"|$)', "", line) for line in first_lines(path, limits, _SNIFFED_LINES)]
+    """Return the likeliest delimiter that is in each of the first rows as often, or at least in the first line."""
+    lines = first_lines(path, limits, _SNIFFED_LINES)
     likely = _DELIMITERS.get(Path(path.name.lower().removesuffix(".gz")).suffix, _SNIFFED)
-    present = [one for one in likely if lines and one in lines[0]]
-    equal = [one for one in present if len({line.count(one) for line in lines}) == 1]
+    present = [one for one in likely if lines and one in _unquoted(lines[0])]
+    rows = re.split(r"[\r\n]+", _unquoted("".join(lines)).rstrip("\r\n"))
+    rows = rows if len(lines) < _SNIFFED_LINES else rows[:-1]  # the last one may go on
+    equal = [one for one in present if len({row.count(one) for row in rows}) == 1]
     return [*equal, *present, likely[0]][0]
+
+
+def _unquoted(text):
+    return re.sub(r'"[^"]*(?:"|$)', "", text)
 
 
 def _has_quoted_fields(path, limits):
