@@ -30,7 +30,7 @@ _NAMES = {  # words in the names of columns, in lower case; a known name has no 
     **dict.fromkeys(("label", "labels", "sentiment", "class", "target", "score"), _LABEL),
     **dict.fromkeys(("category", "polarity", "rating", "stars"), _LABEL),
 }
-_PASS = "pass text= and label=, their names or positions (from 0)"
+_PASS = "pass text= and label= (--text-column, --label-column), names or positions from 0"
 
 
 def is_table(name):
