@@ -129,13 +129,7 @@ def run_grid(
     """
     store = Store(output)
     workers = check_workers(available_cores() if workers is None else workers)
-    digests = table_digests(grid, data_home)
-
-    def find_document(spec):
-        document = store.load(spec)
-        is_left_out = document is None or (retry_failed and document["status"] == FAILED)
-        return None if is_left_out or is_outdated(spec, document, digests) else document
-
+    find_document = document_finder(store, table_digests(grid, data_home), retry_failed)
     todo = plan(grid, store, find_document, report)
     if not todo:
         return False
@@ -161,6 +155,17 @@ def table_digests(grid, data_home):
     """Digests of the texts that the files of a grid hold now, dict by RunSpec."""
     specs = sorted((spec for spec in grid.runs() if spec.path), key=lambda spec: spec.dataset)  # each is read once
     return {spec: load_reviews(data_home, spec)[1] for spec in specs}
+
+
+def document_finder(store, digests, retry_failed):
+    """A function of a RunSpec that returns its document, or None if it is to be computed."""
+
+    def find_document(spec):
+        document = store.load(spec)
+        is_left_out = document is None or (retry_failed and document["status"] == FAILED)
+        return None if is_left_out or is_outdated(spec, document, digests) else document
+
+    return find_document
 
 
 def is_outdated(spec, document, digests):
