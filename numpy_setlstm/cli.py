@@ -6,7 +6,8 @@ import warnings
 from pathlib import Path
 
 from numpy_setlstm import __version__
-from numpy_setlstm.datasets import DATA_HOME_VARIABLE, DATASETS, load_dataset
+from numpy_setlstm.datasets import DATA_HOME_VARIABLE, DATASETS, load_dataset, load_table
+from numpy_setlstm.datasets.table import is_table
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
 from numpy_setlstm.inputs import CONNECTIVITIES
@@ -16,11 +17,14 @@ from numpy_setlstm.lab.benchmark.run import QUICK_SECONDS, REPEATS, ROWS, run_be
 from numpy_setlstm.lab.benchmark.work import Work
 from numpy_setlstm.lab.console import (  # noqa: F401  flush_streams is for __main__
     as_text,
+    column,
     complain,
+    dataset_name,
     finite,
     flush_streams,
     growth,
     in_one_line,
+    names,
     path,
     read_lines,
     say,
@@ -98,13 +102,23 @@ def train(options):
         if model_path.exists():
             raise FileExistsError(f"{model_path} exists: continue with --resume, or choose another --output")
         clf = SetLSTMClassifier(random_state=options.seed or 0, progress=True, without_known_words="accept", **given)
-    reviews = load_dataset(options.dataset, options.data_home, download=options.download)
+    reviews = read_reviews(options)
     say(f"{reviews}\nlabels: {reviews.rule}")
     result = run_training(clf, reviews, options.output, resume=options.resume, report=say)
     if result["interrupted"]:
         complain("interrupted; the same command with --resume continues")
         return EXIT_INTERRUPTED
     return 0
+
+
+def read_reviews(options):
+    """The reviews to train on: of a data set, or of a file."""
+    columns = {"text": options.text_column, "label": options.label_column}
+    if is_table(options.dataset):
+        return load_table(options.dataset, **columns)
+    if columns != {"text": None, "label": None}:
+        raise ValueError(f"--text-column and --label-column are for files; leave them out for {options.dataset}")
+    return load_dataset(options.dataset, options.data_home, download=options.download)
 
 
 def run_comparison(options):
@@ -199,11 +213,6 @@ class OneLineParser(argparse.ArgumentParser):
     def _print_message(self, message, file=None):  # argparse's own is silent about output that cannot be written
         if message:
             (say if file is sys.stdout else complain)(message.removesuffix("\n"))
-
-
-def names(text):
-    """Split "torch,scipy" at its commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 # Options of `benchmark` that say what work is done: name and settings, by the field of Work.
@@ -308,7 +317,11 @@ def add_demo_options(parser):
 def add_train_options(parser):
     """Add the options of `train`; those of the classifier are called like its parameters."""
     add = parser.add_argument
-    add("--dataset", required=True, choices=DATASETS)
+    dataset = f"one of {', '.join(DATASETS)}, or a CSV or TSV file with labeled texts"
+    add("--dataset", required=True, type=dataset_name, metavar="NAME", help=dataset)
+    for kind in ("text", "label"):
+        which = f"column of a file that has the {kind}s, by its name or its position from 0 (default: by its name)"
+        add(f"--{kind}-column", type=column, metavar="COLUMN", help=which)
     home = f"folder of the data sets (default: the variable {DATA_HOME_VARIABLE})"
     add("--data-home", type=path, metavar="DIR", help=home)
     add("--download", action="store_true", help="download the data set if it is missing")
@@ -331,7 +344,7 @@ def add_compare_options(parser):
     add("--report-only", action="store_true", help="only make the tables of the results in DIR")
     page = "Markdown page to write the results into; may be repeated"
     add("--page", action="append", dest="pages", type=path, metavar="FILE", help=page)
-    add("--datasets", type=names, metavar="NAMES", help=f"some of {','.join(GRID_DATASETS)}")
+    add("--datasets", type=names, metavar="NAMES", help=f"some of {','.join(GRID_DATASETS)}, or files")
     add("--connectivities", type=names, metavar="NAMES", help=f"some of {','.join(GRID_CONNECTIVITIES)}")
     add("--seeds", metavar="SEEDS", help="how many, as in 5, or which, as in 0,1,2 (default: 0)")
     setting = "parameter of SetLSTMClassifier; every value is run; may be repeated for other parameters"

@@ -85,7 +85,9 @@ def demo(draw, folder):
 
 
 def train(draw, folder):
-    line = ["train", "--dataset", draw.choice(["sanders", "sanders", "sanders", "yelp", "nonsense"])]
+    table = str(folder / "data" / "sanders" / "full-corpus.csv")
+    line = ["train", "--dataset", draw.choice(["sanders", "sanders", "sanders", table, "yelp", "a.csv", "nonsense"])]
+    line += odd(draw, "--label-column", ["Sentiment", "1", "-1", "99", "", "é", "9" * 5000], 0.1)
     line += ["--data-home", draw.choice([*[str(folder / "data")] * 5, *PATHS]), *SMALL]
     line += ["--output", draw.choice([*["run"] * 5, *PATHS])]
     for option in ("--seed", "--epochs", "--zeta", "--hidden-size", "--threads", "--learning-rate", "--dropout"):

@@ -30,7 +30,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from numpy_setlstm.datasets import load_dataset
+from numpy_setlstm.datasets import load_dataset, load_table
 from numpy_setlstm.datasets.splitting import text_key, tweet_key
 
 MEMORY = 64 * 2**20  # bytes that a call may take
@@ -89,6 +89,16 @@ def yelp_json(rng):
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8")
 
 
+def table(rng):
+    rows = [[k, ("negative", "positive")[mark % 2], text] for k, (mark, text) in enumerate(reviews(rng))]
+    return csv_bytes([["id", "label", "text"], *rows])
+
+
+def lines_of(rng, labels):
+    """Return lines of a text, a tab and a label, with quotation marks that are no quoting."""
+    return "".join(f"{' '.join(text.split())}\t{labels[mark % 2]}\n" for mark, text in reviews(rng)).encode("utf-8")
+
+
 def imdb_files(rng):
     places = itertools.product(("train", "test"), (("neg", 2), ("pos", 9)), range(rng.integers(1, 4)))
     texts = iter(text for _ in range(9) for _, text in reviews(rng))
@@ -120,12 +130,16 @@ CSV_COLUMNS = {  # format -> columns that the loader needs, the one of the label
     "sanders": (["Topic", "Sentiment", "TweetId", "TweetDate", "TweetText"], "Sentiment", "TweetText"),
     "yelp": (["stars", "text"], "stars", "text"),
     "amazon": (["Id", "Score", "Summary", "Text"], "Score", "Text"),
+    "table": (["label", "text"], "label", "text"),
 }
 FILES = {  # format -> file in the folder of the data sets, writer
     "sanders": ("sanders/full-corpus.csv", sanders),
     "yelp": ("yelp/yelp.csv", yelp),
     "yelp json": ("yelp/yelp_academic_dataset_review.json", yelp_json),
     "amazon": ("amazon_fine_foods/Reviews.csv", amazon),
+    "table": ("tables/table.csv", table),
+    "lines": ("tables/lines.tsv", lambda rng: lines_of(rng, ["bad", "good"])),
+    "sentences": ("uci_sentences/yelp_labelled.txt", lambda rng: lines_of(rng, "01")),
     "imdb tar": ("imdb/aclImdb.tar", lambda rng: tar_bytes(imdb_members(rng))),
 }
 
@@ -134,7 +148,7 @@ class Case:
     """A data set on the disk: one file with its content, compressed or not, or the folder of IMDB."""
 
     def __init__(self, home, rng):
-        self.home, self.rng, self.demand = home, rng, None
+        self.home, self.rng, self.demand, self.altered = home, rng, None, False
         self.format = str(rng.choice([*FILES, "imdb folder"]))
         self.compressed = bool(rng.integers(2)) and self.format != "imdb folder"
         if self.format == "imdb folder":
@@ -153,7 +167,7 @@ class Case:
 
     @property
     def is_text(self):
-        return self.format in ("sanders", "yelp", "yelp json", "amazon")
+        return not self.format.startswith("imdb")
 
     def write(self, content):
         write(self.path, gzip.compress(content, 1) if self.compressed else content)
@@ -170,7 +184,11 @@ class Case:
         return options[self.rng.integers(len(options))]
 
     def load(self):
-        name = self.format.split()[0]
+        if self.format == "table":
+            return load_table(self.path, text="text", label="label", delimiter=",", test_fraction=0.25)
+        if self.format == "lines":
+            return load_table(self.path, test_fraction=0.25)
+        name = "sentences-yelp" if self.format == "sentences" else self.format.split()[0]
         return load_dataset(name, self.home, test_fraction=0.25)
 
 
@@ -287,6 +305,10 @@ def a_field(case):
         value = value.strip('"').replace("\\u0000", "\0")
         rows[case.rng.integers(1, len(rows))][rows[0].index(label if is_label else text)] = value
         case.write(csv_bytes(rows))
+    elif case.is_text:
+        rows = [line.split("\t") for line in case.read().decode("utf-8").splitlines() if "\t" in line]
+        rows[case.rng.integers(len(rows))][int(is_label)] = case.pick([value, value.strip('"')])
+        case.write("".join("\t".join(row) + "\n" for row in rows).encode("utf-8"))
     else:
         return False
 
@@ -305,6 +327,9 @@ def the_columns(case):
         k = int(case.rng.integers(len(columns)))
         columns[k : k + 1] = [[], [columns[k]] * 2, [columns[k - 1]], [b'"%s"x' % columns[k]]][kind]
         case.write(b",".join(columns) + b"\n" + rest)
+    elif case.is_text:
+        odd = [b"", b"\t\t", b'\t"', b'"\t'][kind]
+        case.write(case.read().replace(b"\t", odd, int(case.rng.integers(1, 3))))
     else:
         return False
 
@@ -476,7 +501,10 @@ def utf8(content):
 
 
 def reference(case):
-    """Return what has to be loaded, as counts of (text, label), or for IMDB of (part, position, text, label)."""
+    """Return what has to be loaded, as counts of (text, label), or for IMDB of (part, position, text, label).
+
+    For "lines", of which only whoever wrote them knows whether fields are quoted, a list of what may be loaded.
+    """
     if case.format == "imdb folder":
         found = {path.relative_to(case.path).as_posix(): path.read_bytes() for path in case.path.glob("*/*/*")}
         return reference_imdb(list(found.items()))
@@ -487,15 +515,16 @@ def reference(case):
     if case.is_tar:
         return reference_imdb(list(tar_members(content)))
     text = utf8(content.removeprefix(b"\xef\xbb\xbf"))
-    pairs = list(json_pairs(text) if case.format == "yelp json" else csv_pairs(text, *CSV_COLUMNS[case.format]))
+    if case.format == "lines":
+        return references_of_lines(text)
+    if case.format == "table":
+        return clear_pairs(table_pairs(csv_rows(text), "text", "label"), text_key, is_table=True)
+    if case.format == "sentences":
+        pairs = sentence_pairs(text)
+    else:
+        pairs = list(json_pairs(text) if case.format == "yelp json" else csv_pairs(text, *CSV_COLUMNS[case.format]))
     pairs = [(text, label) for text, label in pairs if label is not None]
-    key = tweet_key if case.format == "sanders" else text_key
-    labels_of = {}
-    for text, label in pairs:
-        labels_of.setdefault(key(text), set()).add(label)
-    clear = Counter((text, label) for text, label in pairs if len(labels_of[key(text)]) == 1)
-    require(clear)
-    return clear
+    return clear_pairs(pairs, tweet_key if case.format == "sanders" else text_key)
 
 
 def stars_label(stars):
@@ -521,10 +550,12 @@ def csv_pairs(text, columns, label_column, text_column):
             yield content, stars_label(label)
 
 
-def csv_rows(text):
+def csv_rows(text, delimiter=","):
     """Return the rows of a CSV file, character by character."""
-    rows, row, field, state = [], [], "", "start"
+    rows, row, field, state, seen = [], [], "", "start", ""
     for character in text:
+        is_end = state != "quoted" and character in "\r\n"
+        seen += "" if is_end else character
         if state == "quoted":
             if character == '"':
                 state = "quote in quoted"
@@ -532,11 +563,11 @@ def csv_rows(text):
                 field += character
         elif state == "quote in quoted" and character == '"':
             field, state = field + '"', "quoted"
-        elif character in "\r\n":
-            if row or field.strip() or state == "quote in quoted":  # not blank
+        elif is_end:
+            if seen.strip():  # not blank
                 rows.append([*row, field])
-            row, field, state = [], "", "start"
-        elif character == ",":
+            row, field, state, seen = [], "", "start", ""
+        elif character == delimiter:
             row, field, state = [*row, field], "", "start"
         elif state == "start" and character == '"':
             state = "quoted"
@@ -544,9 +575,58 @@ def csv_rows(text):
             require(state != "quote in quoted")
             field, state = field + character, "field"
     require(state != "quoted")
-    if row or field.strip() or state == "quote in quoted":
+    if seen.strip():
         rows.append([*row, field])
     return rows
+
+
+def plain_rows(text):
+    """Return the rows of a file with tabs and without quoting."""
+    return [line.split("\t") for line in re.split("\r\n|\r|\n", text) if line.strip()]
+
+
+def sentence_pairs(text):
+    rows = plain_rows(text)
+    require(all(len(row) == 2 and row[1] in ("0", "1") for row in rows))
+    return [(row[0], int(row[1])) for row in rows]
+
+
+def table_pairs(rows, text_column, label_column):
+    """Return (text, label name) of the rows of a table, below its header if the columns are names."""
+    require(rows and all(len(row) == len(rows[0]) for row in rows))
+    if isinstance(text_column, str):
+        header, *rows = [[field.strip() for field in rows[0]], *rows[1:]]
+        require(header.count(text_column) == header.count(label_column) == 1)
+        text_column, label_column = header.index(text_column), header.index(label_column)
+    require(all(len(row) > max(text_column, label_column) for row in rows))
+    pairs = [(row[text_column], row[label_column].strip()) for row in rows]
+    names = {label for _, label in pairs}
+    require("" not in names and 2 <= len(names) <= 50 and 2 * len(names) <= len(pairs))
+    return pairs
+
+
+def references_of_lines(text):
+    """Return what a file with tabs and without a header may be: as it stands, or with quoted fields."""
+    found = []
+    for read in (plain_rows, lambda text: csv_rows(text, "\t")):
+        try:
+            found.append(clear_pairs(table_pairs(read(text), 0, 1), text_key, is_table=True))
+        except Refused:
+            pass
+    return found
+
+
+def clear_pairs(pairs, key, is_table=False):
+    """Return the counts of (text, label), without texts whose copies have different labels."""
+    labels_of = {}
+    for text, label in pairs:
+        labels_of.setdefault(key(text), set()).add(label)
+    clear = Counter((text, label) for text, label in pairs if len(labels_of[key(text)]) == 1)
+    require(clear)
+    if is_table:
+        texts_of = Counter(next(iter(labels)) for labels in labels_of.values() if len(labels) == 1)
+        require(len(texts_of) >= 2 and max(texts_of.values()) >= 2)  # one to hold out
+    return clear
 
 
 def json_pairs(text):
@@ -634,6 +714,7 @@ def attack(number, seed, folder):
         if ALTERATIONS[name](case) is not False:
             break
         shutil.rmtree(home)
+    case.altered = name != "nothing"
     case.description = f"{case.format}{', compressed' * case.compressed}: {name}"
     if case.demand == REFUSED:
         expected = None
@@ -661,7 +742,8 @@ def outcome_of(case, expected):
         message = str(error)
         if type(error).__name__ != "DatasetError" or "\n" in message or str(case.named) not in message:
             return "unclear error", f"{type(error).__name__}: {message}"
-        return ("clear error" if expected is None else "wrongly refused"), message
+        may_refuse = expected is None or (case.format == "lines" and case.altered)
+        return ("clear error" if may_refuse else "wrongly refused"), message
     except Hang:
         return "hang", f"{SECONDS} s"
     except Exception:
@@ -672,7 +754,10 @@ def outcome_of(case, expected):
     got = Counter()
     for part, texts, labels in parts:
         for k, (text, label) in enumerate(zip(texts, labels.tolist(), strict=True)):
+            label = loaded.label_names[label] if case.format in ("table", "lines") else label
             got[(part, k, text, label) if loaded.name == "imdb" else (text, label)] += 1
+    if case.format == "lines":
+        expected = next((one for one in expected or () if one == got), None)
     if got == expected:
         return "loaded, rightly", ""
     return (

@@ -293,7 +293,7 @@ def test_bad_luck_loses_nothing():
             ["compare", "--output", "{tmp}/x", "--datasets", "demo", "--connectivities", "set", "--seeds", "100000000"],
             "there are 100000000 seeds; expected at most 10000",
         ),
-        (["train", "--dataset", "netflix", "--output", "{tmp}/x"], "invalid choice: 'netflix'"),
+        (["train", "--dataset", "netflix", "--output", "{tmp}/x"], "'netflix' is no data set; expected one of imdb"),
         (["train", "--dataset", "sanders"], "required: --output"),
         (["train", "--dataset", "yelp", "--data-home", "{home}", "--output", "{tmp}/x"], "yelp.csv"),
         (["train", "--dataset", "sanders", "--data-home", "{tmp}/nowhere", "--output", "{tmp}/x"], "nowhere"),

@@ -408,7 +408,7 @@ def test_malformed_json_line(tmp_path, line, parts):
 
 def test_no_clear_review_left(tmp_path):
     write(tmp_path / "yelp/yelp.csv", yelp_csv([(3, "so so")]))
-    check_error(lambda: load_yelp(tmp_path), "no positive or negative review")
+    check_error(lambda: load_yelp(tmp_path), "no labeled review")
 
 
 # The tar file of IMDB

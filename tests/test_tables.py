@@ -198,7 +198,7 @@ def test_a_result_that_lacks_a_key_is_reported_by_name_and_computed_again(place,
 @pytest.mark.parametrize(
     "changes",
     [
-        {"spec": WHOLE["spec"] | {"dataset": "nothing"}},
+        {"spec": WHOLE["spec"] | {"dataset": 5}},
         {"spec": WHOLE["spec"] | {"seed": "0"}},
         {"status": "perhaps"},
         {"status": "failed"},

@@ -1,12 +1,16 @@
-"""Labeled reviews: four public data sets, and a generator of synthetic ones."""
+"""Labeled reviews: public data sets, files of your own, and a generator of synthetic ones."""
+
+from functools import partial
 
 from numpy_setlstm.datasets.amazon import load_amazon
 from numpy_setlstm.datasets.files import DATA_HOME_VARIABLE
 from numpy_setlstm.datasets.imdb import load_imdb
 from numpy_setlstm.datasets.reviews import DatasetError, Reviews, shown
 from numpy_setlstm.datasets.sanders import load_sanders
+from numpy_setlstm.datasets.sentences import FILES, PREFIX, load_sentences
 from numpy_setlstm.datasets.splitting import split_by_text
 from numpy_setlstm.datasets.synthetic import make_reviews
+from numpy_setlstm.datasets.table import load_table
 from numpy_setlstm.datasets.yelp import load_yelp
 
 __all__ = [
@@ -18,13 +22,15 @@ __all__ = [
     "load_dataset",
     "load_imdb",
     "load_sanders",
+    "load_sentences",
+    "load_table",
     "load_yelp",
     "make_reviews",
     "split_by_text",
 ]
 
 #: Names of the data sets that :func:`load_dataset` loads.
-DATASETS = ("imdb", "sanders", "yelp", "amazon")
+DATASETS = ("imdb", "sanders", "yelp", "amazon", "sentences-amazon", "sentences-imdb", "sentences-yelp")
 
 
 def load_dataset(
@@ -34,10 +40,10 @@ def load_dataset(
 
     Parameters
     ----------
-    name : {"imdb", "sanders", "yelp", "amazon"}
+    name : {"imdb", "sanders", "yelp", "amazon", "sentences-amazon", "sentences-imdb", "sentences-yelp"}
     data_home : str or Path, optional
-        Folder with the folders ``imdb``, ``sanders``, ``yelp`` and ``amazon_fine_foods``; by default the value of the
-        environment variable NUMPY_SETLSTM_DATA.
+        Folder with the folders ``imdb``, ``sanders``, ``yelp``, ``amazon_fine_foods`` and ``uci_sentences``; by default
+        the value of the environment variable NUMPY_SETLSTM_DATA.
     test_fraction : float
         Fraction of the texts to hold out for the test, in [0, 1). Not used for IMDB, which has an official split.
     seed : int or numpy.random.Generator
@@ -72,6 +78,7 @@ def load_dataset(
     if isinstance(name, str) and name == "imdb":
         return load_imdb(data_home, download=download, **sizes)
     loaders = {"sanders": load_sanders, "yelp": load_yelp, "amazon": load_amazon}
+    loaders |= {PREFIX + site: partial(load_sentences, site) for site in FILES}
     if not isinstance(name, str) or name not in loaders:
         raise DatasetError(f"there is no data set {shown(name)}; expected one of {', '.join(DATASETS)}")
     return loaders[name](data_home, test_fraction=test_fraction, seed=seed, download=download, **sizes)

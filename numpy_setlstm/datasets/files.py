@@ -3,13 +3,14 @@
 import csv
 import gzip
 import io
+import itertools
 import json
 import os
 import stat
 import tarfile
 import zlib
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from numpy_setlstm.datasets.limits import LimitedStream, Limits, check_total
@@ -36,12 +37,17 @@ def find_data_home(data_home=None):
             "the folder of the data sets is not known: pass data_home, or set the environment variable "
             f"{DATA_HOME_VARIABLE}"
         )
-    if not isinstance(data_home, (str, os.PathLike)):
-        raise DatasetError(f"data_home is {shown(data_home)}; expected a str or a Path")
+    return to_path(data_home, "data_home", "a folder")
+
+
+def to_path(value, name, kind):
+    """Return the path that a caller gave as the argument `name`, which is to lead to `kind`, such as "a folder"."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise DatasetError(f"{name} is {shown(value)}; expected a str or a Path")
     try:
-        return Path(data_home).expanduser()
+        return Path(value).expanduser()
     except (RuntimeError, TypeError) as error:  # "~nobody"; a path of bytes
-        raise DatasetError(f"data_home is {shown(data_home)}; expected the path of a folder ({error})") from error
+        raise DatasetError(f"{name} is {shown(value)}; expected the path of {kind} ({error})") from error
 
 
 def kind_of(path):
@@ -149,9 +155,7 @@ def read_csv(path, columns, limits=None):
 
     Blank lines are skipped. Raises a DatasetError for a wrong header, a malformed row, or a damaged file.
     """
-    limits = limits or Limits()
-    with open_bytes(path, limits) as stream:
-        rows = _csv_rows(_Lines(stream, path, limits), path, limits)
+    with closing(read_rows(path, limits, has_header=True)) as rows:
         _, header = next(rows, (None, []))
         missing = [column for column in columns if header.count(column) != 1]
         if missing:
@@ -161,16 +165,42 @@ def read_csv(path, columns, limits=None):
                 f"{', '.join(columns)}{f', each once ({twice[0]} is repeated)' if twice else ''}: is it the right file?"
             )
         for where, fields in rows:
-            if len(fields) != len(header):
-                raise DatasetError(
-                    f"{where} has {len(fields)} fields; expected {len(header)}: fix the row or get the file again"
-                )
             yield where, dict(zip(header, fields, strict=True))
 
 
-def _csv_rows(lines, path, limits):
-    """Yield where a row is, and its fields; row 0 is the header."""
-    reader = csv.reader(lines, strict=True)
+def read_rows(path, limits=None, *, delimiter=",", quoted=True, has_header=False):
+    """Yield each row of a file with delimited fields: where it is (for errors), and its fields, in all rows as many.
+
+    Blank lines are skipped. Quotation marks are those of CSV; if not `quoted`, they are characters like others, and a
+    row is a line. Raises a DatasetError for a malformed row or a damaged file.
+    """
+    limits = limits or Limits()
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    with open_bytes(path, limits) as stream:
+        lines, size = _Lines(stream, path, limits), None
+        for where, fields in _csv_rows(lines, path, limits, has_header, delimiter=delimiter, quoting=quoting):
+            size = size or len(fields)
+            if len(fields) != size:
+                raise DatasetError(
+                    f"{where} has {len(fields)} fields; expected {size}: fix the row or get the file again"
+                )
+            yield where, fields
+
+
+def first_lines(path, limits, number):
+    """Return at most so many lines from the beginning of a file, without blank ones."""
+    found = []
+    with open_bytes(path, limits) as stream:
+        lines = _Lines(stream, path, limits)
+        for line in itertools.islice(lines, number):
+            lines.row_bytes = 0
+            found.append(line)
+    return found
+
+
+def _csv_rows(lines, path, limits, has_header, **dialect):
+    """Yield where a row is, and its fields; row 0 is the header, if the file has one."""
+    reader = csv.reader(lines, strict=True, **dialect)
     number = 0
     while True:
         lines.row_bytes = 0
@@ -178,13 +208,14 @@ def _csv_rows(lines, path, limits):
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            where = f"{path}, row {number} (line {lines.number})" if number else f"{path}, header (line {lines.number})"
+            name = f"row {number}" if number else "header"
+            where = f"{path}, {name} (line {lines.number})" if has_header else f"{path}, line {lines.number}"
             raise DatasetError(f"{where} is not valid CSV ({error}): fix the row or get the file again") from error
         finally:
             csv.field_size_limit(previous)
         if fields is None:
             return
-        yield f"{path}, row {number} (line {lines.number})", fields
+        yield f"{path}, row {number} (line {lines.number})" if has_header else f"{path}, line {lines.number}", fields
         number += 1
 
 

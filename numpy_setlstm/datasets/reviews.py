@@ -2,6 +2,7 @@
 
 import re
 import reprlib
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +21,13 @@ class Reviews:
     Attributes
     ----------
     name : str
-        "imdb", "sanders", "yelp" or "amazon".
+        Of :data:`DATASETS`, or that of the file, without its extension.
     train_texts, test_texts : list of str
         As in the files, including HTML and line breaks.
     train_labels, test_labels : ndarray of shape (N,), int64
         Indices into `label_names`: 0 negative, 1 positive.
     label_names : tuple of str
+        ("negative", "positive"), or the labels of a file of your own, sorted.
     rule : str
         How the labels were assigned, in one sentence.
 
@@ -45,6 +47,10 @@ class Reviews:
     label_names: tuple = ("negative", "positive")
 
     def __repr__(self):
+        if self.label_names != ("negative", "positive"):
+            names = textwrap.shorten(", ".join(self.label_names), 60, placeholder=" ...")
+            sizes = f"train {len(self.train_labels):,}, test {len(self.test_labels):,}"
+            return f"Reviews({self.name}: {sizes}, labels {names})"
         sizes = [
             f"{part} {len(labels):,} ({np.mean(labels):.0%} positive)"
             for part, labels in (("train", self.train_labels), ("test", self.test_labels))

@@ -111,10 +111,12 @@ def _draw_groups(groups, fraction):
     return drawn or min(groups, key=len)
 
 
-def split_reviews(name, texts, labels, rule, test_fraction, seed, key=text_key, source=None):
-    """Return the Reviews of texts without an official split; texts whose copies have both labels are dropped."""
+def split_reviews(
+    name, texts, labels, rule, test_fraction, seed, key=text_key, source=None, label_names=("negative", "positive")
+):
+    """Return the Reviews of texts without an official split; texts whose copies have different labels are dropped."""
     check_fraction(test_fraction, "test_fraction")
-    label_of = {}  # key -> the label of all its texts, or None if they have both
+    label_of = {}  # key -> the label of all its texts, or None if they have several
     for text, label in zip(texts, labels, strict=True):
         k = key(text)
         label_of[k] = label if label_of.get(k, label) == label else None
@@ -123,7 +125,7 @@ def split_reviews(name, texts, labels, rule, test_fraction, seed, key=text_key, 
     if not clear:
         source = source or f"the file of {name}"
         raise DatasetError(
-            f"{source} holds no positive or negative review without a copy of the other label: is it the right file?"
+            f"{source} holds no labeled review without a copy that has another label: is it the right file?"
         )
     texts, labels = [texts[k] for k in clear], np.array([labels[k] for k in clear], dtype=np.int64)
     try:
@@ -138,4 +140,5 @@ def split_reviews(name, texts, labels, rule, test_fraction, seed, key=text_key, 
         test_texts=[texts[k] for k in test],
         test_labels=labels[test],
         rule=rule,
+        label_names=label_names,
     )

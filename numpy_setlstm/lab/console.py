@@ -7,6 +7,9 @@ import math
 import os
 import sys
 
+from numpy_setlstm.datasets import DATASETS
+from numpy_setlstm.datasets.table import EXTENSIONS, is_table
+
 LARGEST = 2**63 - 1
 _NO_READER = errno.EINVAL if sys.platform == "win32" else errno.EPIPE  # what writing to a closed pipe gives
 
@@ -53,6 +56,24 @@ def path(text):
     if not text.strip():
         raise argparse.ArgumentTypeError(f"{text!r} is empty; expected a file or folder, such as runs/imdb")
     return text
+
+
+def names(text):
+    """Split "torch,scipy" at its commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def dataset_name(text):
+    """The name of a data set, or the path of a file with labeled texts."""
+    if text in DATASETS or is_table(text):
+        return text
+    files = f"a file in {', '.join(EXTENSIONS)}"
+    raise argparse.ArgumentTypeError(f"{text!r} is no data set; expected one of {', '.join(DATASETS)}, or {files}")
+
+
+def column(text):
+    """A column of a file, by its name or its position."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
 
 
 def as_text(argument):

@@ -1,22 +1,25 @@
 """A whole grid: run what has no result yet, save each result as it ends, and write the tables and pictures."""
 
 import sys
+import warnings
 from pathlib import Path
 
 from tqdm import tqdm
 
 from numpy_setlstm.lab.experiment.baseline import make_pipeline
 from numpy_setlstm.lab.experiment.executors import dask_cluster, execute_in_worker, local_processes, run_tasks
-from numpy_setlstm.lab.experiment.grid import DEMO, TFIDF
+from numpy_setlstm.lab.experiment.grid import DEMO, SENTENCES, TFIDF
 from numpy_setlstm.lab.experiment.page import fill_page
 from numpy_setlstm.lab.experiment.pictures import write_pictures
-from numpy_setlstm.lab.experiment.runs import BUSY, FAILED, Task, load_reviews
+from numpy_setlstm.lab.experiment.runs import BUSY, DONE, FAILED, Task, load_reviews
 from numpy_setlstm.lab.experiment.store import Store
 from numpy_setlstm.lab.experiment.tables import write_tables
 from numpy_setlstm.lab.machine import available_cores
 
 # Rough times relative to a sparse network, to estimate the time left.
 TRAIN_TEXTS = {DEMO: 7000, "imdb": 25_000, "sanders": 900, "yelp": 8000, "amazon": 17_000}
+TRAIN_TEXTS |= dict.fromkeys(SENTENCES, 800)
+OTHER_TRAIN_TEXTS = 5000
 COSTS = {"dense": 3.0, "dense-pruned": 4.0, "dense-small": 0.5, TFIDF: 0.05}
 BAR = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
 
@@ -126,11 +129,7 @@ def run_grid(
     """
     store = Store(output)
     workers = check_workers(available_cores() if workers is None else workers)
-
-    def find_document(spec):
-        document = store.load(spec)
-        return None if document is None or (retry_failed and document["status"] == FAILED) else document
-
+    find_document = document_finder(store, table_digests(grid, data_home), retry_failed)
     todo = plan(grid, store, find_document, report)
     if not todo:
         return False
@@ -150,6 +149,31 @@ def run_grid(
     with local_processes(workers) as make_executor:
         outcomes = run_tasks(tasks, make_executor, at_once=workers, compute=execute_in_worker, **found)
         return save_outcomes(tasks, outcomes, store, progress, report)
+
+
+def table_digests(grid, data_home):
+    """Digests of the texts that the files of a grid hold now, dict by RunSpec."""
+    specs = sorted((spec for spec in grid.runs() if spec.path), key=lambda spec: spec.dataset)  # each is read once
+    return {spec: load_reviews(data_home, spec)[1] for spec in specs}
+
+
+def document_finder(store, digests, retry_failed):
+    """A function of a RunSpec that returns its document, or None if it is to be computed."""
+
+    def find_document(spec):
+        document = store.load(spec)
+        is_left_out = document is None or (retry_failed and document["status"] == FAILED)
+        return None if is_left_out or is_outdated(spec, document, digests) else document
+
+    return find_document
+
+
+def is_outdated(spec, document, digests):
+    """Whether a result is of other texts than its file holds now; warns if it is."""
+    if document["status"] != DONE or document.get("data") == digests.get(spec, document.get("data")):
+        return False
+    warnings.warn(f"{spec.name}: the texts of the file have changed; its run is repeated", stacklevel=2)
+    return True
 
 
 def plan(grid, store, find_document, report):
@@ -234,5 +258,5 @@ def only_once(executor):
 def cost_of(task):
     """Estimated time of a run, relative to others."""
     settings = task.spec.settings
-    texts = settings.get("train_texts", TRAIN_TEXTS[task.spec.dataset])
+    texts = settings.get("train_texts", TRAIN_TEXTS.get(task.spec.dataset, OTHER_TRAIN_TEXTS))
     return texts * settings.get("n_epochs", 8) * COSTS.get(task.spec.connectivity, 1.0)

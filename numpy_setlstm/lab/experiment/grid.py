@@ -5,8 +5,11 @@ import inspect
 import itertools
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from numpy_setlstm.datasets import DATASETS
+from numpy_setlstm.datasets.files import to_path
+from numpy_setlstm.datasets.table import EXTENSIONS, is_table, table_name
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.inputs import check_parameters
 from numpy_setlstm.lab.experiment.demo import DEMO_PARAMETERS, DEMO_RATES
@@ -19,23 +22,26 @@ GRID_DATASETS = (DEMO, *DATASETS)
 #: Names of the models that a grid accepts: all rivals, and a linear model on words and word pairs.
 GRID_CONNECTIVITIES = (*RIVALS, TFIDF)
 DATA_SETTINGS = ("train_texts", "test_texts")  # numbers of the demo's reviews
+TABLE_SETTINGS = ("text_column", "label_column")  # of a file with labeled texts, by name or position
 PRUNED_SETTINGS = ("finetune_epochs",)  # see fit_rival
 RESERVED = ("connectivity", "random_state", "progress", "n_threads", "without_known_words")
 MOST_SEEDS = 10_000  # each takes memory
-TFIDF_SETTINGS = (*DATA_SETTINGS, "validation_fraction")
+LONGEST_NAME = 100  # characters, of a table: the names of results begin with it
+TFIDF_SETTINGS = (*DATA_SETTINGS, *TABLE_SETTINGS, "validation_fraction")
 
+SENTENCES = ("sentences-amazon", "sentences-imdb", "sentences-yelp")
 # Settings of each data set, which the grid's own override: see docs/recipe.md.
 DATASET_SETTINGS = {
     DEMO: DEMO_PARAMETERS,
     **dict.fromkeys(("yelp", "amazon"), {"n_epochs": 6}),
     "imdb": {"n_epochs": 6, "embedding_dropout": 0.7, "learning_rate_decay": 0.2},
-    "sanders": {"n_epochs": 20, "batch_size": 16},
+    **dict.fromkeys(("sanders", *SENTENCES), {"n_epochs": 20, "batch_size": 16}),
 }
 # The same, for sparse networks ("set") and dense ones ("dense") separately.
 DATASET_RATES = {
     DEMO: DEMO_RATES,
     "imdb": {"set": {"embedding_learning_rate": 0.005}, "dense": {}},
-    "sanders": {"set": {"embedding_learning_rate": 0.03}, "dense": {}},
+    **dict.fromkeys(("sanders", *SENTENCES), {"set": {"embedding_learning_rate": 0.03}, "dense": {}}),
 }
 
 # Settings without effect on a connectivity: sweeping them adds no runs of it.
@@ -57,13 +63,15 @@ class RunSpec:
     """One run: everything that its result depends on.
 
     `seed` is the network's; the texts and their split are the same for all seeds. `settings` has what differs from the
-    defaults of SetLSTMClassifier, and the demo's `train_texts` and `test_texts`.
+    defaults of SetLSTMClassifier, the demo's `train_texts` and `test_texts`, and a table's `text_column` and
+    `label_column`. `path` is where the table is, on this machine.
     """
 
     dataset: str
     connectivity: str
     seed: int
     settings: dict = field(default_factory=dict, hash=False)
+    path: str | None = field(default=None, compare=False)
 
     @property
     def name(self):
@@ -71,8 +79,9 @@ class RunSpec:
         return f"{self.dataset}_{self.connectivity}_seed{self.seed}_{digest_of(self.settings)}"
 
     def to_json(self):
-        """Plain values; ``RunSpec(**document)`` undoes it."""
-        return vars(self) | {"settings": dict(sorted(self.settings.items()))}
+        """Plain values, without the path; ``RunSpec(**document)`` undoes it."""
+        values = {name: value for name, value in vars(self).items() if name != "path"}
+        return values | {"settings": dict(sorted(self.settings.items()))}
 
 
 def digest_of(settings):
@@ -88,13 +97,15 @@ class Grid:
     Attributes
     ----------
     datasets : tuple of str
-        Names from :data:`GRID_DATASETS`.
+        Names from :data:`GRID_DATASETS`, and paths of files that :func:`~numpy_setlstm.datasets.load_table` reads, in
+        ``.csv``, ``.tsv``, ``.tab`` or ``.txt``. The results, and `only`, name a file without its extension.
     connectivities : tuple of str
         Names from :data:`GRID_CONNECTIVITIES`.
     seeds : tuple of int
         Seeds of the networks; an int n stands for 0 to n - 1.
     settings : dict of str to value or list of values
-        Parameters of SetLSTMClassifier; each value of a list is run.
+        Parameters of SetLSTMClassifier, and for files ``text_column`` and ``label_column``; each value of a list is
+        run.
     only : dict of str to dict
         Settings of a data set ("sanders"), a connectivity ("dense") or both ("sanders/dense") that override `settings`.
         The more specific one wins, a data set over a connectivity. A data set may also have its own ``seeds`` and
@@ -119,24 +130,26 @@ class Grid:
     only: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        for name, allowed in (("datasets", GRID_DATASETS), ("connectivities", GRID_CONNECTIVITIES)):
-            object.__setattr__(self, name, check_names(name, getattr(self, name), allowed))
+        object.__setattr__(self, "datasets", check_datasets(self.datasets))
+        connectivities = check_names("connectivities", self.connectivities, GRID_CONNECTIVITIES)
+        object.__setattr__(self, "connectivities", connectivities)
         object.__setattr__(self, "seeds", check_seeds(self.seeds))
         check_settings("settings", self.settings)
-        check_only(self.only)
+        check_only(self.only, (*GRID_DATASETS, *paths_by_name(self.datasets)))
         for run in self.runs():
             check_run(run)
 
     def runs(self):
         """All runs, list, each with `name`, `dataset`, `connectivity`, `seed` and `settings`; seed by seed."""
-        found = {}
-        plans = {dataset: self._plan(dataset) for dataset in self.datasets}
+        found, paths = {}, paths_by_name(self.datasets)
+        plans = {dataset: self._plan(dataset) for dataset in paths}
         longest = max(len(seeds) for seeds, _ in plans.values())
         for k, (dataset, (seeds, connectivities)) in itertools.product(range(longest), plans.items()):
             for connectivity in connectivities if k < len(seeds) else ():
                 for settings in self._settings_of(dataset, connectivity):
                     # The tf-idf model draws no random numbers: one seed is enough.
-                    run = RunSpec(dataset, connectivity, 0 if connectivity == TFIDF else seeds[k], settings)
+                    seed = 0 if connectivity == TFIDF else seeds[k]
+                    run = RunSpec(dataset, connectivity, seed, settings, paths[dataset])
                     found.setdefault(run.name, run)
         return list(found.values())
 
@@ -183,13 +196,37 @@ def _check_unique(what, values):
             raise GridError(f"{what} has {value!r} twice; list it once")
 
 
-def check_names(what, names, allowed):
-    """Names as a tuple; GridError if one is unknown or a duplicate, or there is none."""
+def paths_by_name(datasets):
+    """The names of data sets in the results, dict of str to the absolute path of a table, str; None for others."""
+    paths = {}
+    for dataset in datasets:
+        path = to_path(dataset, "datasets", "a file") if is_table(dataset) else None
+        paths[table_name(path) if path else dataset] = path and str(path.resolve())
+    return paths
+
+
+def check_datasets(datasets):
+    """Names of data sets and paths of tables as a tuple; GridError if results could confuse two of them."""
+    tables = [one for one in datasets if is_table(one)] if isinstance(datasets, list | tuple) else []
+    datasets = check_names("datasets", datasets, GRID_DATASETS, tables, f", or files in {', '.join(EXTENSIONS)}")
+    for path in tables:
+        name = table_name(Path(path))
+        if name in (*GRID_DATASETS, *GRID_CONNECTIVITIES):
+            raise GridError(f"{path} would be {name!r} in the results, which means something else: rename the file")
+        if len(name) > LONGEST_NAME or not name.isprintable() or not set(name).isdisjoint("/\\|<>`"):
+            raise GridError(f"{path!r}: expected a name of at most {LONGEST_NAME} characters, without |, <, > or `")
+    if len(paths_by_name(datasets)) < len(datasets):
+        raise GridError(f"datasets has two files of one name, which results would confuse: {', '.join(datasets)}")
+    return datasets
+
+
+def check_names(what, names, allowed, others=(), or_what=""):
+    """Names as a tuple; GridError if one is neither allowed nor among the others, or a duplicate, or there is none."""
     if not isinstance(names, list | tuple) or not names:
-        raise GridError(f"{what} is {names!r}; expected a list of at least one of {', '.join(allowed)}")
+        raise GridError(f"{what} is {names!r}; expected a list of at least one of {', '.join(allowed)}{or_what}")
     for name in names:
-        if name not in allowed:
-            raise GridError(f"{what} has {name!r}; expected some of {', '.join(allowed)}")
+        if name not in allowed and name not in others:
+            raise GridError(f"{what} has {name!r}; expected some of {', '.join(allowed)}{or_what}")
     _check_unique(what, names)
     return tuple(names)
 
@@ -216,7 +253,7 @@ def check_settings(where, settings):
     if not isinstance(settings, dict):
         raise GridError(f"{where} is {settings!r}; expected a table of settings, such as zeta = [0.1, 0.3]")
     parameters = [name for name in inspect.signature(SetLSTMClassifier).parameters if name not in RESERVED]
-    known = (*parameters, *PRUNED_SETTINGS, *DATA_SETTINGS)
+    known = (*parameters, *PRUNED_SETTINGS, *DATA_SETTINGS, *TABLE_SETTINGS)
     for name, value in settings.items():
         if name in RESERVED:
             raise GridError(f"{where} has {name}, which compare sets itself; leave it out")
@@ -231,20 +268,20 @@ def check_settings(where, settings):
         _check_unique(f"{where}: {name}", values)
 
 
-def check_only(only):
-    """GridError unless each key is a data set, a connectivity or both, with valid settings."""
+def check_only(only, datasets):
+    """GridError unless each key is one of the data sets, a connectivity or both, with valid settings."""
     if not isinstance(only, dict):
         raise GridError(f"only is {only!r}; expected tables of settings, such as [only.sanders]")
     for key, settings in only.items():
         dataset, _, connectivity = key.partition("/")
-        both = dataset in GRID_DATASETS and connectivity in GRID_CONNECTIVITIES
-        if not (both or key in GRID_DATASETS or key in GRID_CONNECTIVITIES):
+        both = dataset in datasets and connectivity in GRID_CONNECTIVITIES
+        if not (both or key in datasets or key in GRID_CONNECTIVITIES):
             raise GridError(
-                f"only has {key!r}; expected a data set ({', '.join(GRID_DATASETS)}), a connectivity "
+                f"only has {key!r}; expected a data set ({', '.join(datasets)}), a connectivity "
                 f"({', '.join(GRID_CONNECTIVITIES)}), or both as in 'sanders/dense'"
             )
         settings = dict(settings) if isinstance(settings, dict) else settings
-        if key in GRID_DATASETS and isinstance(settings, dict):
+        if key in datasets and isinstance(settings, dict):
             if "seeds" in settings:
                 check_seeds(settings.pop("seeds"))
             if "connectivities" in settings:
@@ -257,6 +294,12 @@ def check_run(run):
     data = {name: run.settings[name] for name in DATA_SETTINGS if name in run.settings}
     if data and run.dataset != DEMO:
         raise GridError(f"{run.dataset} has {', '.join(data)}, which only demo accepts: put it under [only.demo]")
+    columns = {name: run.settings[name] for name in TABLE_SETTINGS if name in run.settings}
+    if columns and run.path is None:
+        raise GridError(f"{run.dataset} has {', '.join(columns)}, which only files accept: put it under [only.NAME]")
+    for name, column in columns.items():
+        if not isinstance(column, str) and not _is_whole(column, 0):
+            raise GridError(f"{name} is {column!r}; expected the name of a column or its position, from 0")
     counts = {name: 10 for name in data} | {name: 1 for name in PRUNED_SETTINGS if name in run.settings}
     for name, least in counts.items():
         if not _is_whole(run.settings[name], least):
@@ -269,6 +312,6 @@ def check_run(run):
                 "choose another connectivity"
             )
     try:
-        check_parameters({name: value for name, value in run.settings.items() if name not in counts})
+        check_parameters({name: value for name, value in run.settings.items() if name not in {**counts, **columns}})
     except ValueError as error:
         raise GridError(f"{run.dataset}, {run.connectivity}: {error}") from None

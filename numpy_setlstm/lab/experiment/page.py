@@ -21,7 +21,7 @@ from numpy_setlstm.lab.formatting import MISSING, markdown_table, percent
 
 SUMMARY = ("dense", "static", EVOLVED, TFIDF)
 BOTH = ("accuracy", "balanced accuracy")
-BLOCK = re.compile(r"(<!-- results: ([\w ]+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- results: ([^\n]+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
 def fill_page(page, store):
@@ -48,10 +48,11 @@ def fill_page(page, store):
 
 def _make_block(name, rows, store):
     kind, _, dataset = name.partition(" ")
-    if kind == "table" and dataset in GRID_DATASETS:
+    known = dict.fromkeys([*GRID_DATASETS, *(row.dataset for row in rows)])
+    if kind == "table" and dataset in known:
         return format_dataset([row for row in rows if row.dataset == dataset])
     if name not in BLOCKS:
-        names = ", ".join([*BLOCKS, *(f"table {dataset}" for dataset in GRID_DATASETS)])
+        names = ", ".join([*BLOCKS, *(f"table {dataset}" for dataset in known)])
         raise GridError(f"results: {name!r} is unknown; expected one of {names}")
     return BLOCKS[name](rows, store)
 

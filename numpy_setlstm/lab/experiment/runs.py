@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import os
 import platform
 import re
 import tempfile
@@ -13,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from numpy_setlstm.checkpoint import CheckpointError
-from numpy_setlstm.datasets import load_dataset
+from numpy_setlstm.datasets import load_dataset, load_table
 from numpy_setlstm.files import locked
 from numpy_setlstm.inputs import fingerprint
 from numpy_setlstm.lab.experiment.baseline import fit_tfidf, tfidf_result
 from numpy_setlstm.lab.experiment.demo import demo_reviews
-from numpy_setlstm.lab.experiment.grid import DATA_SETTINGS, DEMO, TFIDF, RunSpec
+from numpy_setlstm.lab.experiment.grid import DATA_SETTINGS, DEMO, TABLE_SETTINGS, TFIDF, RunSpec
 from numpy_setlstm.lab.experiment.results import MODEL_FILE, initial_topologies, result_of
 from numpy_setlstm.lab.rivals import fit_rival, pretraining_of
 from numpy_setlstm.measures import describe
@@ -184,7 +185,7 @@ def _pack_model(clf):
 
 def network_settings(spec):
     """The settings of a run that are parameters of the model, dict."""
-    return {name: value for name, value in spec.settings.items() if name not in DATA_SETTINGS}
+    return {name: value for name, value in spec.settings.items() if name not in (*DATA_SETTINGS, *TABLE_SETTINGS)}
 
 
 def load_reviews(data_home, spec):
@@ -192,13 +193,29 @@ def load_reviews(data_home, spec):
 
     Results can be compared text by text only if their digests are equal.
     """
-    sizes = tuple((name, spec.settings[name]) for name in DATA_SETTINGS if name in spec.settings)
-    return _load_reviews(spec.dataset, None if data_home is None else str(data_home), sizes)
+    settings = tuple((name, spec.settings[name]) for name in (*DATA_SETTINGS, *TABLE_SETTINGS) if name in spec.settings)
+    home = None if data_home is None else str(data_home)
+    return _load_reviews(spec.dataset, home, settings, spec.path, _time_of(spec.path))
+
+
+def _time_of(path):
+    """When a table was changed, and its size, so that one that changed is read again; None without a table."""
+    try:
+        return path and (os.stat(path).st_mtime_ns, os.stat(path).st_size)
+    except (OSError, ValueError):  # reading it will say why
+        return None
 
 
 @functools.lru_cache(maxsize=2)
-def _load_reviews(dataset, data_home, sizes):
-    reviews = demo_reviews(0, **dict(sizes)) if dataset == DEMO else load_dataset(dataset, data_home)
+def _load_reviews(dataset, data_home, settings, path, _):
+    settings = dict(settings)
+    if path is not None:
+        reviews = load_table(path, text=settings.get("text_column"), label=settings.get("label_column"))
+        if len(reviews.label_names) > 2:
+            names = ", ".join(reviews.label_names)
+            raise ValueError(f"{path} has {len(reviews.label_names)} labels, {names:.60}; compare needs two: use train")
+    else:
+        reviews = demo_reviews(0, **settings) if dataset == DEMO else load_dataset(dataset, data_home)
     train = fingerprint(reviews.train_texts, reviews.train_labels)
     test = fingerprint(reviews.test_texts, reviews.test_labels)
     return reviews, f"{train[:8]}-{test[:8]}"

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from numpy_setlstm.files import make_folder, replacing
-from numpy_setlstm.lab.experiment.grid import GRID_CONNECTIVITIES, GRID_DATASETS, GridError, RunSpec
+from numpy_setlstm.lab.experiment.grid import GRID_CONNECTIVITIES, GridError, RunSpec
 from numpy_setlstm.lab.experiment.runs import COMPUTES_LIKE, DONE, FAILED, FORMAT_VERSION, unpack_bits
 
 NUMBERS = ("parameters", "share", "seconds", "epochs", "best_epoch", "validation_accuracy")  # used from each result
@@ -141,7 +141,7 @@ def read_document(path):
 def _check_document(document):
     """An error of any kind unless a document has all that tables and pictures use."""
     spec, number = RunSpec(**document["spec"]), computes_like(document)
-    if spec.dataset not in GRID_DATASETS or spec.connectivity not in GRID_CONNECTIVITIES:
+    if not (isinstance(spec.dataset, str) and spec.dataset) or spec.connectivity not in GRID_CONNECTIVITIES:
         raise ValueError(f"it is of {spec.dataset!r} and {spec.connectivity!r}, which no grid has")
     if type(spec.seed) is not int or not isinstance(spec.settings, dict) or type(number) is not int:
         raise ValueError("its seed or computes_like is no whole number, or its settings are no table")

@@ -9,13 +9,27 @@ import numpy as np
 
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.files import replacing
-from numpy_setlstm.lab.experiment.grid import DATA_SETTINGS, DENSE, GRID_CONNECTIVITIES, GRID_DATASETS, TFIDF
+from numpy_setlstm.lab.experiment.grid import (
+    DATA_SETTINGS,
+    DENSE,
+    GRID_CONNECTIVITIES,
+    GRID_DATASETS,
+    TABLE_SETTINGS,
+    TFIDF,
+)
 from numpy_setlstm.lab.experiment.runs import DONE, unpack_bits
 from numpy_setlstm.lab.experiment.statistics import METRICS, confusion_counts, mean_and_spread, paired_difference
 from numpy_setlstm.lab.formatting import MISSING, markdown_table, percent, text_table
 
 DEFAULTS = SetLSTMClassifier().get_params()
-READING_SETTINGS = (*DATA_SETTINGS, "max_length", "vocabulary_size", "padding", "truncating")  # which words are read
+READING_SETTINGS = (
+    *DATA_SETTINGS,
+    *TABLE_SETTINGS,
+    "max_length",
+    "vocabulary_size",
+    "padding",
+    "truncating",
+)  # which words are read
 N_LEFT = 2  # columns of text
 NOTE = (
     "Accuracies on the test texts in percent, mean ± standard deviation over seeds; balanced: mean over both labels. "
@@ -71,7 +85,8 @@ def make_rows(documents):
     for row in rows.values():
         compare_with(row, find_reference(row, rows.values()))
     order = {name: k for names in (GRID_DATASETS, GRID_CONNECTIVITIES) for k, name in enumerate(names)}
-    return [rows[key] for key in sorted(rows, key=lambda key: (order[key[0]], order[key[1]], key[2]))]
+    last = len(order)  # tables, by name
+    return [rows[key] for key in sorted(rows, key=lambda key: (order.get(key[0], last), key[0], order[key[1]], key[2]))]
 
 
 def bits_of(document):
