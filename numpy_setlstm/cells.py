@@ -59,8 +59,7 @@ def scored_cells(growth_scores, shape):
 
 def best_free_cells(occupied, cells, scores, count):
     """Those up to `count` of the sorted `cells` that are not `occupied`, sorted, with the largest scores; sorted."""
-    at = np.searchsorted(cells, occupied)  # where each occupied cell is, or would be
-    free = np.delete(np.arange(len(cells)), at[np.append(cells, -1)[at] == occupied])
+    free = ~np.isin(cells, occupied)
     cells, scores = cells[free], scores[free]
     return np.sort(cells[smallest(-scores, min(count, len(cells)))])
 

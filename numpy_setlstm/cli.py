@@ -9,8 +9,6 @@ from numpy_setlstm import __version__
 from numpy_setlstm.datasets import DATA_HOME_VARIABLE, DATASETS, load_dataset, load_table
 from numpy_setlstm.datasets.table import is_table
 from numpy_setlstm.estimator import SetLSTMClassifier
-from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
-from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.lab.benchmark.harness import PeerError
 from numpy_setlstm.lab.benchmark.peers import OURS, PEERS
 from numpy_setlstm.lab.benchmark.run import QUICK_SECONDS, REPEATS, ROWS, run_benchmark
@@ -41,10 +39,8 @@ from numpy_setlstm.lab.experiment import (
 )
 from numpy_setlstm.lab.experiment.grid_files import QUICK, grid_from, parse_seeds, parse_setting
 from numpy_setlstm.lab.experiment.results import MODEL_FILE
+from numpy_setlstm.lab.options import GRADCHECK_SIZES, TRAIN_PARAMETERS, WORK_OPTIONS
 from numpy_setlstm.lab.selfcheck import METHODS, run_selfcheck
-from numpy_setlstm.network import ENGINES
-from numpy_setlstm.optimizers import OPTIMIZERS
-from numpy_setlstm.topology import PRUNE_RULES
 
 EXIT_WRONG, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -213,83 +209,6 @@ class OneLineParser(argparse.ArgumentParser):
     def _print_message(self, message, file=None):  # argparse's own is silent about output that cannot be written
         if message:
             (say if file is sys.stdout else complain)(message.removesuffix("\n"))
-
-
-# Options of `benchmark` that say what work is done: name and settings, by the field of Work.
-WORK_OPTIONS = {
-    "n_words": ("--vocabulary", {"type": whole, "metavar": "V", "help": "words (default: 20000)"}),
-    "embedding_dim": ("--embedding-dim", {"type": whole, "metavar": "D", "help": "(default: 256)"}),
-    "hidden_size": ("--hidden", {"type": whole, "metavar": "H", "help": "units of the LSTM (default: 256)"}),
-    "length": ("--length", {"type": whole, "metavar": "T", "help": "words per text (default: 100)"}),
-    "batch_size": ("--batch", {"type": whole, "metavar": "N", "help": "texts per minibatch (default: 64)"}),
-    "share": (
-        "--parameter-share",
-        {"type": finite, "help": "parameters as a share of the dense network's (default: 0.039)"},
-    ),
-    "recurrent_density": (
-        "--recurrent-density",
-        {"type": finite, "metavar": "SHARE", "help": "of W_h, instead of --parameter-share"},
-    ),
-    "seed": ("--seed", {"type": seed_number, "help": "of weights and texts (default: 0)"}),
-}
-
-
-# Options of `train` that are parameters of SetLSTMClassifier, by the name that they have there.
-TRAIN_PARAMETERS = {
-    "connectivity": {"choices": CONNECTIVITIES, "help": "evolved, static or dense"},
-    "n_epochs": {"type": whole, "metavar": "N", "help": "epochs in all"},
-    "patience": {"type": whole, "metavar": "N", "help": "stop after N epochs without a better one (default: never)"},
-    "class_weight": {"choices": ("balanced",), "help": "give each class the same weight in all"},
-    "vocabulary_size": {"type": whole, "metavar": "V", "help": "words that are known (default: 20000)"},
-    "embedding_dim": {"type": whole, "metavar": "D", "help": "numbers per word vector"},
-    "hidden_size": {"type": whole, "metavar": "H", "help": "units of the LSTM"},
-    "word_vectors": {
-        "type": path,
-        "metavar": "FILE",
-        "help": "pretrained vectors: text of GloVe, word2vec or fastText",
-    },
-    "bidirectional": {"action": "store_const", "const": True, "help": "read each text from both ends"},
-    "max_length": {"type": whole, "metavar": "T", "help": "last words of a text that are read"},
-    "parameter_share": {"type": finite, "help": "parameters as a share of the dense network's"},
-    "er_epsilon": {"type": finite, "metavar": "EPSILON", "help": "Erdős–Rényi epsilon, instead of --parameter-share"},
-    "zeta": {"type": finite, "help": "fraction of the connections that a SET step replaces"},
-    "prune_rule": {"choices": PRUNE_RULES, "help": "which connections a SET step removes"},
-    "growth": {
-        "type": growth,
-        "metavar": "RULE",
-        "help": f"of new connections: {', '.join(GROWTHS)}; or E=RULE,W_x=RULE",
-    },
-    "candidates": {"type": whole, "metavar": "K", "help": "random cells to choose from, with --growth gradient"},
-    "zeta_schedule": {"choices": ZETA_SCHEDULES, "help": "whether zeta stays or falls from one SET step to the next"},
-    "evolve_every": {
-        "type": whole,
-        "metavar": "N",
-        "help": "minibatches from SET step to SET step (default: epoch)",
-    },
-    "evolve_from": {"type": finite, "metavar": "EPOCHS", "help": "before the first SET step"},
-    "evolve_until": {"type": finite, "metavar": "EPOCHS", "help": "before the last SET step (default: all)"},
-    "batch_size": {"type": whole, "metavar": "N", "help": "texts per minibatch"},
-    "optimizer": {"choices": tuple(OPTIMIZERS), "help": "update rule"},
-    "learning_rate": {"type": finite, "metavar": "RATE", "help": "of all but the embedding"},
-    "embedding_learning_rate": {"type": finite, "metavar": "RATE", "help": "of the embedding"},
-    "learning_rate_decay": {"type": finite, "metavar": "DECAY", "help": "rates / (1 + DECAY · epoch)"},
-    "embedding_dropout": {"type": finite, "metavar": "P", "help": "of the word vectors"},
-    "dropout": {"type": finite, "metavar": "P", "help": "of the last hidden state"},
-    "engine": {"choices": ENGINES, "help": "code that runs: made for speed, or the layers as you read them"},
-    "n_threads": {"type": whole, "metavar": "N", "help": "threads that share a minibatch (default: all cores)"},
-}
-
-
-# Options of `gradcheck` that are sizes, by the name that they have in run_selfcheck: (option, default, help).
-GRADCHECK_SIZES = {
-    "n_texts": ("--texts", 5, "texts N in the minibatch"),
-    "length": ("--length", 6, "steps T of each"),
-    "n_words": ("--words", 9, "words V, padding included"),
-    "embedding_dim": ("--embedding-dim", 3, "numbers D per word vector"),
-    "hidden_size": ("--hidden-size", 4, "units H of the LSTM"),
-    "n_classes": ("--classes", 3, "classes C"),
-    "parameter_share": ("--parameter-share", 0.6, "parameters of the sparse network as a share of the dense one's"),
-}
 
 
 def build_parser():

@@ -170,8 +170,8 @@ def with_candidates(settings, zeta, rng):
     def probe(name, W, tokens):
         n_cols, keys = W.shape[1], W.topology.keys
         if name == "E":
-            words = np.unique(tokens)
-            candidates = (words[words != PADDING_ID, None] * np.int64(n_cols) + np.arange(n_cols)).ravel()
+            words = np.unique(tokens[tokens != PADDING_ID]).astype(np.int64)  # int32 would overflow
+            candidates = words[:, None] * n_cols + np.arange(n_cols)
         else:
             pruned = prune(W, zeta, settings.prune_rule)
             kept = np.delete(keys, pruned)

@@ -7,11 +7,13 @@ import inspect
 import math
 import threading
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from numpy_setlstm import evolution
+from numpy_setlstm.cells import draw_free_cells
 from numpy_setlstm.fast import adam, threads
 from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
 from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
@@ -207,6 +209,86 @@ def test_evolution_leaves_the_row_of_the_padding_empty(growth):
     for _ in range(30):
         evolution.evolve(state, TrainingSettings(growth=growth, zeta=0.9))
         assert network.parameters["E"].rows.min() > 0
+
+
+@pytest.mark.parametrize(("candidates", "zeta"), [(1, 0.5), (2, 0.3), (100, 0.3)])
+@pytest.mark.parametrize("name", ["E", "W_x", "W_h"])
+def test_evolution_among_free_cells_of_weight_zero_and_in_E_all_of_the_words_read(name, candidates, zeta):
+    network, _, tokens, _ = network_and_state()
+    W, read = network.parameters[name], np.where(tokens > 4, tokens, 0)
+    settings = TrainingSettings(candidates=candidates, prune_rule="magnitude")
+    probed = evolution.with_candidates(settings, zeta, np.random.default_rng(0))(name, W, read)
+    if name == "E":
+        candidates = np.arange(9 * 4)[np.repeat(np.isin(np.arange(9), read) & (np.arange(9) > 0), 4)]
+    else:
+        kept = np.delete(W.topology.keys, prune(W, zeta, "magnitude"))
+        count = min(candidates * (W.nnz - len(kept)), W.size - len(kept))
+        candidates = draw_free_cells(kept, W.size, count, np.random.default_rng(0))
+    assert probed.topology.keys.tolist() == np.union1d(W.topology.keys, candidates).tolist()
+    np.testing.assert_array_equal(probed.toarray(), W.toarray())
+
+
+def test_evolution_among_more_cells_than_int32_can_count():
+    W = SparseMatrix((2**20, 4096), [5], [7], [1.0])
+    tokens = np.array([[2**20 - 1]], np.int32)
+    probed = evolution.with_candidates(TrainingSettings(candidates=1), 0.0, np.random.default_rng(0))("E", W, tokens)
+    assert probed.topology.keys.tolist() == [5 * 4096 + 7, *range((2**20 - 1) * 4096, 2**32)]
+
+
+def test_evolution_probes_with_the_texts_whose_gradient_is_taken_and_what_is_named(monkeypatch):
+    monkeypatch.setattr(evolution, "GRADIENT_BATCHES", 1)
+    network, _, tokens, labels = network_and_state()
+    seen = []
+
+    def probe(name, W, read):
+        seen.append((name, read.tolist()))
+        return W
+
+    sizes = evolution.gradient_sizes(network, tokens, labels, 3, np.random.default_rng(5), None, ["W_h"], probe)
+    assert seen == [("W_h", tokens[np.random.default_rng(5).permutation(10)[:3]].tolist())]
+    assert list(sizes) == ["W_h"]
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "every", "first", "last"),
+    [(1, None, 0, None), (3, None, 0, None), (3, None, 1, 1.5), (3, None, 1.5, 2), (1, 1, 0, None), (3, 1, 0.5, 1.5),
+     (3, 3, 0, None), (3, 4, 1, 2), (3, 5, 0, None)],
+)  # fmt: skip
+def test_evolution_is_due_as_often_as_it_is_counted(n_epochs, every, first, last):
+    settings = TrainingSettings(n_epochs=n_epochs, evolve_every=every, evolve_from=first, evolve_until=last)
+    state = types.SimpleNamespace(history={"evolved_at": []}, n_updates=0)
+    updates = []
+    assert not evolution.evolution_is_due(types.SimpleNamespace(**vars(state), epoch=0, batch=0), settings, 4)
+    for state.epoch in range(n_epochs):
+        for state.batch in range(4):
+            assert not evolution.evolution_is_due(state, replace(settings, evolve=False), 4)
+            if evolution.evolution_is_due(state, settings, 4):
+                state.history["evolved_at"].append([state.epoch, state.batch])
+                updates.append(state.n_updates)
+            assert not evolution.evolution_is_due(state, settings, 4)  # once it took place
+            state.n_updates += 1
+    step, until = every or 4, math.inf if last is None else 4 * last
+    assert updates == [n for n in range(step, 4 * n_epochs, step) if 4 * first <= n <= until]
+    assert len(updates) == evolution.count_evolutions(settings, 4)
+
+
+def test_evolution_by_a_cosine_of_as_many_evolutions_as_there_are():
+    network, state, tokens, labels = network_and_state(er_epsilon=2)
+    settings = TrainingSettings(n_epochs=3, batch_size=5, evolve_every=1, zeta=0.8, zeta_schedule="cosine")
+    for k in range(5):  # before minibatches 1 to 5 of 6
+        zeta = 0.4 * (1 + math.cos(math.pi * k / 5))
+        expected = {name: len(prune(network.parameters[name], zeta)) for name in ("E", "W_x", "W_h")}
+        steps = evolution.evolve(state, settings, tokens, labels)
+        assert {name: len(step.pruned) for name, step in steps.items()} == expected
+        state.history["set_steps"].append(steps)
+    assert evolution.zeta_of(settings, 1) == 0.4 * (1 + math.cos(math.pi / 2))  # between three epochs there are two
+
+
+def test_evolution_gives_a_matrix_read_in_reverse_the_rule_of_its_twin():
+    rules = {"W_x": "gradient"}
+    names = ("E", "W_x", "W_h", "W_x_reverse", "W_h_reverse")
+    assert [evolution.growth_of(rules, name) for name in names] == ["zero", "gradient", "zero", "gradient", "zero"]
+    assert evolution.growth_of("random", "W_x_reverse") == "random"
 
 
 # An LSTM of your own

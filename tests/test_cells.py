@@ -5,7 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from numpy_setlstm.cells import best_free_cells, distinct_integers, draw_free_cells, smallest
+from numpy_setlstm import SparseMatrix
+from numpy_setlstm.cells import best_free_cells, distinct_integers, draw_free_cells, scored_cells, smallest
 
 
 class Draws:
@@ -55,13 +56,26 @@ def test_ranks_of_free_cells_become_cells(n_cells):
 
 
 def test_the_best_free_cells_are_those_with_the_largest_scores_above_zero():
-    scores = np.array([0.0, 9.0, 3.0, 0.0, 1.0, 3.0, 2.0])
+    scores = np.array([[0.0, 9.0, 3.0, 0.0], [1.0, 3.0, 2.0, 0.0]])
     before = scores.copy()
+    cells, sizes = scored_cells(scores, (2, 4))
+    assert cells.tolist() == [1, 2, 4, 5, 6] and sizes.tolist() == [9.0, 3.0, 1.0, 3.0, 2.0]
     expected = {0: [], 1: [2], 2: [2, 5], 3: [2, 5, 6], 4: [2, 4, 5, 6], 5: [2, 4, 5, 6]}
-    for count, cells in expected.items():
-        assert best_free_cells(np.array([1]), scores, count).tolist() == cells
-    assert best_free_cells(np.array([], int), scores, 2).tolist() == [1, 2]
+    for count, best in expected.items():
+        assert best_free_cells(np.array([1]), cells, sizes, count).tolist() == best
+    assert best_free_cells(np.array([0, 6, 7]), cells, sizes, 5).tolist() == [1, 2, 4, 5]  # 0 and 7 have no score
+    assert best_free_cells(np.array([], int), cells, sizes, 2).tolist() == [1, 2]
     np.testing.assert_array_equal(scores, before)
+
+
+def test_scores_of_a_sparse_matrix_are_those_of_its_array():
+    scores = SparseMatrix((3, 4), [0, 1, 1, 2], [3, 0, 2, 1], [2.0, 0.0, 1.0, 5.0])
+    for found, expected in zip(scored_cells(scores, (3, 4)), scored_cells(scores.toarray(), (3, 4)), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match=r"growth_scores have shape \(3, 4\); expected \(4, 3\), one number per cell"):
+        scored_cells(scores, (4, 3))
+    with pytest.raises(ValueError, match=r"2 growth_scores are .* the first is -1.0 at \(1, 2\)"):
+        scored_cells(scores.with_values(np.array([2.0, 0.0, -1.0, np.nan])), (3, 4))
 
 
 @pytest.mark.parametrize("sizes", [[], [3.0], [2.0, -1.0, 2.0, 5.0, -1.0, 2.0], [1.0] * 4])
