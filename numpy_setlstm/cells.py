@@ -33,6 +33,35 @@ def draw_free_cells(occupied, n_cells, count, rng):
     return ranks + np.searchsorted(occupied - np.arange(len(occupied)), ranks, side="right")
 
 
+def spread_over_rows(count, weights, n_cols, least, rng):
+    """How many of `count` connections each row gets, (n_rows,): in proportion to `weights`, from `least` to `n_cols`.
+
+    A row's share is rounded up or down at random, so that its expected value is exact, and so is the sum: shares are
+    laid end to end on a line, and a row gets as many as there are points u, u + 1, u + 2, ... in its part of it.
+    """
+    room, left = n_cols - least, count - least * len(weights)
+    share, is_open = np.full(len(weights), float(room)), np.ones(len(weights), bool)
+    while is_open.any():
+        fair = weights * ((left - room * np.count_nonzero(~is_open)) / weights[is_open].sum())
+        if (fair[is_open] <= room).all():
+            share[is_open] = fair[is_open]
+            break
+        is_open = fair <= room  # the others are full
+    ends = np.floor(np.round(np.cumsum(share), 6) + rng.random())
+    return least + np.diff(ends, prepend=0).astype(int)
+
+
+def draw_in_rows(counts, n_cols, rng):
+    """Distinct cells, `counts` (n_rows,) of them in each row, every set equally likely; sorted."""
+    cells = np.empty(0, int)
+    while True:
+        missing = counts - np.bincount(cells // n_cols, minlength=len(counts))
+        rows = np.repeat(np.arange(len(counts)), missing)
+        if not len(rows):
+            return cells
+        cells = np.union1d(cells, rows * n_cols + rng.integers(n_cols, size=len(rows)))  # see distinct_integers
+
+
 def scored_cells(growth_scores, shape):
     """The cells (k,), sorted, with a score above 0, and their scores (k,); of an array, or of a SparseMatrix.
 

@@ -345,6 +345,7 @@ def upgrade(header):
     header = _from_format_1(header) if header["format_version"] == 1 else header
     added = {"bidirectional": False, "class_weight": None, "warm_start": False}  # in format 3
     added |= {"candidates": None, "evolve_every": None, "evolve_from": 0.0, "evolve_until": None}  # in format 4
+    added |= {"every_word": False, "frequency_exponent": 0.0}
     evolved_at = [[k + 1, 0] for k in range(len(header["set_steps"]))]  # between epochs: there was no other way
     return header | {
         "parameters": added | header["parameters"],

@@ -36,6 +36,12 @@ class SetLSTMClassifier(Trainable):
     er_epsilon : float, optional
         :math:`\varepsilon` of the Erdős–Rényi graphs: each sparse matrix gets :math:`\varepsilon (n_{in} + n_{out})`
         connections.
+    every_word : bool, default False
+        Whether each word begins with a connection at least in a sparse embedding, and unless `frequency_exponent` says
+        otherwise with as many as the others; if there are too few, the most frequent words have one each.
+    frequency_exponent : float, default 0.0
+        The connections that a word begins with are in proportion to its number of occurrences in the texts to learn
+        from, to this power; 0: all alike.
     zeta : float in [0, 1], default 0.1
         Fraction of the connections that each SET step replaces.
     prune_rule : {"sign", "magnitude"}
@@ -146,13 +152,14 @@ class SetLSTMClassifier(Trainable):
 
     def __init__(
         self, connectivity="set", *, embedding_dim=256, hidden_size=256, bidirectional=False, parameter_share=0.039,
-        er_epsilon=None, zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero", candidates=None,
-        zeta_schedule="constant", evolve_every=None, evolve_from=0.0, evolve_until=None, vocabulary_size=None,
-        max_length=100, padding="pre", truncating="pre", tokenizer=None, word_vectors=None, n_epochs=8, batch_size=64,
-        optimizer="adam", learning_rate=None, embedding_learning_rate=None, embedding_scale=None,
-        learning_rate_decay=0.0, embedding_dropout=0.5, dropout=0.5, max_norm=1.0, validation_fraction=0.1,
-        patience=None, class_weight=None, warm_start=False, without_known_words="warn", engine="fast", lstm=None,
-        check=True, kernel="auto", n_threads=None, dtype="float32", progress=False, random_state=None,
+        er_epsilon=None, every_word=False, frequency_exponent=0.0, zeta=TrainingSettings.zeta, prune_rule="sign",
+        growth="zero", candidates=None, zeta_schedule="constant", evolve_every=None, evolve_from=0.0,
+        evolve_until=None, vocabulary_size=None, max_length=100, padding="pre", truncating="pre", tokenizer=None,
+        word_vectors=None, n_epochs=8, batch_size=64, optimizer="adam", learning_rate=None,
+        embedding_learning_rate=None, embedding_scale=None, learning_rate_decay=0.0, embedding_dropout=0.5,
+        dropout=0.5, max_norm=1.0, validation_fraction=0.1, patience=None, class_weight=None, warm_start=False,
+        without_known_words="warn", engine="fast", lstm=None, check=True, kernel="auto", n_threads=None,
+        dtype="float32", progress=False, random_state=None,
     ):  # fmt: skip
         arguments = locals()
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from numpy_setlstm.cells import draw_in_rows, spread_over_rows
 from numpy_setlstm.checks import checked, flag, float_type, generator, instance, number, whole
 from numpy_setlstm.network import Network
 from numpy_setlstm.parameters import DIRECTIONS, SPARSE_PARAMETERS
+from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count, reserved_rows_of
 
 
@@ -112,6 +114,8 @@ def init_network(
     er_epsilon=None,
     embedding_scale=1.0,
     forget_bias=1.0,
+    every_word=False,
+    word_weights=None,
     dtype=np.float32,
     **settings,
 ):
@@ -129,6 +133,11 @@ def init_network(
         Standard deviation of the entries of E.
     forget_bias : float, default 1.0
         Initial bias of the forget gate; the other biases start at 0.
+    every_word : bool, default False
+        Whether each word has a connection in a sparse E, as far as they suffice: words of larger weight first.
+    word_weights : array_like of shape (V,), optional
+        Numbers above 0 to which the expected connections of each word in a sparse E are in proportion, as far as it has
+        room; equal for all by default.
     dtype : dtype, default numpy.float32
     **settings
         Of :class:`~numpy_setlstm.network.Network`: dropout and engine.
@@ -161,6 +170,10 @@ def init_network(
         if count == shape[0] * shape[1]:
             parameters[name] = values_rng.normal(0, scale, shape).astype(dtype)
             parameters[name][:reserved_rows] = 0
+        elif name == "E" and (every_word or word_weights is not None):
+            cells = _cells_by_word(shape, count, every_word, word_weights, topology_rng)
+            values = values_rng.normal(0.0, scale, count).astype(dtype)
+            parameters[name] = SparseMatrix(shape, *np.divmod(cells, shape[1]), values)
         else:
             parameters[name] = erdos_renyi(
                 shape,
@@ -179,3 +192,20 @@ def init_network(
     parameters["W_out"] = values_rng.normal(0, np.sqrt(2 / (n_in + C)), (n_in, C)).astype(dtype)
     parameters["b_out"] = np.zeros(C, dtype)
     return Network(parameters, scales, **settings)
+
+
+def _cells_by_word(shape, count, every_word, word_weights, rng):
+    """Draw `count` cells of an embedding (V, D), each word's in proportion to its weight; the padding has none."""
+    n_words, D = shape
+    weights = np.ones(n_words - 1) if word_weights is None else np.asarray(word_weights, float)[1:]
+    if len(weights) != n_words - 1 or not (np.isfinite(weights) & (weights > 0)).all():
+        raise ValueError(
+            f"word_weights have shape {np.shape(word_weights)} and numbers from {weights.min(initial=np.inf)} to "
+            f"{weights.max(initial=0)}; expected ({n_words},), and finite numbers above 0"
+        )
+    if every_word and count < len(weights):
+        counts = np.zeros(len(weights), int)
+        counts[np.argsort(-weights, kind="stable")[:count]] = 1
+    else:
+        counts = spread_over_rows(count, weights, D, int(every_word), rng)
+    return draw_in_rows(counts, D, rng) + D

@@ -58,10 +58,11 @@ _OPTIONAL = (
     "embedding_scale",
     "random_state",
 )
-_SWITCHES = ("bidirectional", "check", "progress", "warm_start")
+_SWITCHES = ("bidirectional", "check", "every_word", "progress", "warm_start")
 _RANGES = {  # lowest and highest, and whether each is allowed itself
     "zeta": "[0, 1]",
     "evolve_from": "[0, inf)",
+    "frequency_exponent": "[0, 4]",
     "evolve_until": "[0, inf)",
     "parameter_share": "(0, 1]",
     "er_epsilon": "(0, inf)",
@@ -82,6 +83,8 @@ _OF_THE_NETWORK = (
     "bidirectional",
     "parameter_share",
     "er_epsilon",
+    "every_word",
+    "frequency_exponent",
     "vocabulary_size",
     "tokenizer",
     "lstm",

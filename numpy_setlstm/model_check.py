@@ -136,7 +136,7 @@ _FIELDS = {
 def _check_settings(parameters, header):
     """Check the parameters, and that the network, the optimizer and the history are those that they describe."""
     check_parameters(parameters | {"class_weight": from_pairs(parameters["class_weight"])})
-    for name in ("progress", "check", "warm_start", "bidirectional"):
+    for name in ("progress", "check", "warm_start", "bidirectional", "every_word"):
         if not isinstance(parameters[name], int) or parameters[name] not in (0, 1):
             raise ValueError(f"{name} is {_short(parameters[name])}; expected true or false")
     optimizer = header["optimizer"]

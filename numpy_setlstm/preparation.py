@@ -78,7 +78,7 @@ def prepare(clf, X, y, sample_weight=None, *, start="anew", classes=None, valida
     check_known_words(sequences, texts_or_ids, clf.without_known_words, may_be_unknown=validation)
     tokens, targets = pad(clf, sequences), np.searchsorted(classes, labels)
     weights = text_weights(clf.class_weight, weights, classes, targets)
-    state = _state(clf, start, tokens, vocabulary, len(classes))
+    state = _state(clf, start, tokens, tokens[training], vocabulary, len(classes))
     of_training, of_validation = (_part(tokens, targets, weights, part) for part in (training, validation))
     return Prepared(classes, vocabulary, digest, state, of_training, of_validation if len(validation) else None)
 
@@ -112,11 +112,11 @@ def find_sizes(clf, X, y):
     return NetworkSizes(n_words, clf.embedding_dim, clf.hidden_size, len(check_classes(labels)), clf.bidirectional)
 
 
-def _state(clf, start, tokens, vocabulary, n_classes):
+def _state(clf, start, tokens, to_learn_from, vocabulary, n_classes):
     n_words = count_words(clf, tokens) if vocabulary is None else len(vocabulary)
     if start == "anew":
         check_tokens(tokens, n_words)
-        return initial_state(clf, n_words, n_classes, vocabulary)
+        return initial_state(clf, n_words, n_classes, vocabulary, to_learn_from)
     check_tokens(tokens, clf.network_.parameters["E"].shape[0])
     if start == "warm":
         return restart(clf, clf.network_, clf.training_state_.streams)

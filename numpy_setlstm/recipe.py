@@ -62,8 +62,11 @@ def engine_of(clf):
     return make_engine(clf.engine, clf.lstm, check=False, kernel=clf.kernel, n_threads=clf.n_threads)
 
 
-def initial_state(clf, n_words, n_classes, vocabulary=None):
-    """Network, optimizer and generators of a classifier before the first epoch; word vectors need a vocabulary."""
+def initial_state(clf, n_words, n_classes, vocabulary=None, tokens=None):
+    """Network, optimizer and generators of a classifier before the first epoch.
+
+    Word vectors need the vocabulary, a `frequency_exponent` the `tokens` of the texts to learn from.
+    """
     streams = split_streams(np.random.default_rng(clf.random_state))
     sizes = NetworkSizes(n_words, clf.embedding_dim, clf.hidden_size, n_classes, clf.bidirectional)
     er_epsilon = None if clf.connectivity == "dense" else clf.er_epsilon
@@ -81,12 +84,21 @@ def initial_state(clf, n_words, n_classes, vocabulary=None):
         streams["values"],
         er_epsilon=er_epsilon,
         embedding_scale=recipe_of(clf).embedding_scale,
+        every_word=bool(clf.every_word),
+        word_weights=_word_weights(clf, tokens, n_words),
         dtype=np.dtype(clf.dtype),
         **network_settings(clf),
     )
     if clf.word_vectors is not None:
         network.parameters["E"] = set_word_vectors(network.parameters["E"], vocabulary, _word_vectors(clf, vocabulary))
     return begin(clf, network, streams)
+
+
+def _word_weights(clf, tokens, n_words):
+    """How often each word occurs, (V,), to the power `frequency_exponent`; a word that is missing counts as once."""
+    if not clf.frequency_exponent or clf.connectivity == "dense":
+        return None
+    return np.maximum(np.bincount(tokens.ravel(), minlength=n_words), 1.0) ** clf.frequency_exponent
 
 
 def _word_vectors(clf, vocabulary):

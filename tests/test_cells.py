@@ -1,12 +1,21 @@
 """Choosing cells: distinct integers, free cells, the smallest numbers; each against what it is by definition."""
 
+from collections import Counter
 from itertools import combinations
 
 import numpy as np
 import pytest
 
 from numpy_setlstm import SparseMatrix
-from numpy_setlstm.cells import best_free_cells, distinct_integers, draw_free_cells, scored_cells, smallest
+from numpy_setlstm.cells import (
+    best_free_cells,
+    distinct_integers,
+    draw_free_cells,
+    draw_in_rows,
+    scored_cells,
+    smallest,
+    spread_over_rows,
+)
 
 
 class Draws:
@@ -90,3 +99,51 @@ def test_the_smallest_numbers_and_of_equal_ones_the_first(sizes):
 def test_the_smallest_of_so_many_numbers_that_partitioning_does_not_sort_them(count):
     sizes = np.random.default_rng(0).normal(size=1000)
     assert sorted(smallest(sizes, count)) == sorted(np.argsort(sizes)[:count])
+
+
+class Offset:
+    """A generator that draws one number."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def random(self):
+        return self.number
+
+
+@pytest.mark.parametrize(
+    ("count", "weights", "n_cols", "least", "offset", "expected"),
+    [
+        (6, [1.0, 2.0, 3.0], 9, 0, 0.5, [1, 2, 3]),
+        (4, [1.0, 1.0, 1.0], 9, 0, 0.0, [1, 1, 2]),  # ends of the parts at 1.33, 2.67, 4
+        (4, [1.0, 1.0, 1.0], 9, 0, 0.5, [1, 2, 1]),  # ends, moved, at 1.83, 3.17, 4.5
+        (4, [1.0, 1.0, 1.0], 9, 0, 0.9, [2, 1, 1]),
+        (9, [1.0, 1.0, 8.0], 5, 0, 0.0, [2, 2, 5]),  # the last one is full; the others share what is left
+        (9, [1.0, 3.0, 40.0], 4, 0, 0.0, [1, 4, 4]),  # and then another one is
+        (9, [1.0, 1.0, 8.0], 5, 1, 0.0, [2, 2, 5]),
+        (6, [1.0, 1.0, 8.0], 9, 1, 0.0, [1, 1, 4]),  # 0.3, 0.3 and 2.4 more than one each
+        (6, [1.0, 1.0, 8.0], 9, 1, 0.8, [2, 1, 3]),
+        (15, [1.0, 1.0, 8.0], 5, 0, 0.9, [5, 5, 5]),
+        (0, [1.0, 2.0], 5, 0, 0.9, [0, 0]),
+    ],
+)
+def test_connections_are_spread_over_rows_as_their_weights_say(count, weights, n_cols, least, offset, expected):
+    counts = spread_over_rows(count, np.array(weights), n_cols, least, Offset(offset))
+    assert counts.dtype.kind == "i" and counts.tolist() == expected
+
+
+def test_the_expected_connections_of_a_row_are_in_proportion_to_its_weight():
+    weights = np.array([1.0, 2.0, 5.0, 0.5])
+    mean = np.mean([spread_over_rows(10, weights, 8, 0, np.random.default_rng(k)) for k in range(2000)], axis=0)
+    np.testing.assert_allclose(mean, 10 * weights / weights.sum(), atol=0.05)
+
+
+def test_cells_in_rows_are_as_many_as_asked_for_and_every_set_is_equally_likely():
+    rng = np.random.default_rng(0)
+    drawn = Counter(tuple(draw_in_rows(np.array([2, 0, 3, 1]), 3, rng).tolist()) for _ in range(3000))
+    assert all(cells == tuple(sorted(cells)) for cells in drawn)
+    rows = np.array(list(drawn)) // 3
+    assert (rows == [0, 0, 2, 2, 2, 3]).all() and len(drawn) == 9  # pairs of three columns, and one of three
+    counts = np.array(list(drawn.values()))
+    assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 26.12  # chi square with 8 degrees of freedom, 0.1 %
+    assert draw_in_rows(np.array([0, 0]), 3, rng).tolist() == []

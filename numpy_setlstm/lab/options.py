@@ -44,6 +44,8 @@ TRAIN_PARAMETERS = {
     "max_length": {"type": whole, "metavar": "T", "help": "last words of a text that are read"},
     "parameter_share": {"type": finite, "help": "parameters as a share of the dense network's"},
     "er_epsilon": {"type": finite, "metavar": "EPSILON", "help": "Erdős–Rényi epsilon, instead of --parameter-share"},
+    "every_word": {"action": "store_const", "const": True, "help": "begin with a connection for every word"},
+    "frequency_exponent": {"type": finite, "metavar": "P", "help": "connections of a word ~ occurrences^P at first"},
     "zeta": {"type": finite, "help": "fraction of the connections that a SET step replaces"},
     "prune_rule": {"choices": PRUNE_RULES, "help": "which connections a SET step removes"},
     "growth": {
