@@ -105,7 +105,7 @@ def test_a_name_identifies_a_run():
         ({"datasets": []}, "datasets is []; expected a list of at least one of demo"),
         ({"datasets": "sanders"}, "datasets is 'sanders'; expected a list"),
         ({"datasets": ["imdb", "imdb"]}, "datasets has 'imdb' twice"),
-        ({"connectivities": ["sparse"]}, "connectivities has 'sparse'; expected some of dense, static, set"),
+        ({"connectivities": ["sparse"]}, "connectivities has 'sparse'; expected some of dense, static, static-words"),
         ({"seeds": 0}, "seeds is 0; expected their number"),
         ({"seeds": [0, 0]}, "seeds has 0 twice"),
         ({"seeds": [-1]}, "seeds has -1"),

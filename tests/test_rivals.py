@@ -92,10 +92,13 @@ def test_the_rivals_are_listed_in_order_under_their_names():
     assert list(RIVALS) == [
         "dense",
         "static",
+        "static-words",
+        "static-frequent",
         "set",
         "set-magnitude",
         "set-gradient",
         "set-cosine",
+        "set-guided",
         "dense-small",
         "dense-pruned",
     ]
@@ -115,7 +118,8 @@ def test_a_variant_of_set_differs_from_it_in_one_parameter(name):
 
 @pytest.mark.parametrize("name", [name for name in RIVALS if name not in ("dense-small", "dense-pruned")])
 def test_a_rival_of_one_stage_is_the_estimator_with_its_parameters(name):
-    by_hand = SetLSTMClassifier(**SMALL | {"n_epochs": N_EPOCHS} | RIVALS[name].parameters).fit(TEXTS, LABELS)
+    own = RIVALS[name].defaults | RIVALS[name].parameters
+    by_hand = SetLSTMClassifier(**SMALL | {"n_epochs": N_EPOCHS} | own).fit(TEXTS, LABELS)
     assert everything(fit(name)) == everything(by_hand)
 
 
@@ -447,7 +451,7 @@ def test_fine_tuning_extended_later_equals_fine_tuning_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("name", "keywords", "message"),
     [
-        ("sparse", {}, "there is no rival 'sparse'; expected one of dense, static, set, set-magnitude"),
+        ("sparse", {}, "there is no rival 'sparse'; expected one of dense, static, static-words, "),
         ("set", {"growth": "random"}, "growth is given, but 'set' always has growth='zero': leave it out"),
         ("dense", {"connectivity": "set"}, "connectivity is given, but 'dense' always has connectivity='dense'"),
         ("set", {"epochs": 3}, "'epochs' is not a parameter of SetLSTMClassifier; expected some of connectivity"),

@@ -26,11 +26,15 @@ __all__ = ["RIVALS", "fit_rival"]
 
 @dataclass(frozen=True)
 class Rival:
-    """A name, a description in one line, and the parameters of SetLSTMClassifier that make the rival what it is."""
+    """A name, a description in one line, and the parameters of SetLSTMClassifier that make the rival what it is.
+
+    `defaults` may be replaced by other values.
+    """
 
     name: str
     description: str
     parameters: dict = field(default_factory=dict)
+    defaults: dict = field(default_factory=dict)
 
 
 _SET = {"connectivity": "set", "prune_rule": "sign", "growth": "zero", "zeta_schedule": "constant"}
@@ -41,10 +45,26 @@ RIVALS = {
     for rival in (
         Rival("dense", "fully connected", {"connectivity": "dense"}),
         Rival("static", "sparse, random connections that never change", {"connectivity": "static"}),
+        Rival(
+            "static-words",
+            "as static, but every word begins with a connection, as far as they suffice",
+            {"connectivity": "static", "every_word": True},
+        ),
+        Rival(
+            "static-frequent",
+            "as static, but words have connections in proportion to their frequency to the power frequency_exponent",
+            {"connectivity": "static"},
+            {"frequency_exponent": 0.5},
+        ),
         Rival("set", "sparse, evolved: pruned sign by sign, random cells regrown at 0, constant zeta", _SET),
         Rival("set-magnitude", "as set, but pruned by magnitude", _SET | {"prune_rule": "magnitude"}),
         Rival("set-gradient", "as set, but grown where the gradient is largest (RigL)", _SET | {"growth": "gradient"}),
         Rival("set-cosine", "as set, but zeta falls along a cosine", _SET | {"zeta_schedule": "cosine"}),
+        Rival(
+            "set-guided",
+            "as set-cosine, but grown where the gradient is largest among candidates, sparse throughout",
+            _SET | {"growth": "gradient", "candidates": 10, "zeta_schedule": "cosine"},
+        ),
         Rival("dense-small", "fully connected, as many parameters as the sparse ones", {"connectivity": "dense"}),
         Rival(
             "dense-pruned",
@@ -179,7 +199,9 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
         return _fit_dense_pruned(saved, texts, labels, checkpoint_path, finetune_epochs, parameters)
     if name == "dense-small":
         parameters = parameters | _small_dense_parameters(texts, labels, parameters)
-    return _continue(saved, SetLSTMClassifier(**parameters | rival.parameters), texts, labels, checkpoint_path)
+    return _continue(
+        saved, SetLSTMClassifier(**rival.defaults | parameters | rival.parameters), texts, labels, checkpoint_path
+    )
 
 
 def pretraining_of(clf):

@@ -187,8 +187,8 @@ def _end_with_parent(parent):
     os._exit(1)
 
 
-def execute_in_worker(task):
-    """:func:`execute`, which Ctrl-C interrupts; between runs Ctrl-C prevents the next one."""
+def execute_in_worker(task, execute=execute):
+    """`execute`, which Ctrl-C interrupts; between runs Ctrl-C prevents the next one."""
     between_runs = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if _stop_requested.is_set():

@@ -48,9 +48,11 @@ DATASET_RATES = {
 _EVOLUTION = (
     "zeta", "zeta_schedule", "prune_rule", "growth", "candidates", "evolve_every", "evolve_from", "evolve_until"
 )  # fmt: skip
+_WORDS = ("every_word", "frequency_exponent")
 UNUSED_SETTINGS = {
-    DENSE: (*_EVOLUTION, "parameter_share", "er_epsilon"),
-    **dict.fromkeys(("static", "dense-small", PRUNED), _EVOLUTION),
+    DENSE: (*_EVOLUTION, *_WORDS, "parameter_share", "er_epsilon"),
+    **dict.fromkeys(("static", "static-words", "static-frequent"), _EVOLUTION),
+    **dict.fromkeys(("dense-small", PRUNED), (*_EVOLUTION, *_WORDS)),
 }
 
 
