@@ -41,6 +41,7 @@ from numpy_setlstm.lab.experiment.grid_files import QUICK, grid_from, parse_seed
 from numpy_setlstm.lab.experiment.results import MODEL_FILE
 from numpy_setlstm.lab.options import GRADCHECK_SIZES, TRAIN_PARAMETERS, WORK_OPTIONS
 from numpy_setlstm.lab.selfcheck import METHODS, run_selfcheck
+from numpy_setlstm.lab.shares.commands import add_search_options, add_shares_options, run_search, run_shares
 
 EXIT_WRONG, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -151,6 +152,16 @@ def run_comparison(options):
     if interrupted:
         complain("interrupted; the same command continues")
     return EXIT_INTERRUPTED if interrupted else 0
+
+
+def search(options):
+    """Search for recipes at random: as many trials for every kind of network, judged on validation texts."""
+    return EXIT_INTERRUPTED if run_search(options) else 0
+
+
+def shares(options):
+    """Draw accuracy against the share of parameters, for many kinds of networks."""
+    return EXIT_INTERRUPTED if run_shares(options) else 0
 
 
 def benchmark(options):
@@ -324,6 +335,8 @@ COMMANDS = {
     "demo": (demo, add_demo_options),
     "train": (train, add_train_options),
     "compare": (run_comparison, add_compare_options),
+    "search": (search, add_search_options),
+    "shares": (shares, add_shares_options),
     "benchmark": (benchmark, add_benchmark_options),
     "predict": (predict, add_predict_options),
     "gradcheck": (gradcheck, add_gradcheck_options),

@@ -130,9 +130,9 @@ def gradient_sizes(network, tokens, labels, batch_size, rng, weights=None, names
     """Magnitude of the gradient of the loss at cells of the sparse matrices, or of `names`: a dict of growth scores.
 
     It is that of the mean loss over the texts of :data:`GRADIENT_BATCHES` minibatches, drawn by `rng`, without dropout.
-    ``probe(name, W, tokens)`` gives the matrix whose weights have their gradients computed, for the tokens of these
-    texts: by default all cells, at the time and memory of a dense network, as in RigL; see :func:`with_candidates`.
-    The rows of the padding and of words that occur in none of these texts are 0.
+    By default it is computed at all cells, at the time and memory of a dense network, as in RigL. A ``probe(W)`` gives
+    a sparse matrix with more connections instead, as :func:`with_candidates` does; then E is written out for the words
+    that occur, whose gradients come with that of x. The rows of the padding and of other words are 0.
 
     Source: U. Evci et al. (2020), "Rigging the Lottery: Making All Tickets Winners" (RigL), arXiv:1911.11134. This is
     RigL's growth rule within SET, not all of RigL, which updates its connections every few hundred steps by the
@@ -140,46 +140,51 @@ def gradient_sizes(network, tokens, labels, batch_size, rng, weights=None, names
     gives each layer its share of connections by the Erdős–Rényi(-kernel) rule or equally.
     """
     chosen = rng.permutation(len(tokens))[: GRADIENT_BATCHES * batch_size]
+    tokens, labels, weights = tokens[chosen], labels[chosen], None if weights is None else weights[chosen]
     names = sparse_names(network) if names is None else names
-    probe = probe or (lambda name, W, tokens: W.toarray())
-    probes = {name: probe(name, network.parameters[name], tokens[chosen]) for name in names}
+    words, E = np.union1d(tokens, [PADDING_ID]), network.parameters["E"]
+    probes = {name: probe(network.parameters[name]) if probe else network.parameters[name].toarray()
+              for name in names if name != "E" or not probe}  # fmt: skip
+    if probe and "E" in names:
+        probes["E"], tokens = E.take_rows(words), np.searchsorted(words, tokens)  # the words, numbered anew
     sums = {name: np.zeros_like(weights_of(W)) for name, W in probes.items()}
-    for first in range(0, len(chosen), batch_size):
-        batch = chosen[first : first + batch_size]
-        of_batch, parameters = None if weights is None else weights[batch], network.parameters | probes
+    for first in range(0, len(tokens), batch_size):
+        batch = slice(first, first + batch_size)
+        share, of_batch = len(labels[batch]) / len(labels), None if weights is None else weights[batch]
+        parameters = network.parameters | probes
         _, gradients, _ = network.backpropagate(tokens[batch], labels[batch], parameters=parameters, weights=of_batch)
         for name in names:
-            sums[name] += gradients[name] * (len(batch) / len(chosen))  # of the mean over all texts, not over a batch
-    sizes = {name: np.abs(gradient) for name, gradient in sums.items()}
-    for name, W in probes.items():
-        if isinstance(W, SparseMatrix):
-            sizes[name] = W.with_values(sizes[name])
-        else:
-            sizes[name][: reserved_rows_of(name)] = 0
+            sums[name] += gradients[name] * share  # of the mean over all texts, not over this minibatch
+    sizes = {name: np.abs(sums[name]) for name in names}
+    if probe:
+        sizes = {name: W.with_values(sizes[name]) if name != "E" else _rows(E.shape, words[1:], sizes[name][1:])
+                 for name, W in probes.items()}  # fmt: skip
+    elif "E" in names:
+        sizes["E"][: reserved_rows_of("E")] = 0
     return sizes
+
+
+def _rows(shape, rows, values):
+    """A SparseMatrix with all cells of some `rows` (U,), whose values are (U, n_cols)."""
+    cols = np.tile(np.arange(shape[1]), len(rows))
+    return SparseMatrix(shape, np.repeat(rows, shape[1]), cols, values.ravel())
 
 
 def with_candidates(settings, zeta, rng):
     """The probe of :func:`gradient_sizes` that stays sparse: a matrix, and candidates as connections of weight 0.
 
-    The candidates are `settings.candidates` times as many cells as will be pruned, drawn from those that are free then;
-    in E all cells of the words that occur, whose gradients come with that of x. Source: M. Heddes et al. (2024),
-    "Always-Sparse Training by Growing Connections with Guided Stochastic Exploration", arXiv:2401.06898.
+    The candidates are `settings.candidates` times as many cells as will be pruned, drawn from those that are free then.
+    Source: M. Heddes et al. (2024), "Always-Sparse Training by Growing Connections with Guided Stochastic Exploration",
+    arXiv:2401.06898.
     """
 
-    def probe(name, W, tokens):
-        n_cols, keys = W.shape[1], W.topology.keys
-        if name == "E":
-            words = np.unique(tokens[tokens != PADDING_ID]).astype(np.int64)  # int32 would overflow
-            candidates = words[:, None] * n_cols + np.arange(n_cols)
-        else:
-            pruned = prune(W, zeta, settings.prune_rule)
-            kept = np.delete(keys, pruned)
-            count = min(settings.candidates * len(pruned), W.size - len(kept))
-            candidates = draw_free_cells(kept, W.size, count, rng)
-        cells = np.union1d(keys, candidates)
+    def probe(W):
+        keys, pruned = W.topology.keys, prune(W, zeta, settings.prune_rule)
+        kept = np.delete(keys, pruned)
+        count = min(settings.candidates * len(pruned), W.size - len(kept))
+        cells = np.union1d(keys, draw_free_cells(kept, W.size, count, rng))
         values = np.zeros(len(cells), W.dtype)
         values[np.searchsorted(cells, keys)] = W.values
-        return SparseMatrix(W.shape, *np.divmod(cells, n_cols), values)
+        return SparseMatrix(W.shape, *np.divmod(cells, W.shape[1]), values)
 
     return probe

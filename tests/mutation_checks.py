@@ -212,41 +212,34 @@ def test_evolution_leaves_the_row_of_the_padding_empty(growth):
 
 
 @pytest.mark.parametrize(("candidates", "zeta"), [(1, 0.5), (2, 0.3), (100, 0.3)])
-@pytest.mark.parametrize("name", ["E", "W_x", "W_h"])
-def test_evolution_among_free_cells_of_weight_zero_and_in_E_all_of_the_words_read(name, candidates, zeta):
-    network, _, tokens, _ = network_and_state()
-    W, read = network.parameters[name], np.where(tokens > 4, tokens, 0)
+@pytest.mark.parametrize("name", ["W_x", "W_h"])
+def test_evolution_among_free_cells_of_weight_zero(name, candidates, zeta):
+    W = network_and_state()[0].parameters[name]
     settings = TrainingSettings(candidates=candidates, prune_rule="magnitude")
-    probed = evolution.with_candidates(settings, zeta, np.random.default_rng(0))(name, W, read)
-    if name == "E":
-        candidates = np.arange(9 * 4)[np.repeat(np.isin(np.arange(9), read) & (np.arange(9) > 0), 4)]
-    else:
-        kept = np.delete(W.topology.keys, prune(W, zeta, "magnitude"))
-        count = min(candidates * (W.nnz - len(kept)), W.size - len(kept))
-        candidates = draw_free_cells(kept, W.size, count, np.random.default_rng(0))
+    probed = evolution.with_candidates(settings, zeta, np.random.default_rng(0))(W)
+    kept = np.delete(W.topology.keys, prune(W, zeta, "magnitude"))
+    count = min(candidates * (W.nnz - len(kept)), W.size - len(kept))
+    candidates = draw_free_cells(kept, W.size, count, np.random.default_rng(0))
     assert probed.topology.keys.tolist() == np.union1d(W.topology.keys, candidates).tolist()
     np.testing.assert_array_equal(probed.toarray(), W.toarray())
 
 
-def test_evolution_among_more_cells_than_int32_can_count():
-    W = SparseMatrix((2**20, 4096), [5], [7], [1.0])
-    tokens = np.array([[2**20 - 1]], np.int32)
-    probed = evolution.with_candidates(TrainingSettings(candidates=1), 0.0, np.random.default_rng(0))("E", W, tokens)
-    assert probed.topology.keys.tolist() == [5 * 4096 + 7, *range((2**20 - 1) * 4096, 2**32)]
-
-
-def test_evolution_probes_with_the_texts_whose_gradient_is_taken_and_what_is_named(monkeypatch):
-    monkeypatch.setattr(evolution, "GRADIENT_BATCHES", 1)
+@pytest.mark.parametrize("names", [["E", "W_x", "W_h"], ["E"], ["W_h"]])
+def test_evolution_with_a_probe_has_the_scores_of_all_cells_at_some(names):
     network, _, tokens, labels = network_and_state()
-    seen = []
-
-    def probe(name, W, read):
-        seen.append((name, read.tolist()))
-        return W
-
-    sizes = evolution.gradient_sizes(network, tokens, labels, 3, np.random.default_rng(5), None, ["W_h"], probe)
-    assert seen == [("W_h", tokens[np.random.default_rng(5).permutation(10)[:3]].tolist())]
-    assert list(sizes) == ["W_h"]
+    tokens, weights = np.where(tokens > 4, tokens, 0), np.linspace(0.5, 1.5, 10)
+    given = tokens, labels, 3, np.random.default_rng(5), weights
+    dense = evolution.gradient_sizes(network, *given)
+    assert dense["E"][1:][tokens.max() - 1].all() and (dense["E"][[5, 6]] > 0).any()
+    given = tokens, labels, 3, np.random.default_rng(5), weights, names, lambda W: W
+    sizes = evolution.gradient_sizes(network, *given)
+    assert list(sizes) == [name for name in ("W_x", "W_h", "E") if name in names]
+    for name, scores in sizes.items():
+        np.testing.assert_allclose(scores.values, dense[name][scores.rows, scores.cols], rtol=1e-10, atol=1e-15)
+        at = np.repeat(np.unique(tokens)[1:], 4) if name == "E" else network.parameters[name].rows
+        assert scores.rows.tolist() == at.tolist()
+    if "E" in names:
+        assert sizes["E"].cols.tolist() == [0, 1, 2, 3] * (len(np.unique(tokens)) - 1)
 
 
 @pytest.mark.parametrize(

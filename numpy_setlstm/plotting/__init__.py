@@ -31,6 +31,7 @@ from numpy_setlstm.plotting.evolution import plot_ever_tried, plot_evolution, pl
 from numpy_setlstm.plotting.flow import plot_gradient_flow, plot_gradient_norms
 from numpy_setlstm.plotting.gates import plot_gates
 from numpy_setlstm.plotting.learning import plot_learning_curves
+from numpy_setlstm.plotting.shares import plot_shares
 from numpy_setlstm.plotting.step_graph import plot_lstm_step
 from numpy_setlstm.plotting.structure import plot_distance_ranges, plot_distances, plot_expansion
 from numpy_setlstm.plotting.style import BLUE, GATE_NAMES, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
@@ -77,6 +78,7 @@ __all__ = [
     "plot_precision",
     "plot_scaling",
     "plot_set_step",
+    "plot_shares",
     "plot_step_parts",
     "plot_step_sizes",
     "plot_survival",

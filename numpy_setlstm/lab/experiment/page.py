@@ -21,7 +21,6 @@ from numpy_setlstm.lab.formatting import MISSING, markdown_table, percent
 
 SUMMARY = ("dense", "static", EVOLVED, TFIDF)
 BOTH = ("accuracy", "balanced accuracy")
-BLOCK = re.compile(r"(<!-- results: ([^\n]+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
 def fill_page(page, store):
@@ -30,17 +29,23 @@ def fill_page(page, store):
     NAME is one of `BLOCKS`, or "table" and a data set, as in ``table imdb``. GridError if one is unknown, or there is
     no such mark.
     """
+    rows = [row for row in make_rows(store.documents()) if row.documents]
+    return fill_blocks(page, "results", lambda name: _make_block(name, rows, store))
+
+
+def fill_blocks(page, mark, make_block):
+    """Replace what is between ``<!-- MARK: NAME -->`` and ``<!-- end of MARK -->`` by ``make_block(NAME)``."""
     page = Path(page)
     text = page.read_text(encoding="utf8")
-    rows = [row for row in make_rows(store.documents()) if row.documents]
+    block = re.compile(rf"(<!-- {mark}: ([^\n]+?) -->\n).*?(<!-- end of {mark} -->)", re.DOTALL)
 
     def fill(match):
         start, name, end = match.groups()
-        return start + _make_block(name, rows, store) + "\n" + end
+        return start + make_block(name) + "\n" + end
 
-    filled, n_blocks = BLOCK.subn(fill, text)
+    filled, n_blocks = block.subn(fill, text)
     if not n_blocks:
-        raise GridError(f"{page} has no line <!-- results: NAME -->, and therefore no place for results")
+        raise GridError(f"{page} has no line <!-- {mark}: NAME -->, and therefore no place for results")
     with replacing(page) as file:
         file.write(filled.encode())
     return page

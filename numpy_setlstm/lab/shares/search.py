@@ -27,6 +27,7 @@ SPACE = {
 #: What is drawn beside it for networks that evolve, and for those whose first connections follow the words.
 SPACE_OF_EVOLUTION = {"zeta": ("one of", 0.1, 0.2, 0.3, 0.5), "evolve_until": ("one of", None, 8)}
 SPACE_OF_FREQUENCY = {"frequency_exponent": ("one of", 0.25, 0.5, 0.75, 1.0)}
+DRAWN = (*SPACE, *SPACE_OF_EVOLUTION, *SPACE_OF_FREQUENCY)
 
 
 def draw_settings(connectivity, number, seed=0):
@@ -61,35 +62,47 @@ def specs_of(datasets, connectivities, *, trials=N_TRIALS, seeds=(0,), share=0.0
     return specs
 
 
-def best_settings(records, seeds):
+def best_settings(records, shared=False):
     """The trial of each kind with the best mean validation accuracy, among equals the lowest loss.
 
-    Returns a dict by (data set, kind) of dicts: ``settings``, ``accuracy``, ``loss``, ``trials``; trials that lack one
-    of the `seeds` do not count.
+    Parameters
+    ----------
+    records : dict of str to dict
+        As :func:`~numpy_setlstm.lab.shares.records.read_records` gives them.
+    shared : bool, default False
+        Whether a kind has one recipe for all data sets together, the best by the mean over them.
+
+    Returns
+    -------
+    dict of (str, str) to dict
+        By data set and kind: ``settings`` that were drawn, ``accuracy``, ``loss``, ``trials``. Trials that lack a seed
+        or data set that others have do not count.
     """
-    trials = {}
+    trials = {}  # by data sets that share a recipe and kind, by what was drawn, by data set and seed
     for record in records.values():
         spec = RunSpec(**record["spec"])
-        key = (spec.dataset, spec.connectivity), RunSpec(spec.dataset, spec.connectivity, 0, spec.settings).name
-        trials.setdefault(key, {})[spec.seed] = record
+        drawn = tuple((name, spec.settings[name]) for name in DRAWN if name in spec.settings)
+        group = ("all" if shared else spec.dataset), spec.connectivity
+        trials.setdefault(group, {}).setdefault(drawn, {})[spec.dataset, spec.seed] = record
     best = {}
-    for (kind, _), by_seed in sorted(trials.items()):
-        if not set(seeds) <= by_seed.keys():
-            continue
-        found = [by_seed[seed] for seed in seeds]
-        accuracy, loss = (float(np.mean([one[f"validation_{key}"] for one in found])) for key in ("accuracy", "loss"))
-        entry = {"settings": found[0]["spec"]["settings"], "accuracy": accuracy, "loss": loss, "trials": 1}
-        if kind in best:
-            entry["trials"] += best[kind]["trials"]
-            if (accuracy, -loss) <= (best[kind]["accuracy"], -best[kind]["loss"]):
-                entry |= {key: best[kind][key] for key in ("settings", "accuracy", "loss")}
-        best[kind] = entry
+    for group, by_settings in trials.items():
+        wanted = set().union(*by_settings.values())
+        whole = {drawn: list(runs.values()) for drawn, runs in by_settings.items() if runs.keys() == wanted}
+        scores = {
+            drawn: [float(np.mean([run[f"validation_{key}"] for run in runs])) for key in ("accuracy", "loss")]
+            for drawn, runs in whole.items()
+        }
+        if scores:
+            drawn, (accuracy, loss) = max(scores.items(), key=lambda item: (item[1][0], -item[1][1]))
+            entry = {"settings": dict(drawn), "accuracy": accuracy, "loss": loss, "trials": len(whole)}
+            best |= {(dataset, group[1]): entry for dataset in sorted({dataset for dataset, _ in wanted})}
     return best
 
 
 def search(
-    datasets, connectivities, output, *, trials=N_TRIALS, seeds=(0,), share=0.01, settings=None, report=print, **running
-):
+    datasets, connectivities, output, *, trials=N_TRIALS, seeds=(0,), share=0.01, settings=None, shared=False,
+    report=print, **running
+):  # fmt: skip
     """Search for the recipe of each kind of network on each data set.
 
     Parameters
@@ -106,6 +119,8 @@ def search(
         Parameters of all but the dense network as a share of the dense one's.
     settings : dict, optional
         That all trials have, in the place of what is drawn.
+    shared : bool, default False
+        Whether the data sets share one recipe per kind.
     report : callable
         Called with each line of text to show.
     **running
@@ -128,7 +143,7 @@ def search(
     interrupted = run_all(specs, path, blind=True, report=report, **running)
     names = {spec.name for spec in specs}
     records = {name: record for name, record in read_records(path).items() if name in names}
-    report(format_best(best_settings(records, sorted({spec.seed for spec in specs}))))
+    report(format_best(best_settings(records, shared)))
     return interrupted
 
 
@@ -136,7 +151,6 @@ def format_best(best):
     """A table for the terminal: the best trial of each kind on each data set."""
     rows = []
     for (dataset, connectivity), entry in best.items():
-        drawn = {name: entry["settings"].get(name) for name in (*SPACE, *SPACE_OF_EVOLUTION, *SPACE_OF_FREQUENCY)}
-        shown = ", ".join(f"{name}={value}" for name, value in drawn.items() if value is not None)
+        shown = ", ".join(f"{name}={value}" for name, value in entry["settings"].items() if value is not None)
         rows.append((dataset, connectivity, str(entry["trials"]), f"{100 * entry['accuracy']:.1f} %", shown))
     return text_table(("data set", "kind", "trials", "validation", "settings of the best"), rows)

@@ -1,24 +1,28 @@
 """Accuracy against the share of parameters: many kinds of networks, sizes and seeds, and the figure of them."""
 
-import json
 from pathlib import Path
 
-import numpy as np
-
-from numpy_setlstm.lab.experiment.grid import Grid, RunSpec
-from numpy_setlstm.lab.experiment.runs import unpack_bits
-from numpy_setlstm.lab.experiment.statistics import mean_and_spread, paired_difference
-from numpy_setlstm.lab.formatting import text_table
+from numpy_setlstm.lab.experiment.grid import PRUNED, Grid
+from numpy_setlstm.lab.experiment.page import fill_blocks
+from numpy_setlstm.lab.files import write_picture
+from numpy_setlstm.lab.shares.page import format_accuracies, format_differences, make_block
 from numpy_setlstm.lab.shares.records import read_records, run_all
 from numpy_setlstm.lab.shares.search import TRIALS_FILE, best_settings
+from numpy_setlstm.lab.shares.statistics import KIND_NAMES, LARGEST, rows_of
 
 RUNS_FILE, PICTURE_FILE = "runs.jsonl", "shares.png"
 SHARES = (0.0025, 0.005, 0.01, 0.02, 0.039, 0.1)
 KINDS = (
     "dense", "dense-small", "static", "static-words", "static-frequent", "set-cosine", "set-guided", "dense-pruned"
 )  # fmt: skip
-PAIRS = (("set-guided", "dense"), ("set-guided", "static"), ("set-guided", "dense-small"), ("set-cosine", "static"))
-LARGEST = "dense"  # the kind that has all parameters, whatever the share
+#: Arguments of :func:`sweep` that show the order of the kinds in a minute or two.
+QUICK = {
+    "datasets": ("sentences-yelp",),
+    "connectivities": ("dense", "dense-small", "static", "set-cosine", "set-guided"),
+    "shares": (0.005, 0.01, 0.039),
+    "seeds": (0, 1, 2),
+    "settings": {"embedding_dim": 128, "hidden_size": 128, "n_epochs": 12, "zeta": 0.3},
+}
 
 
 def specs_of(datasets, connectivities=KINDS, *, shares=SHARES, seeds=range(5), recipes=None, settings=None):
@@ -39,8 +43,8 @@ def specs_of(datasets, connectivities=KINDS, *, shares=SHARES, seeds=range(5), r
 
 
 def sweep(
-    output, datasets=(), connectivities=KINDS, *, shares=SHARES, seeds=range(5), settings=None, report_only=False,
-    report=print, **running
+    output, datasets=(), connectivities=KINDS, *, shares=SHARES, seeds=range(5), settings=None, shared=False,
+    report_only=False, pages=(), report=print, **running
 ):  # fmt: skip
     """Run what a sweep has no results of yet, and write its figure.
 
@@ -56,8 +60,12 @@ def sweep(
     seeds : sequence of int
     settings : dict, optional
         That all runs have.
+    shared : bool, default False
+        Whether the data sets share one recipe per kind.
     report_only : bool, default False
         Run nothing.
+    pages : sequence of str or Path
+        Markdown pages whose blocks between ``<!-- shares: NAME -->`` and ``<!-- end of shares -->`` are filled.
     report : callable
         Called with each line of text to show.
     **running
@@ -75,77 +83,22 @@ def sweep(
     """
     output, interrupted = Path(output), False
     if not report_only:
-        trials = read_records(output / TRIALS_FILE)
-        recipes = best_settings(trials, sorted({record["spec"]["seed"] for record in trials.values()}))
+        recipes = with_pruned(best_settings(read_records(output / TRIALS_FILE), shared))
         specs = specs_of(datasets, connectivities, shares=shares, seeds=seeds, recipes=recipes, settings=settings)
         interrupted = run_all(specs, output / RUNS_FILE, report=report, **running)
     rows = rows_of(read_records(output / RUNS_FILE))
-    report(format_rows(rows))
-    report(format_differences(rows))
+    trials = best_settings(read_records(output / TRIALS_FILE), shared)
+    if rows:
+        from numpy_setlstm.plotting import plot_shares  # importing matplotlib takes a second
+
+        report(f"\n{format_accuracies(rows, trials)}\n\n{format_differences(rows, trials)}\n")
+        report(f"wrote {write_picture(output / PICTURE_FILE, plot_shares(rows, labels=KIND_NAMES)[0].figure)}")
+    for page in pages:
+        report(f"wrote {fill_blocks(page, 'shares', lambda name: make_block(name, rows, trials))}")
     return interrupted
 
 
-def rows_of(records):
-    """Runs that differ in the seed alone, together: a list of dicts, by data set, kind and share.
-
-    Each has ``dataset``, ``connectivity``, ``share`` (as asked for; 1 of the dense network), ``parameters``, ``mean``
-    and ``spread`` of the accuracy, ``accuracies`` by seed and ``predicted`` (n_seeds, n_texts) with ``labels``.
-    """
-    groups = {}
-    for record in records.values():
-        spec = RunSpec(**record["spec"])
-        share = 1.0 if spec.connectivity == LARGEST else spec.settings.get("parameter_share")
-        others = {name: value for name, value in spec.settings.items() if name != "parameter_share"}
-        key = (spec.dataset, spec.connectivity, share, json.dumps(others, sort_keys=True))
-        groups.setdefault(key, {})[spec.seed] = record
-    rows = []
-    for (dataset, connectivity, share, _), by_seed in groups.items():
-        found = [by_seed[seed] for seed in sorted(by_seed)]
-        predictions = [one["predictions"] for one in found]
-        accuracies = {seed: by_seed[seed]["test_accuracy"] for seed in sorted(by_seed)}
-        mean, spread = mean_and_spread(list(accuracies.values()))
-        rows.append({
-            "dataset": dataset, "connectivity": connectivity, "share": share, "parameters": found[0]["parameters"],
-            "mean": mean, "spread": spread, "accuracies": accuracies,
-            "predicted": np.array([unpack_bits(one["predicted"], one["count"]) for one in predictions]),
-            "labels": unpack_bits(predictions[0]["labels"], predictions[0]["count"]),
-        })  # fmt: skip
-    order = {name: k for k, name in enumerate(KINDS)}
-    return sorted(rows, key=lambda row: (row["dataset"], row["share"], order.get(row["connectivity"], len(order))))
-
-
-def difference(rows, dataset, share, one, other):
-    """The paired difference in accuracy of two kinds, a Difference, over the seeds that both have; None if none."""
-    found = []
-    for kind in (one, other):
-        at = 1.0 if kind == LARGEST else share
-        found += [row for row in rows if (row["dataset"], row["connectivity"], row["share"]) == (dataset, kind, at)][:1]
-    if len(found) < 2:
-        return None
-    seeds = [list(row["accuracies"]) for row in found]
-    both = [seed for seed in seeds[0] if seed in seeds[1]]
-    if not both:
-        return None
-    predicted = [row["predicted"][[of.index(seed) for seed in both]] for row, of in zip(found, seeds, strict=True)]
-    return paired_difference(*predicted, found[0]["labels"])
-
-
-def format_rows(rows):
-    """A table of all rows for the terminal."""
-    cells = [
-        (row["dataset"], f"{100 * row['share']:g} %", row["connectivity"], f"{row['parameters']:,}",
-         f"{100 * row['mean']:.1f}" + ("" if row["spread"] is None else f" ± {100 * row['spread']:.1f}"),
-         str(len(row["accuracies"])))
-        for row in rows
-    ]  # fmt: skip
-    return text_table(("data set", "share", "kind", "parameters", "accuracy", "seeds"), cells)
-
-
-def format_differences(rows, pairs=PAIRS):
-    """A table of the differences that matter, in points with their 95 % intervals."""
-    cells = []
-    for dataset, share in sorted({(row["dataset"], row["share"]) for row in rows if row["share"] < 1}):
-        found = [difference(rows, dataset, share, *pair) for pair in pairs]
-        shown = ["–" if d is None else f"{100 * d.mean:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]" for d in found]
-        cells.append((dataset, f"{100 * share:g} %", *shown))
-    return text_table(("data set", "share", *(f"{one} − {other}" for one, other in pairs)), cells)
+def with_pruned(recipes):
+    """The recipes, with that of the dense network for the pruned one, which begins as it."""
+    of_pruned = {(dataset, PRUNED): entry for (dataset, kind), entry in recipes.items() if kind == LARGEST}
+    return of_pruned | recipes
