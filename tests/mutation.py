@@ -59,6 +59,10 @@ TARGETS = {
     "evolution.py": (
         "test_training.test_growth", "test_training.test_gradient", "test_training.test_the_optimizers_state",
         "test_training.test_a_cosine_falls", "test_weighted_loss.test_growth", "mutation_checks.test_evolution",
+        "test_averaging.test_the_mean_follows",
+    ),
+    "averaging.py": (
+        "test_averaging.test_the", "test_averaging.test_without_averaging_there", "test_averaging.test_survivors",
     ),
     "network.py": (
         "test_network", "test_engines", "test_weighted_loss.test_the_gradients", "test_bidirectional.test_gates",
