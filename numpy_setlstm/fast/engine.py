@@ -92,16 +92,16 @@ class FastEngine:
 
         h, embedding, lstm = zip(*run_parts(forward_part, range(len(jobs)), self._threads), strict=True)
         h = np.concatenate(h, axis=1)  # (H, N), or (H, 2N) if bidirectional
-        h_last, h_keep = dropout_forward(np.concatenate(np.split(h, len(readings), axis=1)).T, dropout, rng)  # (N, ·)
-        logits, readout = linear_forward(h_last, p["W_out"], p["b_out"])  # (N, C)
+        h_read, h_keep = dropout_forward(np.concatenate(np.split(h, len(readings), axis=1)).T, dropout, rng)  # (N, ·)
+        logits, readout = linear_forward(h_read, p["W_out"], p["b_out"])  # (N, C)
         return logits, FastCache(p["E"], parts, readings, products, embedding, lstm, h_keep, readout) if keep else None
 
     def backward(self, dlogits, cache):
         """Gradients of all parameters, by name; undoes :meth:`forward`."""
         E, parts, readings, products, embedding, lstm, h_keep, readout = cache
-        dh_last, dW_out, db_out = linear_backward(dlogits, readout)
-        dh_last = np.split(dropout_backward(dh_last, h_keep).T, len(readings))  # (H, N) each
-        dh = [of_direction[:, n] for of_direction in dh_last for n in parts]
+        dh_read, dW_out, db_out = linear_backward(dlogits, readout)
+        dpooled = np.split(dropout_backward(dh_read, h_keep).T, len(readings))  # (H, N) each
+        dh = [of_direction[:, n] for of_direction in dpooled for n in parts]
 
         def backward_part(k):
             with self._background(products) as background:
