@@ -31,7 +31,7 @@ FLOORS = {
         "model_check",
         "plotting",
     ),
-    3: ("training", "evolution", "initialization", "interrupt"),
+    3: ("training", "evolution", "averaging", "initialization", "interrupt"),
     2: ("network", "own_lstm", "converters", "word_vectors", "fast", "measures"),
     1: ("layers", "topology", "optimizers"),
     0: ("checks", "text", "sparse", "cells", "parameters", "files", "one_file", "gradcheck", "datasets"),

@@ -27,7 +27,8 @@ FORMAT_VERSION = 4
 SMALL_HEADER = 2**20
 _HEADER = "header"
 _STATE_KEYS = (
-    "epoch", "batch", "n_updates", "sums", "best_epoch", "first_weights", "notes", "interrupted", "inconsistent"
+    "epoch", "batch", "n_updates", "n_averaged", "sums", "best_epoch", "first_weights", "notes", "interrupted",
+    "inconsistent",
 )  # fmt: skip
 _MODEL_KEYS = ("parameters", "own_lstm", "own_tokenizer", "fingerprint", "vocabulary", "format_version", "digest")
 _STEP_ARRAYS = ("pruned", "grown", "pruned_cells", "grown_cells")
@@ -163,7 +164,7 @@ def _digest(header_text, arrays):
 
 def pack_network(prefix, network):
     """Split a network into a header and arrays whose names begin with `prefix`; its engine is not part of it."""
-    header = {name: getattr(network, name) for name in ("scales", "embedding_dropout", "dropout")}
+    header = {name: getattr(network, name) for name in ("scales", "embedding_dropout", "dropout", "pooling")}
     header["shapes"] = {name: W.shape for name, W in network.parameters.items() if isinstance(W, SparseMatrix)}
     header["names"] = list(network.parameters)
     arrays = {}
@@ -207,6 +208,7 @@ def pack_state(state):
         arrays |= best_arrays
     if state.order is not None:
         arrays["order"] = state.order
+    arrays |= {f"average/{name}": average for name, average in state.average.items()}
     for name, quantities in optimizer.state.items():
         arrays |= {f"optimizer/{name}/{quantity}": array for quantity, array in quantities.items()}
     for name, topology in state.initial_topologies.items():
@@ -252,6 +254,7 @@ def unpack_state(header, arrays, engine):
             if name in header["initial_shapes"]
         },
         order=arrays.get("order"),
+        average={name: arrays[f"average/{name}"] for name in network.parameters if header["n_averaged"]},
         history=header["history"] | {"set_steps": set_steps},
         best_network=best_network,
         **{key: header[key] for key in _STATE_KEYS},
@@ -345,13 +348,15 @@ def upgrade(header):
     header = _from_format_1(header) if header["format_version"] == 1 else header
     added = {"bidirectional": False, "class_weight": None, "warm_start": False}  # in format 3
     added |= {"candidates": None, "evolve_every": None, "evolve_from": 0.0, "evolve_until": None}  # in format 4
-    added |= {"every_word": False, "frequency_exponent": 0.0}
+    added |= {"every_word": False, "frequency_exponent": 0.0, "pooling": "last", "averaging": 0.0}
+    networks = {name: header[name] | {"pooling": "last"} for name in ("network", "best") if name in header}
     evolved_at = [[k + 1, 0] for k in range(len(header["set_steps"]))]  # between epochs: there was no other way
-    return header | {
+    return header | networks | {
         "parameters": added | header["parameters"],
         "history": header["history"] | {"evolved_at": evolved_at},
         "n_updates": 0,
-    }
+        "n_averaged": 0,
+    }  # fmt: skip
 
 
 def _from_format_1(header):

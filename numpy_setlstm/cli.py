@@ -42,6 +42,7 @@ from numpy_setlstm.lab.experiment.results import MODEL_FILE
 from numpy_setlstm.lab.options import GRADCHECK_SIZES, TRAIN_PARAMETERS, WORK_OPTIONS
 from numpy_setlstm.lab.selfcheck import METHODS, run_selfcheck
 from numpy_setlstm.lab.shares.commands import add_search_options, add_shares_options, run_search, run_shares
+from numpy_setlstm.layers.pooling import POOLINGS
 
 EXIT_WRONG, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -205,7 +206,7 @@ def gradcheck(options):
     """Check every gradient of a dense and of a sparse network."""
     sizes = {name: getattr(options, name) for name in GRADCHECK_SIZES}
     methods = METHODS if options.method == "both" else [options.method]
-    sizes["bidirectional"] = options.bidirectional
+    sizes |= {"bidirectional": options.bidirectional, "pooling": options.pooling}
     right = run_selfcheck(seed=options.seed, methods=methods, output=options.output, report=say, **sizes)
     return 0 if right else EXIT_WRONG
 
@@ -328,6 +329,7 @@ def add_gradcheck_options(parser):
         kind = whole if isinstance(default, int) else finite
         add(option, dest=name, type=kind, default=default, metavar="X", help=f"{text} (default: {default})")
     add("--bidirectional", action="store_true", help="check networks that read from both ends")
+    add("--pooling", choices=POOLINGS, default=POOLINGS[0], help=f"what the readout reads (default: {POOLINGS[0]})")
     add("--output", type=path, metavar="DIR", help="folder for a picture: the error against the step size")
 
 

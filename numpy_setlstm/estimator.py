@@ -30,6 +30,9 @@ class SetLSTMClassifier(Trainable):
         D and H.
     bidirectional : bool, default False
         Whether a second LSTM reads each text from its end; the last states of both stand side by side.
+    pooling : {"last", "mean", "max"}
+        What the readout reads of a text: the last hidden state, or the mean or the maximum, unit by unit, of the hidden
+        states of its words; of each direction if there are two.
     parameter_share : float in (0, 1], default 0.039
         Parameters of the sparse network as a share of the dense network's, everything counted: connections, biases,
         readout. The three sparse matrices get connections in proportion to n_in + n_out. Ignored with `er_epsilon`.
@@ -84,7 +87,11 @@ class SetLSTMClassifier(Trainable):
     learning_rate_decay : float, default 0.0
         In epoch k, counted from 0, the learning rates are divided by 1 + decay · k.
     embedding_dropout, dropout : float in [0, 1), default 0.5
-        Of the word vectors, and of the last hidden state.
+        Of the word vectors, and of the hidden state that the readout reads.
+    averaging : float in [0, 1), default 0.0
+        After each minibatch, average ← averaging · average + (1 − averaging) · weights, corrected for its beginning;
+        the averaged weights are those that are validated, kept and used. 0: the weights themselves. Training goes on
+        from the weights, and is the same with any averaging. :eq:`average` in docs/derivations/adam.md.
     max_norm : float, default 1.0
         Gradients are clipped to this joint norm.
     validation_fraction : float in [0, 1), default 0.1
@@ -151,13 +158,13 @@ class SetLSTMClassifier(Trainable):
     """
 
     def __init__(
-        self, connectivity="set", *, embedding_dim=256, hidden_size=256, bidirectional=False, parameter_share=0.039,
-        er_epsilon=None, every_word=False, frequency_exponent=0.0, zeta=TrainingSettings.zeta, prune_rule="sign",
-        growth="zero", candidates=None, zeta_schedule="constant", evolve_every=None, evolve_from=0.0,
+        self, connectivity="set", *, embedding_dim=256, hidden_size=256, bidirectional=False, pooling="last",
+        parameter_share=0.039, er_epsilon=None, every_word=False, frequency_exponent=0.0, zeta=TrainingSettings.zeta,
+        prune_rule="sign", growth="zero", candidates=None, zeta_schedule="constant", evolve_every=None, evolve_from=0.0,
         evolve_until=None, vocabulary_size=None, max_length=100, padding="pre", truncating="pre", tokenizer=None,
         word_vectors=None, n_epochs=8, batch_size=64, optimizer="adam", learning_rate=None,
-        embedding_learning_rate=None, embedding_scale=None, learning_rate_decay=0.0, embedding_dropout=0.5,
-        dropout=0.5, max_norm=1.0, validation_fraction=0.1, patience=None, class_weight=None, warm_start=False,
+        embedding_learning_rate=None, embedding_scale=None, learning_rate_decay=0.0, embedding_dropout=0.5, dropout=0.5,
+        averaging=0.0, max_norm=1.0, validation_fraction=0.1, patience=None, class_weight=None, warm_start=False,
         without_known_words="warn", engine="fast", lstm=None, check=True, kernel="auto", n_threads=None,
         dtype="float32", progress=False, random_state=None,
     ):  # fmt: skip

@@ -1,13 +1,14 @@
 r"""Evolution of a network: when connections are replaced, how many, and where new ones grow.
 
 Between two epochs, or every so many minibatches, every sparse matrix takes one
-:func:`~numpy_setlstm.topology.set_step`, and the state of the optimizer follows.
+:func:`~numpy_setlstm.topology.set_step`, and the state of the optimizer and the averages follow.
 """
 
 import math
 
 import numpy as np
 
+from numpy_setlstm.averaging import carry_average
 from numpy_setlstm.cells import draw_free_cells
 from numpy_setlstm.parameters import SPARSE_PARAMETERS
 from numpy_setlstm.sparse import SparseMatrix, weights_of
@@ -22,7 +23,7 @@ GRADIENT_BATCHES = 8  #: Minibatches whose texts give the gradient that growth="
 
 
 def evolve(state, settings, tokens=None, labels=None, weights=None):
-    """Take one SET step in every sparse matrix; the optimizer's state follows.
+    """Take one SET step in every sparse matrix; the optimizer's state and the averages follow.
 
     Parameters
     ----------
@@ -69,6 +70,7 @@ def evolve(state, settings, tokens=None, labels=None, weights=None):
             growth_scores=scores.get(name),
         )
         state.optimizer.carry(name, steps[name])
+        carry_average(state, name, steps[name])
     return steps
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy_setlstm.checks import choice, number, short, whole
 from numpy_setlstm.datasets.splitting import split_by_text
 from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
+from numpy_setlstm.layers.pooling import POOLINGS
 from numpy_setlstm.network import ENGINES, KERNELS
 from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.scikit_learn import as_in_scikit_learn
@@ -25,6 +26,7 @@ _CHOICES = {
     "zeta_schedule": ZETA_SCHEDULES,
     "padding": ("pre", "post"),
     "truncating": ("pre", "post"),
+    "pooling": POOLINGS,
     "optimizer": tuple(OPTIMIZERS),
     "without_known_words": ("warn", "accept", "error"),
     "engine": ENGINES,
@@ -66,6 +68,7 @@ _RANGES = {  # lowest and highest, and whether each is allowed itself
     "evolve_until": "[0, inf)",
     "parameter_share": "(0, 1]",
     "er_epsilon": "(0, inf)",
+    "averaging": "[0, 1)",
     "embedding_dropout": "[0, 1)",
     "dropout": "[0, 1)",
     "validation_fraction": "[0, 1)",
@@ -81,6 +84,7 @@ _OF_THE_NETWORK = (
     "embedding_dim",
     "hidden_size",
     "bidirectional",
+    "pooling",
     "parameter_share",
     "er_epsilon",
     "every_word",

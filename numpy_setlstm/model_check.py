@@ -33,6 +33,7 @@ def check_model(header, arrays):
     _check_classes(arrays["classes"])
     _check_networks(header, arrays)
     _check_position(header, arrays.get("order"))
+    _check_averages(header)
     _check_history(header)
 
 
@@ -116,6 +117,7 @@ _FIELDS = {
     "epoch": _COUNT,
     "batch": _COUNT,
     "n_updates": _COUNT,
+    "n_averaged": _COUNT,
     "best_epoch": ("a whole number of at least -1", lambda value: _is_whole(value, -1)),
     "has_best": _BOOLEAN,
     "interrupted": _BOOLEAN,
@@ -142,7 +144,7 @@ def _check_settings(parameters, header):
     optimizer = header["optimizer"]
     found = {"optimizer": optimizer["kind"]}
     for prefix in ["network", "best"][: 1 + header["has_best"]]:
-        found |= {name: header[prefix][name] for name in ("embedding_dropout", "dropout")}
+        found |= {name: header[prefix][name] for name in ("embedding_dropout", "dropout", "pooling")}
         for name, value in found.items():
             if type(value) is not type(parameters[name]) or value != parameters[name]:
                 raise ValueError(
@@ -184,6 +186,8 @@ def _check_networks(header, arrays):
                 _expect(f"the shape of {name}", tuple(header[prefix]["shapes"][name]), shape, made)
                 shape = arrays[f"network/{name}/rows"].shape  # noqa: PLW2901  every matrix keeps its connections
             _expect_array(f"{prefix}/{name}/values", arrays, parameters["dtype"], shape)
+            if header["n_averaged"]:
+                _expect_array(f"average/{name}", arrays, parameters["dtype"], shape)
 
 
 def _expect(what, found, expected, said=None):
@@ -213,6 +217,16 @@ def _check_position(header, order):
         raise ValueError("order is not a permutation of the texts")
     if batch > -(-len(order) // header["parameters"]["batch_size"]) or not header["sums"]:
         raise ValueError(f"batch is {batch}, in an epoch of {len(order)} texts; expected fewer, and the sums so far")
+
+
+def _check_averages(header):
+    """Check that minibatches are averaged if the parameters say so, and not more than there were."""
+    averaging, n_averaged, n_updates = header["parameters"]["averaging"], header["n_averaged"], header["n_updates"]
+    is_expected = bool(n_averaged) == (averaging > 0 and n_updates > 0)
+    if not header["inconsistent"] and not (is_expected and n_averaged <= n_updates):
+        raise ValueError(
+            f"averaging is {averaging}, but {n_averaged} of {n_updates} minibatches are averaged: set it back"
+        )
 
 
 def _check_history(header):

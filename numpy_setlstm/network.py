@@ -5,7 +5,7 @@ r"""The whole network: embedding, LSTM, readout. Its parameters, its loss, its g
 E, W_x and W_h are sparse, or all dense; the biases and the small readout are dense in either case. A *bidirectional*
 network has a second LSTM, with parameters of its own, that reads the text from its end; the last states of both stand
 side by side in front of the readout. Source: M. Schuster and K. Paliwal (1997), "Bidirectional Recurrent Neural
-Networks".
+Networks". By *pooling*, the readout reads the mean or the maximum of the states of the words instead of the last state.
 
 An *engine* runs the network: :class:`PlainEngine` calls the layers as they are written in :mod:`numpy_setlstm.layers`;
 the fast one, in :mod:`numpy_setlstm.fast`, gives the same results.
@@ -15,11 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_setlstm.checks import array, checked, generator, instance, matrix, number, short, whole
+from numpy_setlstm.checks import array, checked, choice, generator, instance, matrix, number, short, whole
 from numpy_setlstm.fast.engine import FastEngine
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward
 from numpy_setlstm.layers.embedding import EmbeddingCache, check_tokens, embedding_backward, embedding_forward
 from numpy_setlstm.layers.lstm import GATES, lstm_backward, lstm_forward
+from numpy_setlstm.layers.pooling import POOLINGS, pool_backward, pool_forward
 from numpy_setlstm.layers.readout import (
     LinearCache,
     cross_entropy_backward,
@@ -46,7 +47,7 @@ class NetworkCache(NamedTuple):
     embedding: EmbeddingCache
     x_keep: np.ndarray | None
     lstm: dict  # by direction
-    h_shape: tuple
+    shares: dict  # of the pooling, by direction
     h_keep: np.ndarray | None
     readout: LinearCache
 
@@ -61,28 +62,30 @@ class PlainEngine:
         self.lstm = lstm
         self.lstm_forward, self.lstm_backward = (lstm_forward, lstm_backward) if lstm is None else adapt(lstm)
 
-    def forward(self, parameters, tokens, embedding_dropout=0.0, dropout=0.0, rng=None, *, keep=True):
+    def forward(self, parameters, tokens, embedding_dropout=0.0, dropout=0.0, rng=None, *, keep=True, pooling="last"):
         """Logits (N, C) of tokens (N, T), and the cache, or None without `keep`. `rng` draws dropout in training."""
         p = parameters
         x, embedding = embedding_forward(tokens, p["E"])  # (N, T, D)
         x, x_keep = dropout_forward(x, embedding_dropout, rng)
-        mask, last, lstm = tokens != PADDING_ID, [], {}
+        mask, pooled = tokens != PADDING_ID, []
+        lstm = {}
+        shares = {}
         for step, weights in directions_of(p).items():  # from the start; if bidirectional, from the end as well
             W_x, W_h, b = (p[name] for name in weights)
             h, lstm[step] = self.lstm_forward(x[:, ::step], W_x, W_h, b, mask[:, ::step])  # (N, T, H)
-            last.append(h[:, -1])
-        h_last, h_keep = dropout_forward(np.concatenate(last, axis=1), dropout, rng)  # (N, H), or (N, 2H)
-        logits, readout = linear_forward(h_last, p["W_out"], p["b_out"])  # (N, C)
-        return logits, NetworkCache(embedding, x_keep, lstm, h.shape, h_keep, readout) if keep else None
+            h_pooled, shares[step] = pool_forward(h, mask[:, ::step], pooling)  # (N, H)
+            pooled.append(h_pooled)
+        h_read, h_keep = dropout_forward(np.concatenate(pooled, axis=1), dropout, rng)  # (N, H), or (N, 2H)
+        logits, readout = linear_forward(h_read, p["W_out"], p["b_out"])  # (N, C)
+        return logits, NetworkCache(embedding, x_keep, lstm, shares, h_keep, readout) if keep else None
 
     def backward(self, dlogits, cache):
         """Gradients of all parameters, by name, from dlogits (N, C); undoes :meth:`forward`, last line first."""
-        dh_last, dW_out, db_out = linear_backward(dlogits, cache.readout)
-        dh_last = dropout_backward(dh_last, cache.h_keep)
+        dh_read, dW_out, db_out = linear_backward(dlogits, cache.readout)
+        dpooled = np.split(dropout_backward(dh_read, cache.h_keep), len(cache.lstm), axis=1)  # (N, H) each
         dx, of_lstms = 0, {}
-        for (step, lstm), dh_T in zip(cache.lstm.items(), np.split(dh_last, len(cache.lstm), axis=1), strict=True):
-            dh = np.zeros(cache.h_shape, dh_last.dtype)  # (N, T, H)  the readout uses the last state only
-            dh[:, -1] = dh_T
+        for (step, lstm), of_direction in zip(cache.lstm.items(), dpooled, strict=True):
+            dh = pool_backward(of_direction, cache.shares[step])  # (N, T, H)
             dx_t, dW_x, dW_h, db, *_ = self.lstm_backward(dh, lstm)
             of_lstms |= zip(DIRECTIONS[step], (dW_x, dW_h, db), strict=True)
             dx = dx + dx_t[:, ::step]  # each word is read in both directions
@@ -118,7 +121,9 @@ class Network:
     scales : dict of str to float, optional
         Standard deviation of the initial weights of each sparse matrix.
     embedding_dropout, dropout : float in [0, 1)
-        Of the word vectors, and of the last hidden state.
+        Of the word vectors, and of what the readout reads.
+    pooling : {"last", "mean", "max"}
+        What the readout reads: the last hidden state, or the mean or the maximum of the states of the words.
     engine : {"fast", "plain"} or engine
         Which code runs; the results are equal.
     lstm : tuple of (forward, backward), optional
@@ -152,6 +157,7 @@ class Network:
         *,
         embedding_dropout=0.0,
         dropout=0.0,
+        pooling="last",
         engine="fast",
         lstm=None,
         check=True,
@@ -161,6 +167,7 @@ class Network:
         dropout, embedding_dropout = rate("dropout", dropout), rate("embedding_dropout", embedding_dropout)
         self.parameters, self.scales = parameters, dict(scales or {})
         self.embedding_dropout, self.dropout = embedding_dropout, dropout
+        self.pooling = choice(POOLINGS)("pooling", pooling)
         instance(dict, "a dict of E, W_x, W_h, b, W_out and b_out")("parameters", parameters)
         sparse = any(isinstance(W, SparseMatrix) for W in parameters.values())
         self.engine = make_engine(engine, lstm, check, sparse, **speed)
@@ -196,7 +203,8 @@ class Network:
         check_tokens(tokens, p["E"].shape[0])
         if tokens.shape[1] == 0:
             raise ValueError(f"tokens have shape {tokens.shape}; expected at least one step, which may be padding")
-        return self.engine.forward(p, trim_padding(tokens), self.embedding_dropout, self.dropout, rng, keep=keep)
+        options = {"keep": keep, "pooling": self.pooling}
+        return self.engine.forward(p, trim_padding(tokens), self.embedding_dropout, self.dropout, rng, **options)
 
     def backward(self, dlogits, cache):
         """Gradients of all parameters, by name, from dlogits (N, C); of shape (nnz,) for each SparseMatrix."""
@@ -237,7 +245,7 @@ class Network:
         """Return a network with its own weights; topologies and engine are shared."""
         parameters = {name: W.copy() for name, W in self.parameters.items()}
         rates = {"embedding_dropout": self.embedding_dropout, "dropout": self.dropout}
-        return Network(parameters, self.scales, **rates, engine=self.engine)
+        return Network(parameters, self.scales, **rates, pooling=self.pooling, engine=self.engine)
 
 
 def check_parameters(parameters):

@@ -51,10 +51,9 @@ def training_settings(clf, **others):
 
 
 def network_settings(clf):
-    """Dropout and engine of a classifier's network."""
-    rates = {"embedding_dropout": clf.embedding_dropout, "dropout": clf.dropout}
-    speed = {"kernel": clf.kernel, "n_threads": clf.n_threads}
-    return {**rates, "engine": clf.engine, "lstm": clf.lstm, "check": clf.check, **speed}
+    """Dropout, pooling and engine of a classifier's network."""
+    names = ("embedding_dropout", "dropout", "pooling", "engine", "lstm", "check", "kernel", "n_threads")
+    return {name: getattr(clf, name) for name in names}
 
 
 def engine_of(clf):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from numpy_setlstm.averaging import averaged_network
 from numpy_setlstm.checkpoint import (
     check_names,
     explained,
@@ -85,7 +86,7 @@ class Trainable(Estimator):
 
     def _publish(self, state):
         """Offer what was learnt so far under the names that users read."""
-        self.network_ = state.best_network if state.best_network is not None else state.network
+        self.network_ = state.best_network if state.best_network is not None else averaged_network(state)
         self.history_, self.best_epoch_ = state.history, state.best_epoch
         self.n_parameters_ = self.network_.count_parameters()
         self.n_dense_parameters_ = sum(int(np.prod(W.shape)) for W in self.network_.parameters.values())

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from tqdm import tqdm
 
+from numpy_setlstm.averaging import averaged_network, update_average
 from numpy_setlstm.evolution import evolution_is_due, evolve
 from numpy_setlstm.interrupt import InterruptFlag
 from numpy_setlstm.layers.readout import cross_entropy_forward
@@ -52,6 +53,7 @@ class TrainingSettings:
     batch_size: int = 64  #: Texts per minibatch; the last one of an epoch may be smaller
     max_norm: float = 1.0  #: Gradients are clipped to this joint norm
     learning_rate_decay: float = 0.0  #: In epoch k, counted from 0, learning rates are divided by 1 + decay · k
+    averaging: float = 0.0  #: See :func:`numpy_setlstm.averaging.update_average`
     evolve: bool = True  #: Whether to take a SET step between two epochs
     zeta: float = 0.1  #: Fraction of the connections that each SET step replaces, in [0, 1]
     prune_rule: str = "sign"  #: See :func:`numpy_setlstm.topology.prune`
@@ -96,7 +98,10 @@ class TrainingState:
     #: One entry per finished epoch (:data:`HISTORY_KEYS`); ``set_steps``, ``evolved_at`` (epochs finished before, and
     #: minibatches of the next one) and ``validation_loss_evolved`` (if between epochs) have one per evolution
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
-    best_network: Network | None = None  #: Copy of the network after the best epoch, topology and weights together
+    average: dict = field(default_factory=dict)  #: By parameter, of its weights; see :mod:`numpy_setlstm.averaging`
+    n_averaged: int = 0  #: Number of minibatches in the averages; without any there are none
+    #: Copy of the network after the best epoch, topology and weights, or averaged weights, together
+    best_network: Network | None = None
     best_epoch: int = -1  #: Its index; -1 before an epoch has ended, and as long as the first weights are better
     #: Validation loss and accuracy of first weights that were given, not drawn: the best ones until an epoch is better
     first_weights: dict | None = None
@@ -245,7 +250,8 @@ def _evolve(state, settings, tokens, labels, validation, weights):
     history["set_steps"].append(evolve(state, settings, tokens, labels, weights))
     history["evolved_at"].append([state.epoch, state.batch])
     between_epochs = settings.evolve_every is None
-    history["validation_loss_evolved"].append(_validate(state.network, validation)[0] if between_epochs else None)
+    loss = _validate(averaged_network(state), validation)[0] if between_epochs else None
+    history["validation_loss_evolved"].append(loss)
     state.sums["seconds"] += time.perf_counter() - start
 
 
@@ -270,6 +276,7 @@ def _train_minibatch(state, settings, tokens, labels, weights):
         )
     rate_factor = 1 / (1 + settings.learning_rate_decay * state.epoch)
     state.optimizer.update(state.network.parameters, gradients, rate_factor)
+    update_average(state, settings.averaging)
     state.sums["loss"] += float(loss) * len(chosen)
     state.sums["right"] += _weight_of(logits.argmax(axis=1) == labels, weights)
     state.sums["seconds"] += time.perf_counter() - start
@@ -280,9 +287,10 @@ def _end_epoch(state, validation):
     start = time.perf_counter()
     _check_weights(state)
     n_texts, history = len(state.order), state.history
-    loss, accuracy = _validate(state.network, validation)
+    network = averaged_network(state)
+    loss, accuracy = _validate(network, validation)
     if _is_best(state, loss, accuracy):
-        state.best_network, state.best_epoch = state.network.copy(), state.epoch
+        state.best_network, state.best_epoch = network.copy(), state.epoch
     entries = {
         "train_loss": state.sums["loss"] / n_texts,
         "train_accuracy": min(1.0, state.sums["right"] / n_texts),  # weights add up to n_texts but for rounding

@@ -43,7 +43,7 @@ def make_model(path):
     labels = np.arange(40) % 2
     texts = [" ".join([*rng.choice(words, 3), ("bad", "good")[label], *rng.choice(words, 2)]) for label in labels]
     sizes = {"embedding_dim": 6, "hidden_size": 5, "parameter_share": 0.4, "max_length": 6}
-    SetLSTMClassifier(**sizes, n_epochs=3, batch_size=16, random_state=0).fit(texts, labels).save(path)
+    SetLSTMClassifier(**sizes, n_epochs=3, batch_size=16, averaging=0.9, random_state=0).fit(texts, labels).save(path)
 
 
 def read(path):
@@ -301,6 +301,10 @@ def other_field(rng, header, arrays):
         ("parameters", "dropout"): (0.25,),
         ("parameters", "zeta"): (1.5, None, True),
         ("parameters", "bidirectional"): (True, None, 0, 1, "no"),
+        ("parameters", "averaging"): (0.0, 1.0, None, "no"),
+        ("parameters", "pooling"): ("mean", None),
+        ("n_averaged",): (0, -1, 10**6, 1.0, None),
+        ("best", "pooling"): ("max", None),
         ("parameters", "class_weight"): ("equal", [["a", 0]], [[["a"], 1]], [1, 2], {"a": 1}, 3, [["a", float("nan")]]),
         ("parameters", "warm_start"): (2, None, "yes"),
         ("notes",): ({"partial": 1}, {"partial": False}, 3),

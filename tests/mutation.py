@@ -59,12 +59,18 @@ TARGETS = {
     "evolution.py": (
         "test_training.test_growth", "test_training.test_gradient", "test_training.test_the_optimizers_state",
         "test_training.test_a_cosine_falls", "test_weighted_loss.test_growth", "mutation_checks.test_evolution",
+        "test_averaging.test_the_mean_follows",
+    ),
+    "averaging.py": (
+        "test_averaging.test_the", "test_averaging.test_without_averaging_there", "test_averaging.test_survivors",
     ),
     "network.py": (
         "test_network", "test_engines", "test_weighted_loss.test_the_gradients", "test_bidirectional.test_gates",
+        "test_pooling",
     ),
     "layers/dropout.py": ("test_layers", "mutation_checks.test_dropout"),
     "layers/embedding.py": ("test_embedding", "test_layers"),
+    "layers/pooling.py": ("test_pooling",),
     "layers/readout.py": ("test_layers", "test_weighted_loss", "mutation_checks.test_readout"),
     "layers/lstm.py": ("test_layers", "mutation_checks.test_lstm"),
     "own_lstm.py": (
@@ -77,13 +83,15 @@ TARGETS = {
     "fast/threads.py": ("test_threads", "mutation_checks.test_threads"),
     "fast/lstm.py": (
         "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_large", "mutation_checks.test_fast_lstm",
+        "test_pooling",
     ),
     "fast/embedding.py": (
         "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_gradients",
         "mutation_checks.test_fast_embedding",
     ),
     "fast/adam.py": ("test_optimizers", "mutation_checks.test_adam"),
-    "fast/engine.py": ("test_engines", "test_network", "test_threads"),
+    "fast/pooling.py": ("test_pooling",),
+    "fast/engine.py": ("test_engines", "test_network", "test_threads", "test_pooling"),
 }  # fmt: skip
 
 # Tests that take longer than all others together, and catch no mutant that these miss.

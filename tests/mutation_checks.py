@@ -230,7 +230,7 @@ def test_evolution_with_a_probe_has_the_scores_of_all_cells_at_some(names):
     tokens, weights = np.where(tokens > 4, tokens, 0), np.linspace(0.5, 1.5, 10)
     given = tokens, labels, 3, np.random.default_rng(5), weights
     dense = evolution.gradient_sizes(network, *given)
-    assert dense["E"][1:][tokens.max() - 1].all() and (dense["E"][[5, 6]] > 0).any()
+    assert dense["E"][tokens.max()].any()
     given = tokens, labels, 3, np.random.default_rng(5), weights, names, lambda W: W
     sizes = evolution.gradient_sizes(network, *given)
     assert list(sizes) == [name for name in ("W_x", "W_h", "E") if name in names]

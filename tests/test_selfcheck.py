@@ -37,6 +37,17 @@ def test_every_gradient_is_checked_and_correct(engine, share, method):
         assert {array.status for array in report.arrays} == {"ok"}
 
 
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_networks_of_every_pooling_are_checked(pooling, monkeypatch):
+    made = []
+    make_network = selfcheck.make_network
+    monkeypatch.setattr(
+        selfcheck, "make_network", lambda *sizes, **settings: made.append(make_network(*sizes, **settings)) or made[-1]
+    )
+    right = selfcheck.run_selfcheck(pooling=pooling, bidirectional=True, methods=["complex"], report=lambda line: None)
+    assert right and [network.pooling for network in made] == [pooling] * 5
+
+
 def test_the_networks_are_sparse_and_dense():
     sparse = selfcheck.make_network(0, SIZES, 0.6, kernel="gather")
     assert all(isinstance(sparse.parameters[name], SparseMatrix) for name in ("E", "W_x", "W_h"))

@@ -100,6 +100,9 @@ def assert_same_training(a, b):
         assert quantities.keys() == b.optimizer.state[name].keys()
         for quantity, array in quantities.items():
             assert bits(array) == bits(b.optimizer.state[name][quantity]), f"{quantity} of {name}"
+    assert (a.n_averaged, a.average.keys()) == (b.n_averaged, b.average.keys())
+    for name, average in a.average.items():
+        assert bits(average) == bits(b.average[name]), f"average of {name}"
     for name, rng in a.streams.items():
         assert rng.bit_generator.state == b.streams[name].bit_generator.state, name
     assert a.history.keys() == b.history.keys()

@@ -14,6 +14,7 @@ from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding
 from numpy_setlstm.fast.kernels import KERNELS, choose_kernel
 from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
 from numpy_setlstm.fast.memory import ArrayPool
+from numpy_setlstm.fast.pooling import make_pool
 from numpy_setlstm.fast.products import GatherProduct, make_products
 from numpy_setlstm.fast.threads import (
     MOST_TEXTS,
@@ -62,7 +63,7 @@ class FastEngine:
         self.n_threads = n_threads if n_threads is None else whole(1)("n_threads", n_threads)
         self._pool = ArrayPool()  # for the large arrays of a minibatch, which the next one needs again
 
-    def forward(self, parameters, tokens, embedding_dropout=0.0, dropout=0.0, rng=None, *, keep=True):
+    def forward(self, parameters, tokens, embedding_dropout=0.0, dropout=0.0, rng=None, *, keep=True, pooling="last"):
         """Logits (N, C) of tokens (N, T), and the cache, which is None without `keep`: that saves memory and time."""
         p = parameters
         N, T = tokens.shape
@@ -84,22 +85,23 @@ class FastEngine:
             words, b = tokens[n, ::step], p[readings[step][2]]
             x, embedding_cache = fast_embedding_forward(words, p["E"], steps, dtype, part_keep, empty=empty)
             mask = words != PADDING_ID
+            options = {"keep": keep, "pool": make_pool(pooling, mask, p["W_h"].shape[0], dtype, empty), "empty": empty}
             with self._background(products) as background:
-                h, lstm_cache = fast_lstm_forward(x, *products[k], b, mask, background, keep=keep, empty=empty)
+                h, lstm_cache = fast_lstm_forward(x, *products[k], b, mask, background, **options)
             return h, embedding_cache, lstm_cache  # h (H, part of N)
 
         h, embedding, lstm = zip(*run_parts(forward_part, range(len(jobs)), self._threads), strict=True)
         h = np.concatenate(h, axis=1)  # (H, N), or (H, 2N) if bidirectional
-        h_last, h_keep = dropout_forward(np.concatenate(np.split(h, len(readings), axis=1)).T, dropout, rng)  # (N, ·)
-        logits, readout = linear_forward(h_last, p["W_out"], p["b_out"])  # (N, C)
+        h_read, h_keep = dropout_forward(np.concatenate(np.split(h, len(readings), axis=1)).T, dropout, rng)  # (N, ·)
+        logits, readout = linear_forward(h_read, p["W_out"], p["b_out"])  # (N, C)
         return logits, FastCache(p["E"], parts, readings, products, embedding, lstm, h_keep, readout) if keep else None
 
     def backward(self, dlogits, cache):
         """Gradients of all parameters, by name; undoes :meth:`forward`."""
         E, parts, readings, products, embedding, lstm, h_keep, readout = cache
-        dh_last, dW_out, db_out = linear_backward(dlogits, readout)
-        dh_last = np.split(dropout_backward(dh_last, h_keep).T, len(readings))  # (H, N) each
-        dh = [of_direction[:, n] for of_direction in dh_last for n in parts]
+        dh_read, dW_out, db_out = linear_backward(dlogits, readout)
+        dpooled = np.split(dropout_backward(dh_read, h_keep).T, len(readings))  # (H, N) each
+        dh = [of_direction[:, n] for of_direction in dpooled for n in parts]
 
         def backward_part(k):
             with self._background(products) as background:

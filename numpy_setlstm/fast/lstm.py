@@ -16,7 +16,8 @@ What is different, and why:
   arrays come from `empty`, which may reuse memory: see :mod:`numpy_setlstm.fast.memory`.
 - A step without padding skips the treatment of padding.
 
-Only the state after the last step is returned, and only its gradient flows back: a classifier needs no more.
+Only the state after the last step is returned, and only its gradient flows back: a classifier needs no more. Or what a
+*pool* makes of the states as they come: see :mod:`numpy_setlstm.fast.pooling`.
 """
 
 from typing import NamedTuple
@@ -29,7 +30,7 @@ GROUP, GROUP_COLUMNS = 4, 256  # the most steps in a group; the most steps times
 
 
 class FastLSTMCache(NamedTuple):
-    """x (n_groups, D, S, N), the products, mask (N, T), slopes (T, 6, H, N), h (T + 1, H, N)."""
+    """x (n_groups, D, S, N), the products, mask (N, T), slopes (T, 6, H, N), h (T + 1, H, N), the pool or None."""
 
     x: np.ndarray
     product_x: object
@@ -37,6 +38,7 @@ class FastLSTMCache(NamedTuple):
     mask: np.ndarray
     slopes: np.ndarray
     h: np.ndarray
+    pool: object
 
 
 def steps_per_group(n_texts):
@@ -48,13 +50,13 @@ def steps_per_group(n_texts):
     return max(1, min(GROUP, GROUP_COLUMNS // max(1, n_texts)))
 
 
-def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True, empty=np.empty):
+def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True, pool=None, empty=np.empty):
     """Run an LSTM over x of shape (n_groups, D, S, N): step t is ``x[t // S, :, t % S]``; the rest is ignored.
 
     The products, from :func:`~numpy_setlstm.fast.products.make_products`, are those with W_x for S · N columns and with
     W_h for N columns; mask is (N, T), True for a word. The products with x, and the slopes, are computed in
     `background`. With `keep`, the cache holds what :func:`fast_lstm_backward` needs. Returns h of shape (H, N), the
-    hidden state after the last step, and the cache.
+    hidden state after the last step or what the `pool` makes of all, and the cache.
     """
     n_groups, D, S, N = x.shape
     T, H = mask.shape[1], len(b) // len(GATES)
@@ -87,6 +89,8 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True
         if padded[t]:  # a padded step is skipped
             np.copyto(c_t, c[k], where=~mask[:, t])
             np.copyto(h_t, h[k], where=~mask[:, t])
+        if pool is not None:
+            pool.see(t, h_t)
         if not keep:
             c[0], h[0] = c_t, h_t
         elif s == S - 1 or t == T - 1:
@@ -94,7 +98,8 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True
             sloping.append(background.submit(_slopes, *of_group))
     for piece in sloping:
         piece.result()
-    return h[-1], FastLSTMCache(x, product_x, product_h, mask, slopes, h)
+    pooled = h[-1] if pool is None else pool.pooled  # (H, N)
+    return pooled, FastLSTMCache(x, product_x, product_h, mask, slopes, h, pool)
 
 
 def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
@@ -103,7 +108,7 @@ def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
     Returns dx of shape (n_groups, D, S, N), 0 in the rest of the last group, and db of shape (4H,). The gradients of
     W_x and W_h are in the products: ``product_x.gradient()``.
     """
-    x, product_x, product_h, mask, slopes, h = cache
+    x, product_x, product_h, mask, slopes, h, pool = cache
     S, N = x.shape[2:]
     T, H = mask.shape[1], h.shape[1]
     padded = (~mask).any(axis=0)  # (T,)
@@ -114,7 +119,10 @@ def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
     product_h.begin_backward()
 
     submitted, dz_of_group = [], {}
+    dpooled, dh = dh, dh if pool is None else np.zeros_like(dh)
     for t in reversed(range(T)):
+        if pool is not None:
+            pool.give_back(t, dpooled, dh)
         if padded[t]:  # gradients pass a padded step unchanged
             word = mask[:, t]
             dh_past, dc_past = np.where(word, 0, dh), np.where(word, 0, dc)

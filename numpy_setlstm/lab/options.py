@@ -3,6 +3,7 @@
 from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
 from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.lab.console import finite, growth, path, seed_number, whole
+from numpy_setlstm.layers.pooling import POOLINGS
 from numpy_setlstm.network import ENGINES
 from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.topology import PRUNE_RULES
@@ -41,6 +42,7 @@ TRAIN_PARAMETERS = {
         "help": "pretrained vectors: text of GloVe, word2vec or fastText",
     },
     "bidirectional": {"action": "store_const", "const": True, "help": "read each text from both ends"},
+    "pooling": {"choices": POOLINGS, "help": "of the states of a text's words: what the readout reads"},
     "max_length": {"type": whole, "metavar": "T", "help": "last words of a text that are read"},
     "parameter_share": {"type": finite, "help": "parameters as a share of the dense network's"},
     "er_epsilon": {"type": finite, "metavar": "EPSILON", "help": "Erdős–Rényi epsilon, instead of --parameter-share"},
@@ -68,7 +70,8 @@ TRAIN_PARAMETERS = {
     "embedding_learning_rate": {"type": finite, "metavar": "RATE", "help": "of the embedding"},
     "learning_rate_decay": {"type": finite, "metavar": "DECAY", "help": "rates / (1 + DECAY · epoch)"},
     "embedding_dropout": {"type": finite, "metavar": "P", "help": "of the word vectors"},
-    "dropout": {"type": finite, "metavar": "P", "help": "of the last hidden state"},
+    "dropout": {"type": finite, "metavar": "P", "help": "of the hidden state that is read"},
+    "averaging": {"type": finite, "metavar": "DECAY", "help": "of the running mean of the weights that predicts"},
     "engine": {"choices": ENGINES, "help": "code that runs: made for speed, or the layers as you read them"},
     "n_threads": {"type": whole, "metavar": "N", "help": "threads that share a minibatch (default: all cores)"},
 }

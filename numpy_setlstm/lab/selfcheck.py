@@ -57,13 +57,13 @@ def make_minibatch(rng, n_texts, length, n_words, n_classes):
     return tokens, rng.integers(0, n_classes, size=n_texts)
 
 
-def make_network(seed, sizes, parameter_share=None, **engine):
+def make_network(seed, sizes, parameter_share=None, **settings):
     """A Network in double precision, with dropout and nonzero biases; dense without a `parameter_share`."""
     er_epsilon = None if parameter_share is None else sizes.er_epsilon_for(parameter_share)
     topology_rng, values_rng = np.random.default_rng(seed).spawn(2)
     network = init_network(
         sizes, topology_rng, values_rng,
-        er_epsilon=er_epsilon, dtype=np.float64, embedding_dropout=0.25, dropout=0.25, **engine,
+        er_epsilon=er_epsilon, dtype=np.float64, embedding_dropout=0.25, dropout=0.25, **settings,
     )  # fmt: skip
     for name, bias in network.parameters.items():
         if name.startswith("b"):
@@ -109,7 +109,7 @@ def step_size_errors(network, tokens, labels, name="W_h", seed=0):
 
 def run_selfcheck(
     *, seed=0, n_texts=5, length=6, n_words=9, embedding_dim=3, hidden_size=4, n_classes=3, parameter_share=0.6,
-    bidirectional=False, methods=METHODS, output=None, report=print,
+    bidirectional=False, pooling="last", methods=METHODS, output=None, report=print,
 ):  # fmt: skip
     """Check a dense and a sparse network in each engine, with each kernel; True if every gradient is correct.
 
@@ -120,7 +120,9 @@ def run_selfcheck(
     tokens, labels = make_minibatch(np.random.default_rng(seed), n_texts, length, n_words, n_classes)
     sizes = NetworkSizes(n_words, embedding_dim, hidden_size, n_classes, bidirectional)
     networks = {
-        f"{'dense' if share is None else 'sparse'} network, {name}": make_network(seed, sizes, share, **engine)
+        f"{'dense' if share is None else 'sparse'} network, {name}": make_network(
+            seed, sizes, share, pooling=pooling, **engine
+        )
         for share in (None, parameter_share)
         for name, engine in ENGINES.items()
         if share is not None or name != "fast engine, scratch kernel"  # a dense matrix needs no kernel

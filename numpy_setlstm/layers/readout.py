@@ -1,4 +1,4 @@
-"""Readout, a small dense layer: from the last hidden state to class probabilities, and the loss to minimize."""
+"""Readout, a small dense layer: from a hidden state to class probabilities, and the loss to minimize."""
 
 from typing import NamedTuple
 
