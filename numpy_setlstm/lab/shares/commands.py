@@ -2,7 +2,7 @@
 
 from numpy_setlstm.datasets import DATA_HOME_VARIABLE
 from numpy_setlstm.lab.console import finite, names, path, say, whole
-from numpy_setlstm.lab.experiment.grid import GRID_DATASETS
+from numpy_setlstm.lab.experiment.grid import GRID_DATASETS, check_seeds
 from numpy_setlstm.lab.experiment.grid_files import parse_seeds, parse_setting
 from numpy_setlstm.lab.rivals import RIVALS
 from numpy_setlstm.lab.shares.search import N_TRIALS, search
@@ -29,7 +29,7 @@ def run_shares(options):
 
 
 def _in_common(options):
-    seeds = {"seeds": parse_seeds(options.seeds)} if options.seeds else {}
+    seeds = {"seeds": check_seeds(parse_seeds(options.seeds))} if options.seeds else {}
     settings = {"settings": dict(parse_setting(text) for text in options.settings or ())}
     same = {key: getattr(options, key) for key in ("shared", "workers", "data_home")}
     return seeds | settings | same | {"progress": True, "report": say}
