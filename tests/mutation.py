@@ -63,6 +63,7 @@ TARGETS = {
     "network.py": (
         "test_network", "test_engines", "test_weighted_loss.test_the_gradients", "test_bidirectional.test_gates",
     ),
+    "units.py": ("test_units",),
     "layers/dropout.py": ("test_layers", "mutation_checks.test_dropout"),
     "layers/embedding.py": ("test_embedding", "test_layers"),
     "layers/readout.py": ("test_layers", "test_weighted_loss", "mutation_checks.test_readout"),
