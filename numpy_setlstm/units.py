@@ -125,10 +125,10 @@ def remove_units(network, *, hidden=0.0, embedding=0.0, importance=None):
     array([0, 4, 5])
     """
     importance = unit_importance(network) if importance is None else importance
-    _check_importance(importance, network)
-    directions = np.reshape(importance.hidden, (-1, network.parameters["W_h"].shape[0]))  # (1, H), or (2, H)
+    importance = _check_importance(importance, network)
+    directions = np.split(importance.hidden, len(directions_of(network.parameters)))  # (H,) each
     kept = [k * len(own) + _strongest(own, hidden) for k, own in enumerate(directions)]
-    kept = Units(np.concatenate(kept), _strongest(np.asarray(importance.embedding), embedding))
+    kept = Units(np.concatenate(kept), _strongest(importance.embedding, embedding))
     return keep_units(network, kept), kept
 
 
@@ -224,6 +224,8 @@ def _arrays_of(name, units, network, kinds):
 
 
 def _check_importance(importance, network):
+    """The Units as arrays, one finite number for each unit."""
+    arrays = []
     for name, scores, count in _arrays_of("importance", importance, network, "biuf"):
         if scores.shape != (count,):
             raise ValueError(f"{name} has shape {scores.shape}; expected ({count},), a number for each unit")
@@ -231,11 +233,13 @@ def _check_importance(importance, network):
             raise ValueError(
                 f"{name} has numbers that are NaN or infinite: if training has diverged, lower the learning rates"
             )
+        arrays.append(scores)
+    return Units(*arrays)
 
 
 def _check_kept(units, network):
     """The Units as arrays of int64, if they are such as :func:`keep_units` expects."""
-    checked_units, H = [], network.parameters["W_h"].shape[0]
+    arrays, H = [], network.parameters["W_h"].shape[0]
     for name, numbers, count in _arrays_of("units", units, network, "iu"):
         numbers = numbers.astype(np.int64)  # differences of unsigned numbers wrap
         increases = numbers.ndim == 1 and numbers.size and (np.diff(numbers, prepend=-1) > 0).all()
@@ -243,11 +247,11 @@ def _check_kept(units, network):
             raise ValueError(
                 f"{name} is {short(numbers.tolist())}; expected one or more numbers from 0 to {count - 1}, increasing"
             )
-        checked_units.append(numbers)
-    per_direction = np.bincount(checked_units[0] // H, minlength=len(directions_of(network.parameters)))
+        arrays.append(numbers)
+    per_direction = np.bincount(arrays[0] // H, minlength=len(directions_of(network.parameters)))
     if len(set(per_direction.tolist())) > 1:
         raise ValueError(
             f"units.hidden has {per_direction[0]} units that read from the start and {per_direction[1]} from the end; "
             "expected as many of either"
         )
-    return Units(*checked_units)
+    return Units(*arrays)

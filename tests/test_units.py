@@ -155,6 +155,11 @@ def test_how_many_remain(share, n_hidden, n_dimensions):
     assert {name: W.shape for name, W in small.parameters.items()} == sizes.shapes
 
 
+def test_a_fraction_is_the_decimal_that_was_typed():
+    network = init_network(NetworkSizes(V, 2, 100, C), *np.random.default_rng(0).spawn(2))
+    assert len(remove_units(network, hidden=0.29)[1].hidden) == 71  # 0.29 · 100 is 28.999... in binary
+
+
 def test_the_weakest_are_removed_or_those_of_least_importance_given():
     network = network_of("sparse")
     _, kept = remove_units(network, hidden=0.6, embedding=0.5)

@@ -199,7 +199,9 @@ def fit_rival(
 
 
 def pretraining_of(clf):
-    """The first network's ``history`` and ``best_epoch``, and the validation scores after pruning; None before it."""
+    """The first network's ``history``, ``best_epoch`` and ``dense_parameters``, if a version noted them, and the
+    validation scores after pruning; None before it.
+    """
     state = clf.training_state_
     if "pretraining" not in state.notes:
         return None
@@ -306,5 +308,6 @@ def _fit_twice(saved, texts, labels, checkpoint_path, first, second, shrink):
         return clf
     pruned = clf.with_network(shrink(clf), **second)
     history = {key: list(column) for key, column in clf.history_.items() if key != "set_steps"}
-    pruned.training_state_.notes["pretraining"] = {"history": history, "best_epoch": clf.best_epoch_}
+    notes = {"history": history, "best_epoch": clf.best_epoch_, "dense_parameters": clf.n_dense_parameters_}
+    pruned.training_state_.notes["pretraining"] = notes
     return pruned.fit(texts, labels, resume=True, checkpoint_path=checkpoint_path)
