@@ -32,7 +32,7 @@ FLOORS = {
         "plotting",
     ),
     3: ("training", "evolution", "averaging", "initialization", "interrupt"),
-    2: ("network", "own_lstm", "converters", "word_vectors", "fast", "measures"),
+    2: ("network", "own_lstm", "units", "converters", "word_vectors", "fast", "measures"),
     1: ("layers", "topology", "optimizers"),
     0: ("checks", "text", "sparse", "cells", "parameters", "files", "one_file", "gradcheck", "datasets"),
 }

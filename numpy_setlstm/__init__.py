@@ -15,6 +15,7 @@ _ROOMS = {
     "topology": ("SetStep", "erdos_renyi", "prune", "regrow", "set_step"),
     "layers.embedding": ("embedding_backward", "embedding_forward"),
     "layers.lstm": ("GATES", "lstm_backward", "lstm_forward"),
+    "units": ("Units", "keep_units", "remove_units", "unit_importance"),
     "gradcheck": ("GradientReport", "check_directions", "check_gradients", "check_layer"),
     "converters": ("from_torch", "to_torch"),
     "estimator": ("SetLSTMClassifier",),

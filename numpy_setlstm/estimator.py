@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from numpy_setlstm.files import locked
 from numpy_setlstm.inputs import check_parameters, check_partial_fit, check_y, warn
-from numpy_setlstm.preparation import find_sizes, prepare, read_texts
+from numpy_setlstm.preparation import find_sizes, prepare, read_texts, sizes_given_by
 from numpy_setlstm.recipe import restart, training_settings
 from numpy_setlstm.trainable import Trainable
 from numpy_setlstm.training import TrainingSettings, end_early
@@ -325,7 +325,9 @@ class SetLSTMClassifier(Trainable):
 
         ``fit(X, y, resume=True)``, on the same texts and labels, trains it for `n_epochs` epochs, with a new optimizer.
         The given weights are the best ones until an epoch is better on validation texts. `network`, for example a
-        pruned copy of this one's, is not changed; `parameters` of the constructor replace this one's.
+        pruned copy of this one's, is not changed; `parameters` of the constructor replace this one's. Its sizes may be
+        others, after :func:`numpy_setlstm.remove_units`: they become the classifier's `embedding_dim`, `hidden_size`
+        and `bidirectional`. ValueError if it is for other words or classes.
 
         >>> texts, labels = ["a lovely film", "a dull film"] * 20, [1, 0] * 20
         >>> clf = SetLSTMClassifier("dense", hidden_size=8, embedding_dim=8, validation_fraction=0).fit(texts, labels)
@@ -334,7 +336,7 @@ class SetLSTMClassifier(Trainable):
         2
         """
         self._check_fitted()
-        clf = type(self)(**self.get_params() | parameters)
+        clf = type(self)(**self.get_params() | parameters | sizes_given_by(self, network, parameters))
         check_parameters(clf.get_params())
         state = restart(clf, network, self.training_state_.streams)
         clf.classes_, clf.vocabulary_, clf.training_state_ = self.classes_, self.vocabulary_, state

@@ -7,7 +7,7 @@ import numpy as np
 from numpy_setlstm.cells import draw_in_rows, spread_over_rows
 from numpy_setlstm.checks import checked, flag, float_type, generator, instance, number, whole
 from numpy_setlstm.network import Network
-from numpy_setlstm.parameters import DIRECTIONS, SPARSE_PARAMETERS
+from numpy_setlstm.parameters import DIRECTIONS, SPARSE_PARAMETERS, directions_of
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import erdos_renyi, erdos_renyi_count, reserved_rows_of
 
@@ -33,6 +33,12 @@ class NetworkSizes:
         for name in ("n_words", "embedding_dim", "hidden_size", "n_classes"):
             object.__setattr__(self, name, whole(1, 2**31 - 1)(name, getattr(self, name)))  # the dataclass is frozen
         flag("bidirectional", self.bidirectional)
+
+    @classmethod
+    def of(cls, network):
+        """Read the sizes of a network off its parameters."""
+        p = network.parameters
+        return cls(*p["E"].shape, p["W_h"].shape[0], len(p["b_out"]), len(directions_of(p)) > 1)
 
     @property
     def shapes(self):

@@ -76,6 +76,8 @@ def _is_notes(notes):
     if "pretraining" not in notes:
         return True
     history, best = notes["pretraining"].get("history"), notes["pretraining"].get("best_epoch")
+    if not _is_whole(notes["pretraining"].get("dense_parameters", 1), 1):
+        return False
     if not isinstance(history, dict) or not all(isinstance(column, list) for column in history.values()):
         return False
     n_epochs = len(history.get("train_loss", ()))

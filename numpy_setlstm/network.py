@@ -243,7 +243,10 @@ class Network:
 
     def copy(self):
         """Return a network with its own weights; topologies and engine are shared."""
-        parameters = {name: W.copy() for name, W in self.parameters.items()}
+        return self.with_parameters({name: W.copy() for name, W in self.parameters.items()})
+
+    def with_parameters(self, parameters):
+        """Return a network with other parameters, which are not copied; dropout, scales and engine are the same."""
         rates = {"embedding_dropout": self.embedding_dropout, "dropout": self.dropout}
         return Network(parameters, self.scales, **rates, pooling=self.pooling, engine=self.engine)
 

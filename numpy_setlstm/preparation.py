@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_setlstm.checks import instance
 from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import (
     check_classes,
@@ -20,6 +21,7 @@ from numpy_setlstm.inputs import (
     take,
 )
 from numpy_setlstm.layers.embedding import check_tokens
+from numpy_setlstm.network import Network
 from numpy_setlstm.recipe import engine_of, initial_state, restart, writable
 from numpy_setlstm.text import Vocabulary, pad_sequences
 from numpy_setlstm.training import TrainingState
@@ -110,6 +112,24 @@ def find_sizes(clf, X, y):
     vocabulary = build_vocabulary(clf, take(texts_or_ids, training))
     n_words = count_words(clf, texts_or_ids) if vocabulary is None else len(vocabulary)
     return NetworkSizes(n_words, clf.embedding_dim, clf.hidden_size, len(check_classes(labels)), clf.bidirectional)
+
+
+def sizes_given_by(clf, network, given):
+    """The parameters of a classifier that a network to start from decides: its sizes, and whether it reads twice.
+
+    ValueError if it is for other words or classes, or a parameter that is `given`, a dict, says otherwise.
+    """
+    instance(Network, "a Network, such as that of a classifier, clf.network_")("network", network)
+    sizes, own = NetworkSizes.of(network), NetworkSizes.of(clf.network_)
+    for name, what in (("n_words", "words"), ("n_classes", "classes")):
+        found, expected = getattr(sizes, name), getattr(own, name)
+        if found != expected:
+            raise ValueError(f"the network has {found} {what}; expected {expected}, as this classifier has learnt them")
+    decided = {name: getattr(sizes, name) for name in ("embedding_dim", "hidden_size", "bidirectional")}
+    for name, value in decided.items():
+        if given.get(name, value) != value:
+            raise ValueError(f"{name} is {given[name]!r}, but the network has {value!r}: leave it out")
+    return decided
 
 
 def _state(clf, start, tokens, to_learn_from, vocabulary, n_classes):

@@ -169,11 +169,11 @@ def prune(W, zeta, prune_rule="sign"):
     groups = [np.arange(W.nnz)]
     if prune_rule == "sign":
         groups = [np.flatnonzero(W.values >= 0), np.flatnonzero(W.values < 0)]
-    weakest = [group[smallest(np.abs(W.values[group]), _floor_share(zeta, len(group)))] for group in groups]
+    weakest = [group[smallest(np.abs(W.values[group]), floor_share(zeta, len(group)))] for group in groups]
     return np.sort(np.concatenate(weakest))
 
 
-def _floor_share(zeta, count):
+def floor_share(zeta, count):
     """floor(zeta · count) for zeta as the decimal that was typed: 29 for 0.29 · 100, which is 28.999... in binary."""
     return int(Fraction(repr(zeta)) * count)
 

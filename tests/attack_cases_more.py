@@ -41,6 +41,7 @@ from numpy_setlstm.measures.degrees import expected_dispersion as mean_dispersio
 from numpy_setlstm.network import Network
 from numpy_setlstm.sparse import SparseMatrix, Topology
 from numpy_setlstm.topology import erdos_renyi, set_step
+from numpy_setlstm.units import remove_units
 
 # Text
 
@@ -297,6 +298,38 @@ def network_predict_proba(draw):
         return e / e.sum(axis=1, keepdims=True)
 
     return network.predict_proba, {"tokens": tokens, "batch_size": draw.size(1)}, reference
+
+
+@case("network", share=2)
+def units_of_a_network(draw):
+    parameters, tokens = draw_network(draw)
+    p = {name: matrix_of(W)[0] if np.ndim(W) != 1 else floats_of(W) for name, W in parameters.items()}
+    network = Network({name: type(parameters[name]).from_array(W) if isinstance(parameters[name], SparseMatrix) else W
+                       for name, W in p.items()}, **engine_of(draw))  # fmt: skip
+    (D, H), ends = (len(p["W_x"]), len(p["W_h"])), ("", "_reverse")[: 1 + ("b_reverse" in p)]
+
+    def reference(hidden, embedding):
+        for share in (hidden, embedding):
+            number_in(share, 0, 1, open_above=True)
+        kept, rest = [], [*range(D)]
+        strength = [abs(p["E"][1:, d]).sum() + sum(abs(p["W_x" + end][d]).sum() for end in ends) for d in range(D)]
+        rest = sorted(sorted(rest, key=lambda d: strength[d])[int(Fraction(repr(float(embedding))) * D) :])
+        smaller = {"E": p["E"][:, rest], "b_out": p["b_out"]}
+        for k, end in enumerate(ends):
+            W_x, W_h, out = abs(p["W_x" + end]), abs(p["W_h" + end]), abs(p["W_out"][k * H : (k + 1) * H])
+            into = [W_x[:, unit::H].sum() + W_h[:, unit::H].sum() for unit in range(H)]
+            strength = [into[unit] + W_h[unit].sum() + out[unit].sum() for unit in range(H)]
+            own = sorted(sorted(range(H), key=lambda unit: strength[unit])[int(Fraction(repr(float(hidden))) * H) :])
+            columns = [gate * H + unit for gate in range(4) for unit in own]
+            smaller |= {"W_x" + end: p["W_x" + end][rest][:, columns], "W_h" + end: p["W_h" + end][own][:, columns]}
+            smaller["b" + end] = p["b" + end][columns]
+            kept += [k * H + unit for unit in own]
+        return reference_network(smaller | {"W_out": p["W_out"][kept]}, tokens)[0]
+
+    def function(hidden, embedding):
+        return remove_units(network, hidden=hidden, embedding=embedding)[0].forward(tokens)[0]
+
+    return function, {"hidden": draw.pick([0.0, 0.3, 0.5, 0.7]), "embedding": draw.pick([0.0, 0.4, 0.6])}, reference
 
 
 @case("network", share=2)

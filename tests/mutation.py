@@ -68,6 +68,7 @@ TARGETS = {
         "test_network", "test_engines", "test_weighted_loss.test_the_gradients", "test_bidirectional.test_gates",
         "test_pooling",
     ),
+    "units.py": ("test_units",),
     "layers/dropout.py": ("test_layers", "mutation_checks.test_dropout"),
     "layers/embedding.py": ("test_embedding", "test_layers"),
     "layers/pooling.py": ("test_pooling",),

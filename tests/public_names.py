@@ -22,6 +22,7 @@ MODULES = (
     "layers.readout",
     "layers.dropout",
     "network",
+    "units",
     "initialization",
     "optimizers",
     "training",

@@ -384,6 +384,15 @@ def test_a_run_that_was_resumed_describes_its_matrices_in_the_same_order(expecte
         assert list(document["topology"]) == list(document["result"]["turnover"]) == ["E", "W_x", "W_h"]
 
 
+def test_a_network_that_lost_units_is_smaller_and_its_share_is_that_of_the_network_before():
+    settings = {"demo/set-units": {"removed_units": 0.5}}
+    specs = Grid(("demo",), ("set", "set-units"), (0,), TINY, settings).runs()
+    before, after = (execute(Task(spec))[0]["result"] for spec in specs)
+    assert after["parameters"] < before["parameters"] and after["dense_parameters"] == before["dense_parameters"]
+    assert after["share"] == after["parameters"] / before["dense_parameters"]
+    assert after["epochs"] == before["epochs"] + -(-TINY["n_epochs"] // 2)
+
+
 def test_a_damaged_checkpoint_is_ignored(expected, tmp_path):
     store = Store(tmp_path)
     store.prepare()

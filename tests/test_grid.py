@@ -85,6 +85,8 @@ def test_settings_without_effect_add_no_runs():
     runs = Grid(("sanders",), ("dense", "static", "set", "dense-small", "tfidf"), (0, 1), {"zeta": [0.1, 0.2]}).runs()
     numbers = {name: sum(run.connectivity == name for run in runs) for name in ("dense", "static", "set", "tfidf")}
     assert numbers == {"dense": 2, "static": 2, "set": 4, "tfidf": 1}
+    runs = Grid(("sanders",), ("set", "dense-pruned", "set-units"), (0,), {"removed_units": [0.3, 0.5]}).runs()
+    assert [run.connectivity for run in runs] == ["set", "dense-pruned", "set-units", "set-units"]
 
 
 def test_a_name_identifies_a_run():
@@ -131,6 +133,10 @@ def test_a_name_identifies_a_run():
             "always has prune_rule='magnitude'",
         ),
         ({"connectivities": ["dense-pruned"], "settings": {"finetune_epochs": 0}}, "finetune_epochs is 0"),
+        (
+            {"connectivities": ["set-units"], "settings": {"removed_units": 1}},
+            "set-units: removed_units is 1; expected",
+        ),
     ],
 )
 def test_an_invalid_grid_is_rejected_with_its_error(change, message):

@@ -14,12 +14,14 @@ from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.lab.rivals import RIVALS, fit_rival, pretraining_of, prune_to_counts, small_dense_sizes
 from numpy_setlstm.recipe import DENSE_RECIPE, SPARSE_RECIPE
 from numpy_setlstm.sparse import weights_of
+from numpy_setlstm.units import remove_units
 
 SPARSE = ("E", "W_x", "W_h")
 OF_THE_PAPERS_SIZE = NetworkSizes(n_words=20_000, embedding_dim=256, hidden_size=256, n_classes=2)
 SIZES = {"embedding_dim": 8, "hidden_size": 6, "parameter_share": 0.4}
 SMALL = SIZES | {"max_length": 8, "batch_size": 16, "random_state": 0}
 N_EPOCHS = 3
+TWO_STAGES = ("dense-pruned", "set-units")
 repeatable = settings(derandomize=True, deadline=None, max_examples=50)
 
 
@@ -101,6 +103,7 @@ def test_the_rivals_are_listed_in_order_under_their_names():
         "set-guided",
         "dense-small",
         "dense-pruned",
+        "set-units",
     ]
     for name, rival in RIVALS.items():
         assert rival.name == name and rival.description and "\n" not in rival.description
@@ -116,7 +119,7 @@ def test_a_variant_of_set_differs_from_it_in_one_parameter(name):
     assert len(RIVALS[name].parameters.items() - RIVALS["set"].parameters.items()) == 1
 
 
-@pytest.mark.parametrize("name", [name for name in RIVALS if name not in ("dense-small", "dense-pruned")])
+@pytest.mark.parametrize("name", [name for name in RIVALS if name not in ("dense-small", *TWO_STAGES)])
 def test_a_rival_of_one_stage_is_the_estimator_with_its_parameters(name):
     own = RIVALS[name].defaults | RIVALS[name].parameters
     by_hand = SetLSTMClassifier(**SMALL | {"n_epochs": N_EPOCHS} | own).fit(TEXTS, LABELS)
@@ -124,7 +127,7 @@ def test_a_rival_of_one_stage_is_the_estimator_with_its_parameters(name):
 
 
 def test_the_variants_of_set_start_equal_and_end_different():
-    fitted = {name: fit(name) for name in RIVALS if name.startswith("set")}
+    fitted = {name: fit(name) for name in RIVALS if name.startswith("set") and name not in TWO_STAGES}
     first_epochs = [clf.history_["train_loss"][0] for clf in fitted.values()]
     assert len(set(first_epochs)) == 1
     last = {name: bits(clf.training_state_.network.parameters["E"].topology.keys) for name, clf in fitted.items()}
@@ -150,6 +153,9 @@ def test_rivals_have_as_many_connections_or_parameters_as_the_static_network(nam
         assert clf.n_parameters_ == clf.n_dense_parameters_
     elif name == "dense-small":
         assert clf.n_parameters_ == clf.n_dense_parameters_ <= sparse.count_parameters()
+    elif name == "set-units":
+        assert (clf.hidden_size, clf.embedding_dim) == (5, 6)  # of 6 and 8
+        assert clf.n_parameters_ < sparse.count_parameters() and len(connections(clf.network_)) == 3
     else:
         assert connections(clf.network_) == connections(sparse) and len(connections(sparse)) == 3
         assert clf.n_parameters_ == sparse.count_parameters()
@@ -374,6 +380,30 @@ def test_with_network_does_not_change_the_original():
     assert everything(dense) == before
 
 
+# The network without its weakest units
+
+
+def test_the_network_without_its_weakest_units_comes_from_the_evolved_one_and_evolves_on():
+    evolved, clf = fit("set"), fit("set-units", removed_units=0.5)
+    history = {key: column for key, column in pretraining_of(clf)["history"].items() if key != "seconds"}
+    assert history == {key: evolved.history_[key] for key in history}
+    expected, _ = remove_units(evolved.network_, hidden=0.5, embedding=0.5)
+    for name in SPARSE:
+        before = expected.parameters[name].topology
+        assert np.array_equal(clf.training_state_.initial_topologies[name].keys, before.keys)
+        assert clf.network_.parameters[name].shape == before.shape
+    assert connections(clf.network_) == connections(expected)
+    assert (clf.hidden_size, clf.embedding_dim, clf.connectivity) == (3, 4, "set")
+    assert len(clf.history_["set_steps"]) == 1  # between the two epochs of the second stage
+
+
+def test_another_number_of_removed_units_cannot_be_resumed(tmp_path):
+    path = tmp_path / "model.npz"
+    fit("set-units", removed_units=0.5, checkpoint_path=path)
+    with pytest.raises(ValueError, match="was 4 when training began and is 6 now"):
+        fit("set-units", removed_units=0.25, checkpoint_path=path, resume=True)
+
+
 # Interrupted and resumed, or uninterrupted: the same bits
 
 
@@ -390,9 +420,9 @@ def press_ctrl_c(monkeypatch, call):
     monkeypatch.setattr(training, "clip_by_norm", interrupted)
 
 
-# An epoch has four minibatches, so the dense stage has twelve, and fine-tuning eight.
+# An epoch has four minibatches, so the first stage has twelve, and fine-tuning eight.
 PLACES = [(name, minibatch) for name in RIVALS for minibatch in (5, 9)]
-PLACES += [("dense-pruned", minibatch) for minibatch in (0, 3, 11, 12, 13, 15, 16, 18)]
+PLACES += [(name, minibatch) for name in TWO_STAGES for minibatch in (0, 3, 11, 12, 13, 15, 16, 18)]
 
 
 @pytest.mark.parametrize(("name", "minibatch"), PLACES)
@@ -421,13 +451,13 @@ def test_resuming_from_any_epoch_equals_uninterrupted_training(name, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(SetLSTMClassifier, "save", keep)
         fit(name, checkpoint_path=path)
-    assert len(saved) == (5 if name == "dense-pruned" else 3)
+    assert len(saved) == (5 if name in TWO_STAGES else 3)
     for content in saved:
         path.write_bytes(content)
         assert everything(fit(name, checkpoint_path=path, resume=True)) == uninterrupted
 
 
-@pytest.mark.parametrize("name", ["set-gradient", "dense-pruned", "dense-small"])
+@pytest.mark.parametrize("name", ["set-gradient", "dense-pruned", "dense-small", "set-units"])
 def test_the_same_seed_gives_the_same_bits_and_saving_changes_nothing(name, tmp_path):
     first = everything(fit(name))
     assert everything(fit(name, checkpoint_path=tmp_path / "model.npz")) == first
@@ -438,11 +468,12 @@ def test_resume_starts_if_nothing_was_saved(tmp_path):
     assert everything(fit("set", checkpoint_path=tmp_path / "model.npz", resume=True)) == everything(fit("set"))
 
 
-def test_fine_tuning_extended_later_equals_fine_tuning_at_once(tmp_path):
+@pytest.mark.parametrize("name", TWO_STAGES)
+def test_fine_tuning_extended_later_equals_fine_tuning_at_once(name, tmp_path):
     path = tmp_path / "model.npz"
-    fit("dense-pruned", finetune_epochs=1, checkpoint_path=path)
-    more = fit("dense-pruned", finetune_epochs=3, checkpoint_path=path, resume=True)
-    assert everything(more) == everything(fit("dense-pruned", finetune_epochs=3))
+    fit(name, finetune_epochs=1, checkpoint_path=path)
+    more = fit(name, finetune_epochs=3, checkpoint_path=path, resume=True)
+    assert everything(more) == everything(fit(name, finetune_epochs=3))
 
 
 # Errors
@@ -459,6 +490,8 @@ def test_fine_tuning_extended_later_equals_fine_tuning_at_once(tmp_path):
         ("set", {"finetune_epochs": 2}, "finetune_epochs is given for 'set', which is not fine-tuned"),
         ("dense-pruned", {"finetune_epochs": 0}, "finetune_epochs is 0; expected a whole number of at least 1"),
         ("dense-pruned", {"finetune_epochs": 1.5}, "finetune_epochs is 1.5; expected a whole number"),
+        ("dense-pruned", {"removed_units": 0.5}, "removed_units is given for 'dense-pruned', .* only 'set-units' can"),
+        ("set-units", {"removed_units": 1}, "removed_units is 1; expected the fraction of the units to remove"),
         ("dense-pruned", {"resume": True}, "resume needs the checkpoint_path"),
         ("dense-small", {"er_epsilon": 0.01}, "a dense network for .* words and 2 classes has at least"),
         ("dense-small", {"parameter_share": 0.05}, "parameter_share 0.05 allows"),

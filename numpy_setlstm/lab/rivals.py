@@ -1,9 +1,9 @@
 """The rivals of SET: the networks that one with evolving connections is compared with.
 
 A dense network, a static sparse one, and the variants of SET are parameters of
-:class:`~numpy_setlstm.estimator.SetLSTMClassifier`. Two rivals need more than that: a *smaller* dense network, with as
-many parameters as the sparse one; and the dense network *pruned* after training to as many connections.
-:func:`fit_rival` trains each of them by name.
+:class:`~numpy_setlstm.estimator.SetLSTMClassifier`. Three rivals need more than that: a *smaller* dense network, with
+as many parameters as the sparse one; the dense network *pruned* after training to as many connections; and the evolved
+network without its weakest *units*. :func:`fit_rival` trains each of them by name.
 """
 
 import warnings
@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from numpy_setlstm.cells import smallest
+from numpy_setlstm.checks import whole
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import check_parameters, check_X
 from numpy_setlstm.recipe import SPARSE_RECIPE, recipe_of
 from numpy_setlstm.sparse import SparseMatrix
-from numpy_setlstm.topology import reserved_rows_of
+from numpy_setlstm.topology import floor_share, reserved_rows_of
+from numpy_setlstm.units import SHARE, remove_units
 
 __all__ = ["RIVALS", "fit_rival"]
 
@@ -71,8 +73,14 @@ RIVALS = {
             "trained fully connected, pruned by magnitude to the connections of the sparse ones, fine-tuned",
             {"connectivity": "dense"},
         ),
+        Rival("set-units", "as set, then its weakest units are removed for good, and it is trained on", _SET),
     )
 }
+
+#: What can be set for the rivals that are trained in two stages, with another network in the second one.
+STAGE_SETTINGS = {"dense-pruned": ("finetune_epochs",), "set-units": ("finetune_epochs", "removed_units")}
+STAGE_CHECKS = {"finetune_epochs": whole(1, expected="a whole number of at least 1"), "removed_units": SHARE}
+REMOVED_UNITS = 0.3  # by default
 
 
 def small_dense_sizes(n_words, n_parameters, n_classes, *, embedding_share, n_directions=1):
@@ -132,7 +140,9 @@ def _keep_largest(name, W, count):
     return SparseMatrix(W.shape, *np.divmod(keys[kept], n_cols), values[kept])
 
 
-def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetune_epochs=None, **parameters):
+def fit_rival(
+    name, texts, labels, *, checkpoint_path=None, resume=False, finetune_epochs=None, removed_units=None, **parameters
+):
     """Train one of the rivals.
 
     Parameters
@@ -147,7 +157,9 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
         Continue from `checkpoint_path` if a model is saved there; the result is bit for bit that of uninterrupted
         training.
     finetune_epochs : int, optional
-        Epochs after pruning, for "dense-pruned" only; half of `n_epochs`, rounded up, by default.
+        Epochs after pruning, for "dense-pruned" and "set-units" only; half of `n_epochs`, rounded up, by default.
+    removed_units : float in [0, 1), optional
+        Fraction of the hidden units, and of the dimensions of the embedding, that "set-units" loses; 0.3 by default.
     **parameters
         Parameters of :class:`~numpy_setlstm.estimator.SetLSTMClassifier`, except those that the rival fixes. For a
         dense rival they also describe the sparse network whose number of parameters or connections it gets.
@@ -155,8 +167,8 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
     Returns
     -------
     SetLSTMClassifier
-        Fitted. After Ctrl-C there is a warning, and ``training_state_.interrupted`` is True; "dense-pruned" may then
-        still be the dense network.
+        Fitted. After Ctrl-C there is a warning, and ``training_state_.interrupted`` is True; "dense-pruned" and
+        "set-units" may then still be the network before pruning.
 
     Raises
     ------
@@ -176,6 +188,10 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
     dense network's. If no epoch of fine-tuning improves on the pruned network, that is the result, and `best_epoch_` is
     -1; without validation the last epoch is the result.
 
+    *set-units* is trained as "set"; then :func:`numpy_setlstm.remove_units` makes a smaller network of the best
+    epoch's, which is trained on in the same way, SET steps included, with a fresh optimizer. History and best epoch are
+    as for "dense-pruned"; `hidden_size` and `embedding_dim` are the smaller ones.
+
     Examples
     --------
     >>> texts, labels = ["what a lovely film", "a dull and awful film"] * 20, ["pos", "neg"] * 20
@@ -189,23 +205,23 @@ def fit_rival(name, texts, labels, *, checkpoint_path=None, resume=False, finetu
     rival = _check_rival(name, parameters)
     if resume and checkpoint_path is None:
         raise ValueError("resume needs the checkpoint_path at which the interrupted training was saved")
-    if finetune_epochs is not None:
-        if name != "dense-pruned":
-            raise ValueError(f"finetune_epochs is given for {name!r}, which is not fine-tuned; only 'dense-pruned' is")
-        _check_finetune_epochs(finetune_epochs)
+    _check_stage_settings(name, finetune_epochs=finetune_epochs, removed_units=removed_units)
     texts = check_X(texts)
     saved = SetLSTMClassifier.load(checkpoint_path) if resume and Path(checkpoint_path).exists() else None
-    if name == "dense-pruned":
-        return _fit_dense_pruned(saved, texts, labels, checkpoint_path, finetune_epochs, parameters)
     if name == "dense-small":
         parameters = parameters | _small_dense_parameters(texts, labels, parameters)
-    return _continue(
-        saved, SetLSTMClassifier(**rival.defaults | parameters | rival.parameters), texts, labels, checkpoint_path
-    )
+    clf = SetLSTMClassifier(**rival.defaults | parameters | rival.parameters)
+    if name not in STAGE_SETTINGS:
+        return _continue(saved, clf, texts, labels, checkpoint_path)
+    second, shrink = _prune_weights(clf) if name == "dense-pruned" else _prune_units(clf, removed_units)
+    second["n_epochs"] = -(-clf.n_epochs // 2) if finetune_epochs is None else finetune_epochs
+    return _fit_twice(saved, texts, labels, checkpoint_path, clf, second, shrink)
 
 
 def pretraining_of(clf):
-    """The dense network's ``history`` and ``best_epoch``, and the validation scores after pruning; None before it."""
+    """The first network's ``history``, ``best_epoch`` and ``dense_parameters``, if a version noted them, and the
+    validation scores after pruning; None before it.
+    """
     state = clf.training_state_
     if "pretraining" not in state.notes:
         return None
@@ -233,10 +249,14 @@ def _check_rival(name, parameters):
     return rival
 
 
-def _check_finetune_epochs(finetune_epochs):
-    is_whole = isinstance(finetune_epochs, int | np.integer) and not isinstance(finetune_epochs, bool)
-    if not is_whole or finetune_epochs < 1:
-        raise ValueError(f"finetune_epochs is {finetune_epochs!r}; expected a whole number of at least 1")
+def _check_stage_settings(name, **settings):
+    for setting, value in settings.items():
+        if value is None:
+            continue
+        if setting not in STAGE_SETTINGS.get(name, ()):
+            rivals = " and ".join(repr(rival) for rival, names in STAGE_SETTINGS.items() if setting in names)
+            raise ValueError(f"{setting} is given for {name!r}, which is not fine-tuned so; only {rivals} can have it")
+        STAGE_CHECKS[setting](setting, value)
 
 
 def _continue(saved, clf, texts, labels, checkpoint_path):
@@ -265,35 +285,49 @@ def _small_dense_parameters(texts, labels, parameters):
     return dict(zip(("embedding_dim", "hidden_size"), small, strict=True))
 
 
-def _fit_dense_pruned(saved, texts, labels, checkpoint_path, finetune_epochs, parameters):
-    dense = SetLSTMClassifier(**parameters | RIVALS["dense-pruned"].parameters)
-    epochs = -(-dense.n_epochs // 2) if finetune_epochs is None else finetune_epochs
+def _prune_weights(dense):
+    """What "dense-pruned" is in its second stage: parameters, and the network that a fitted classifier's becomes."""
     # The weights are as large as the dense network's, so its rates apply; but the embedding is sparse now, and learns
     # better at a sparse embedding's rate unless the user has chosen one.
     rates = vars(recipe_of(dense))
     if dense.embedding_learning_rate is None:
         rates = rates | {"embedding_learning_rate": SPARSE_RECIPE.embedding_learning_rate}
-    finetuning = {"connectivity": "static", "n_epochs": epochs, **rates}
+
+    def shrink(clf):
+        return prune_to_counts(clf.network_, _sparse_counts(NetworkSizes.of(clf.network_), clf))
+
+    return {"connectivity": "static", **rates}, shrink
+
+
+def _prune_units(evolved, removed_units):
+    """The same for "set-units", without a fraction of the units."""
+    share = REMOVED_UNITS if removed_units is None else float(removed_units)
+    sizes = {name: getattr(evolved, name) for name in ("hidden_size", "embedding_dim")}
+    sizes = {name: size - floor_share(share, size) for name, size in sizes.items()}
+    return sizes, lambda clf: remove_units(clf.network_, hidden=share, embedding=share)[0]
+
+
+def _fit_twice(saved, texts, labels, checkpoint_path, first, second, shrink):
+    """Train the classifier `first`, and then, with the parameters `second`, what ``shrink`` makes of its network."""
     if saved is not None and pretraining_of(saved) is not None:
         n_epochs = len(pretraining_of(saved)["history"]["train_loss"])
-        if n_epochs != dense.n_epochs:
+        if n_epochs != first.n_epochs:
             raise ValueError(
-                f"the dense network was trained for {n_epochs} epochs and has been pruned; n_epochs is "
-                f"{dense.n_epochs} now: change it back, or start again"
+                f"the network was trained for {n_epochs} epochs and has been pruned; n_epochs is {first.n_epochs} "
+                "now: change it back, or start again"
             )
-        return _continue(saved, SetLSTMClassifier(**dense.get_params() | finetuning), texts, labels, checkpoint_path)
-    clf = _continue(saved, dense, texts, labels, checkpoint_path)
+        return _continue(saved, SetLSTMClassifier(**first.get_params() | second), texts, labels, checkpoint_path)
+    clf = _continue(saved, first, texts, labels, checkpoint_path)
     if clf.training_state_.interrupted:
         if clf.training_state_.epoch >= clf.n_epochs:  # otherwise fit has warned
             warnings.warn(
-                "training was interrupted between the dense network's last epoch and pruning; the model is usable, and "
+                "training was interrupted between the network's last epoch and pruning; the model is usable, and "
                 "fit_rival(..., resume=True) continues",
                 stacklevel=3,
             )
         return clf
-    n_words, n_classes = (len(clf.network_.parameters[name]) for name in ("E", "b_out"))
-    sizes = NetworkSizes(n_words, clf.embedding_dim, clf.hidden_size, n_classes, clf.bidirectional)
-    pruned = clf.with_network(prune_to_counts(clf.network_, _sparse_counts(sizes, clf)), **finetuning)
+    pruned = clf.with_network(shrink(clf), **second)
     history = {key: list(column) for key, column in clf.history_.items() if key != "set_steps"}
-    pruned.training_state_.notes["pretraining"] = {"history": history, "best_epoch": clf.best_epoch_}
+    notes = {"history": history, "best_epoch": clf.best_epoch_, "dense_parameters": clf.n_dense_parameters_}
+    pruned.training_state_.notes["pretraining"] = notes
     return pruned.fit(texts, labels, resume=True, checkpoint_path=checkpoint_path)

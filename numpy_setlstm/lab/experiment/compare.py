@@ -20,7 +20,7 @@ from numpy_setlstm.lab.machine import available_cores
 TRAIN_TEXTS = {DEMO: 7000, "imdb": 25_000, "sanders": 900, "yelp": 8000, "amazon": 17_000}
 TRAIN_TEXTS |= dict.fromkeys(SENTENCES, 800)
 OTHER_TRAIN_TEXTS = 5000
-COSTS = {"dense": 3.0, "dense-pruned": 4.0, "dense-small": 0.5, TFIDF: 0.05}
+COSTS = {"dense": 3.0, "dense-pruned": 4.0, "dense-small": 0.5, "set-units": 1.5, TFIDF: 0.05}
 BAR = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
 
 

@@ -13,7 +13,7 @@ from numpy_setlstm.datasets.table import EXTENSIONS, is_table, table_name
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.inputs import check_parameters
 from numpy_setlstm.lab.experiment.demo import DEMO_PARAMETERS, DEMO_RATES
-from numpy_setlstm.lab.rivals import RIVALS
+from numpy_setlstm.lab.rivals import RIVALS, STAGE_CHECKS, STAGE_SETTINGS
 
 DEMO = "demo"
 DENSE, EVOLVED, PRUNED, TFIDF = "dense", "set", "dense-pruned", "tfidf"
@@ -23,7 +23,6 @@ GRID_DATASETS = (DEMO, *DATASETS)
 GRID_CONNECTIVITIES = (*RIVALS, TFIDF)
 DATA_SETTINGS = ("train_texts", "test_texts")  # numbers of the demo's reviews
 TABLE_SETTINGS = ("text_column", "label_column")  # of a file with labeled texts, by name or position
-PRUNED_SETTINGS = ("finetune_epochs",)  # see fit_rival
 RESERVED = ("connectivity", "random_state", "progress", "n_threads", "without_known_words")
 MOST_SEEDS = 10_000  # each takes memory
 LONGEST_NAME = 100  # characters, of a table: the names of results begin with it
@@ -170,7 +169,7 @@ class Grid:
         for key in (connectivity, dataset, f"{dataset}/{connectivity}"):
             merged |= self.only.get(key, {})
         unused = ("seeds", "connectivities", *UNUSED_SETTINGS.get(connectivity, ()))
-        unused += PRUNED_SETTINGS if connectivity != PRUNED else ()
+        unused += tuple(STAGE_CHECKS.keys() - STAGE_SETTINGS.get(connectivity, ()))
         used = {
             name: _as_list(value)
             for name, value in merged.items()
@@ -255,7 +254,7 @@ def check_settings(where, settings):
     if not isinstance(settings, dict):
         raise GridError(f"{where} is {settings!r}; expected a table of settings, such as zeta = [0.1, 0.3]")
     parameters = [name for name in inspect.signature(SetLSTMClassifier).parameters if name not in RESERVED]
-    known = (*parameters, *PRUNED_SETTINGS, *DATA_SETTINGS, *TABLE_SETTINGS)
+    known = (*parameters, *STAGE_CHECKS, *DATA_SETTINGS, *TABLE_SETTINGS)
     for name, value in settings.items():
         if name in RESERVED:
             raise GridError(f"{where} has {name}, which compare sets itself; leave it out")
@@ -302,10 +301,9 @@ def check_run(run):
     for name, column in columns.items():
         if not isinstance(column, str) and not _is_whole(column, 0):
             raise GridError(f"{name} is {column!r}; expected the name of a column or its position, from 0")
-    counts = {name: 10 for name in data} | {name: 1 for name in PRUNED_SETTINGS if name in run.settings}
-    for name, least in counts.items():
-        if not _is_whole(run.settings[name], least):
-            raise GridError(f"{name} is {run.settings[name]!r}; expected a whole number of at least {least}")
+    for name, count in data.items():
+        if not _is_whole(count, 10):
+            raise GridError(f"{name} is {count!r}; expected a whole number of at least 10")
     fixed = RIVALS[run.connectivity].parameters if run.connectivity in RIVALS else {}
     for name in run.settings:
         if name in fixed:
@@ -314,6 +312,10 @@ def check_run(run):
                 "choose another connectivity"
             )
     try:
-        check_parameters({name: value for name, value in run.settings.items() if name not in {**counts, **columns}})
+        for name, check in STAGE_CHECKS.items():
+            if name in run.settings:
+                check(name, run.settings[name])
+        others = {**data, **columns, **STAGE_CHECKS}
+        check_parameters({name: value for name, value in run.settings.items() if name not in others})
     except ValueError as error:
         raise GridError(f"{run.dataset}, {run.connectivity}: {error}") from None

@@ -136,9 +136,15 @@ def describe_topology(clf, seed):
 
 
 def pretraining_result(pretraining, result):
-    """The entries that change in the result of fine-tuning alone: time and epochs now include those of pretraining."""
+    """The entries that change in the result of fine-tuning alone: time and epochs now include those of pretraining.
+
+    The share is that of the dense counterpart of the first network, even if the second one has fewer units.
+    """
     seconds = pretraining["history"]["seconds"]
+    dense_parameters = pretraining.get("dense_parameters", result["dense_parameters"])
     changed = {
+        "dense_parameters": dense_parameters,
+        "share": result["parameters"] / dense_parameters,
         "seconds": result["seconds"] + sum(seconds),
         "epochs": result["epochs"] + len(seconds),
         "pretraining": pretraining,

@@ -21,7 +21,7 @@ def run_shares(options):
         raise ValueError("give one of --datasets, --quick and --report-only")
     given = {key: getattr(options, key) for key in ("datasets", "connectivities") if getattr(options, key)}
     if options.shares:
-        given["shares"] = tuple(finite(share) for share in options.shares)
+        given["shares"] = options.shares
     given |= _in_common(options)
     if options.quick:
         given = QUICK | given | {"settings": QUICK["settings"] | given["settings"]}
@@ -56,7 +56,12 @@ def add_shares_options(parser):
     add("--datasets", type=names, metavar="NAMES", help=f"some of {','.join(GRID_DATASETS)}, or files")
     add("--connectivities", type=names, metavar="NAMES", help=kinds)
     default = ",".join(f"{share:g}" for share in SHARES)
-    add("--shares", type=names, metavar="SHARES", help=f"of the dense network's parameters (default: {default})")
+    add("--shares", type=_shares, metavar="SHARES", help=f"of the dense network's parameters (default: {default})")
+
+
+def _shares(text):
+    """Numbers, as in 0.005,0.01."""
+    return tuple(map(finite, names(text)))
 
 
 def _add_options_in_common(parser):

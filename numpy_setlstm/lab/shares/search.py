@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from numpy_setlstm.lab.experiment.grid import Grid, GridError, RunSpec
+from numpy_setlstm.lab.experiment.grid import Grid, GridError, RunSpec, check_names
 from numpy_setlstm.lab.formatting import text_table
+from numpy_setlstm.lab.rivals import RIVALS
 from numpy_setlstm.lab.shares.records import read_records, run_all
 
 TRIALS_FILE = "trials.jsonl"
@@ -51,6 +52,7 @@ def draw_settings(connectivity, number, seed=0):
 
 def specs_of(datasets, connectivities, *, trials=N_TRIALS, seeds=(0,), share=0.01, settings=None, seed=0):
     """All runs of a search, list of RunSpec: of each kind as many trials, of each trial as many seeds."""
+    check_names("connectivities", connectivities, tuple(RIVALS))
     specs = []
     for number in range(trials):
         for dataset in datasets:

@@ -1,10 +1,10 @@
 """Accuracy against the share of parameters: many kinds of networks, sizes and seeds, and the figure of them."""
 
-from pathlib import Path
-
-from numpy_setlstm.lab.experiment.grid import PRUNED, Grid
+from numpy_setlstm.files import make_folder
+from numpy_setlstm.lab.experiment.grid import PRUNED, Grid, check_names
 from numpy_setlstm.lab.experiment.page import fill_blocks
 from numpy_setlstm.lab.files import write_picture
+from numpy_setlstm.lab.rivals import RIVALS
 from numpy_setlstm.lab.shares.page import format_accuracies, format_differences, make_block
 from numpy_setlstm.lab.shares.records import read_records, run_all
 from numpy_setlstm.lab.shares.search import TRIALS_FILE, best_settings
@@ -30,6 +30,7 @@ def specs_of(datasets, connectivities=KINDS, *, shares=SHARES, seeds=range(5), r
 
     `recipes` are those of :func:`best_settings`, by data set and kind; `settings` replace theirs.
     """
+    check_names("connectivities", connectivities, tuple(RIVALS))
     specs = {}
     for seed in seeds:
         for dataset in datasets:
@@ -81,7 +82,7 @@ def sweep(
     ValueError
         If a name, a number or a setting is none that a grid accepts.
     """
-    output, interrupted = Path(output), False
+    output, interrupted = make_folder(output), False
     if not report_only:
         recipes = with_pruned(best_settings(read_records(output / TRIALS_FILE), shared))
         specs = specs_of(datasets, connectivities, shares=shares, seeds=seeds, recipes=recipes, settings=settings)
