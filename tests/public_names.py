@@ -60,13 +60,16 @@ def functions_and_classes_of(module):
 
 
 def with_methods(names):
-    """The names, and those of the public methods and properties that a class defines itself."""
+    """The names, and those of the public methods and properties that a class has of this package."""
     full = []
     for name, thing in names.items():
         if is_described(thing):
             full.append(name)
         if inspect.isclass(thing):
-            full += [f"{name}.{member}" for member, value in vars(thing).items() if is_public_member(member, value)]
+            members = {}
+            for kind in reversed([kind for kind in thing.__mro__ if kind.__module__.startswith("numpy_setlstm.")]):
+                members |= vars(kind)
+            full += [f"{name}.{member}" for member, value in members.items() if is_public_member(member, value)]
     return full
 
 
