@@ -47,7 +47,7 @@ class Line:
     """One command line: its arguments, streams, locale, standard input and moments of Ctrl-C, all drawn at random."""
 
     def __init__(self, draw, folder, *, early_signals):
-        kinds = [nothing, help_, demo, train, train, predict, predict, gradcheck, benchmark, compare]
+        kinds = [nothing, help_, demo, train, train, predict, predict, gradcheck, benchmark, compare, shares]
         self.arguments = draw.choice(kinds)(draw, folder)
         self.streams = draw.choice(STREAMS)
         self.locale = draw.choice(list(LOCALES))
@@ -77,7 +77,7 @@ def nothing(draw, folder):
 
 
 def help_(draw, folder):
-    return [*draw.choice([[], ["demo"], ["train"], ["compare"], ["benchmark"], ["predict"], ["gradcheck"]]), "--help"]
+    return [*draw.choice([[], ["demo"], ["train"], ["compare"], ["benchmark"], ["predict"], ["shares"]]), "--help"]
 
 
 def demo(draw, folder):
@@ -122,6 +122,18 @@ def compare(draw, folder):
     line += odd(draw, "--seeds", ["1", "100000000", "0,0", "-1", "a", "", "9" * 5000, "٣"], 0.3)
     line += odd(draw, "--set", ["zeta=nan", "zeta", "=", "zeta=0.1,0.1", "é=1", "hidden_size=1e400", "n_epochs=-1"])
     return line + odd(draw, "--page", PATHS, 0.1) + odd(draw, "--workers", ["0", "-1", "nan"], 0.1)
+
+
+def shares(draw, folder):
+    line = [draw.choice(["search", "shares"]), "--output", draw.choice([*["shares"] * 5, *PATHS])]
+    line += draw.choice(
+        [["--report-only"], ["--datasets", "demo", "--connectivities", draw.choice(["", "sets", "tfidf"])]]
+    )
+    for option in ("--shares", "--share", "--trials", "--workers"):
+        line += odd(draw, option, NUMBERS, 0.2)
+    line += odd(draw, "--seeds", ["1", "100000000", "0,0", "-1", "a", ""], 0.2)
+    line += odd(draw, "--set", ["zeta=nan", "zeta", "=", "hidden_size=1e400"], 0.2)
+    return line + odd(draw, "--page", PATHS, 0.1)
 
 
 def prepare(folder):

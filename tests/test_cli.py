@@ -311,6 +311,21 @@ def test_bad_luck_loses_nothing():
         ),
         (["predict", "{tmp}/none.npz", "good"], "there is no model file"),
         (["predict", "{home}/sanders/full-corpus.csv", "good"], "full-corpus.csv is "),
+        (["shares", "--output", "{tmp}/x"], "give one of --datasets, --quick and --report-only"),
+        (["shares", "--output", "{tmp}/x", "--datasets", "demo", "--shares", "0.1,2"], "parameter_share is 2.0"),
+        (["shares", "--output", "{tmp}/x", "--datasets", "demo", "--shares", "x"], "'x' is not a finite number"),
+        (["shares", "--output", "{tmp}/x", "--datasets", "demo", "--workers", "0"], "workers is 0"),
+        (["shares", "--output", "{tmp}/x", "--report-only", "--page", "{tmp}/none.md"], "none.md"),
+        *(
+            (["search", "--output", "{tmp}/x", "--datasets", "demo", "--connectivities", *options], message)
+            for options, message in [
+                (["set", "--trials", "0"], "trials is 0; expected a whole number of at least 1"),
+                (["set", "--share", "0"], "parameter_share is 0.0; expected a number in (0, 1]"),
+                (["tfidf"], "connectivities has 'tfidf'; expected some of dense, static"),
+                (["set", "--seeds", "-1"], "--seeds is '-1'; expected their number"),
+                (["set", "--set", "zeta"], "'zeta'"),
+            ]
+        ),
         (["gradcheck", "--texts", "2"], "texts is 2; expected at least 5"),
         (["gradcheck", "--parameter-share", "0.01"], "parameter_share 0.01 allows"),
         (["gradcheck", "--hidden-size", "four"], "'four' is not a whole number"),
