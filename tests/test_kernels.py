@@ -75,8 +75,10 @@ def multiply(x, W, dy, way):
 
 def assert_right(x, W, dy, dense, way):
     y, dx, dW = multiply(x, W, dy, way)
-    np.testing.assert_array_equal(y, x @ dense)
-    np.testing.assert_array_equal(dx, dy @ dense.T)
+    with np.errstate(invalid="ignore"):  # a BLAS may compute with what lies behind a small array, and drop it
+        expected_y, expected_dx = x @ dense, dy @ dense.T
+    np.testing.assert_array_equal(y, expected_y)
+    np.testing.assert_array_equal(dx, expected_dx)
     np.testing.assert_array_equal(dW, (x.T @ dy)[W.rows, W.cols])
     assert y.dtype == dx.dtype == dW.dtype == np.result_type(x, dy, dense)
 
