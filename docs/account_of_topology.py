@@ -23,7 +23,8 @@ from numpy_setlstm.lab.files import write_json
 from numpy_setlstm.lab.formatting import markdown_table
 from numpy_setlstm.lab.shares.records import read_records
 from numpy_setlstm.lab.shares.search import best_settings
-from numpy_setlstm.measures import connection_counts, dispersion, random_graph, rewired
+from numpy_setlstm.measures import connection_counts, dispersion, rewired
+from numpy_setlstm.measures.expansion import random_graph
 from numpy_setlstm.network import Network
 from numpy_setlstm.recipe import SPARSE_RECIPE
 from numpy_setlstm.sparse import SparseMatrix
@@ -39,8 +40,8 @@ FREQUENT = 200  # words
 WAYS = {
     "as it was trained": None,
     "its connections": lambda name, W, rng: W.topology,
-    "its degrees": lambda name, W, rng: rewired(W, rng),
-    "its number": lambda name, W, rng: random_graph(W, rng, reserved_rows=reserved_rows_of(name)),
+    "its degrees": lambda name, W, rng: rewired(W.topology, rng),
+    "its number": lambda name, W, rng: random_graph(W.topology, rng, reserved_rows=reserved_rows_of(name)),
 }
 
 

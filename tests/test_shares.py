@@ -1,11 +1,14 @@
 """Accuracy against the share of parameters: the search that is fair, the runs that are kept, the figure."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from numpy_setlstm.lab.experiment.grid import GridError, RunSpec
+from numpy_setlstm.lab.experiment.page import fill_blocks
 from numpy_setlstm.lab.experiment.runs import Task, load_reviews, pack_bits
 from numpy_setlstm.lab.shares import records as records_module
 from numpy_setlstm.lab.shares import search, sweep
@@ -208,3 +211,14 @@ def test_the_picture_has_a_panel_per_data_set_and_a_line_per_kind():
         plot_shares([])
     with pytest.raises(ValueError, match=r"there are 1 axes for 4 data sets \(a, b, c, d\)"):
         plot_shares(rows, axes=axes[:1])
+
+
+def test_the_page_agrees_with_the_results(tmp_path):
+    docs = Path(__file__).parent.parent / "docs"
+    page = shutil.copy(docs / "shares.md", tmp_path)
+    trials = best_settings(read_records(docs / "shares" / "trials.jsonl"), shared=True)
+    rows = rows_of(read_records(docs / "shares" / "runs.jsonl"))
+    fill_blocks(page, "shares", lambda name: make_block(name, rows, trials))
+    command = "numpy-setlstm shares --report-only --shared --output docs/shares --page docs/shares.md"
+    assert Path(page).read_text("utf8") == (docs / "shares.md").read_text("utf8"), f"run {command}"
+    assert {len(row["accuracies"]) for row in rows} == {5}, "every kind has five seeds at every share"
