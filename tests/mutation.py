@@ -54,7 +54,7 @@ TARGETS = {
     "topology.py": ("test_topology",),
     "initialization.py": (
         "test_network", "test_bidirectional.test_all_parameters", "test_bidirectional.test_both",
-        "test_bidirectional.test_one_direction", "test_word_connections",
+        "test_bidirectional.test_one_direction", "test_word_connections", "mutation_checks.test_sizes",
     ),
     "evolution.py": (
         "test_training.test_growth", "test_training.test_gradient", "test_training.test_the_optimizers_state",

@@ -170,6 +170,13 @@ def test_lstm_takes_one_of_the_two_states_alone():
             np.testing.assert_array_equal(gradient, right)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_sizes_are_read_off_a_network(bidirectional):
+    sizes = NetworkSizes(11, 4, 3, 2, bidirectional)
+    network = init_network(sizes, *map(np.random.default_rng, (0, 1)), er_epsilon=1.0)
+    assert NetworkSizes.of(network) == sizes
+
+
 # Evolution
 
 
