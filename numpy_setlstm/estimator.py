@@ -24,8 +24,8 @@ class SetLSTMClassifier(Trainable):
     Parameters
     ----------
     connectivity : {"set", "static", "dense"}
-        "set": sparse, evolved by SET between two epochs. "static": the same random connections, never changed.
-        "dense": fully connected.
+        "set": sparse, evolved by SET, by default between two epochs. "static": the same random connections, never
+        changed. "dense": fully connected.
     embedding_dim, hidden_size : int, default 256
         D and H.
     bidirectional : bool, default False

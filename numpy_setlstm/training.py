@@ -1,4 +1,4 @@
-r"""Training: epochs of minibatches, an evolution between two epochs, the best epoch kept.
+r"""Training: epochs of minibatches, evolutions between them, the best epoch kept.
 
 Everything that training needs to continue is in one :class:`TrainingState`: weights, optimizer, generators, the
 position within the epoch. So training that was interrupted, saved and resumed gives bitwise the same result as training
@@ -54,7 +54,7 @@ class TrainingSettings:
     max_norm: float = 1.0  #: Gradients are clipped to this joint norm
     learning_rate_decay: float = 0.0  #: In epoch k, counted from 0, learning rates are divided by 1 + decay · k
     averaging: float = 0.0  #: See :func:`numpy_setlstm.averaging.update_average`
-    evolve: bool = True  #: Whether to take a SET step between two epochs
+    evolve: bool = True  #: Whether to take SET steps
     zeta: float = 0.1  #: Fraction of the connections that each SET step replaces, in [0, 1]
     prune_rule: str = "sign"  #: See :func:`numpy_setlstm.topology.prune`
     #: In random cells, from 0 ("zero") or drawn ("random"); or where the "gradient" is largest; a dict: by parameter

@@ -113,9 +113,7 @@ def _compute_baseline(task, reviews):
 
 
 def _compute_network(task, reviews):
-    clf = _fit(task, reviews)
-    if clf.training_state_.interrupted:
-        raise KeyboardInterrupt
+    clf = fit_run(task, reviews)
     clf.set_params(random_state=task.spec.seed, n_threads=None)
     predicted = clf.predict(reviews.test_texts)
     result = result_of(clf, reviews, predicted)
@@ -154,8 +152,15 @@ def pretraining_result(pretraining, result):
     return changed
 
 
+def fit_run(task, reviews):
+    """A fitted classifier, resumed from its checkpoint if there is a usable one; KeyboardInterrupt after Ctrl-C."""
+    clf = _fit(task, reviews)
+    if clf.training_state_.interrupted:
+        raise KeyboardInterrupt
+    return clf
+
+
 def _fit(task, reviews):
-    """A fitted classifier, resumed from its checkpoint if there is a usable one."""
     labels = np.array(reviews.label_names)[reviews.train_labels]
     parameters = network_settings(task.spec) | {
         "random_state": task.spec.seed,

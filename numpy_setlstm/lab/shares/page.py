@@ -27,7 +27,7 @@ def format_accuracies(rows, trials):
         found = {row["connectivity"]: row for row in rows if (row["dataset"], row["share"]) == (dataset, share)}
         cells = [accuracy_shown(found[kind]) if kind in found else MISSING for kind in kinds]
         seeds = sorted({len(row["accuracies"]) for row in found.values()})
-        lines.append([dataset, percent(share, 2).replace("0 %", " %"), *cells, "–".join(map(str, seeds))])
+        lines.append([dataset, f"{100 * share:g} %", *cells, "–".join(map(str, seeds))])
     names = [KIND_NAMES.get(kind, kind) for kind in kinds]
     return markdown_table(["data set", "share", *names, "seeds"], lines)
 
@@ -37,7 +37,7 @@ def format_differences(rows, trials):
     lines = []
     for dataset, share in sorted({(row["dataset"], row["share"]) for row in rows if row["share"] < 1}):
         found = [difference(rows, dataset, share, *pair) for pair in PAIRS]
-        lines.append([dataset, percent(share, 2).replace("0 %", " %"), *map(difference_shown, found)])
+        lines.append([dataset, f"{100 * share:g} %", *map(difference_shown, found)])
     names = [f"{KIND_NAMES[one]} − {KIND_NAMES[other]}" for one, other in PAIRS]
     return markdown_table(["data set", "share", *names], lines)
 

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from numpy_setlstm.files import locked, make_folder
-from numpy_setlstm.lab.experiment.compare import check_workers, cost_of
+from numpy_setlstm.lab.experiment.compare import BAR, check_workers, cost_of
 from numpy_setlstm.lab.experiment.executors import execute_in_worker, local_processes, run_tasks
 from numpy_setlstm.lab.experiment.grid import GridError, RunSpec
 from numpy_setlstm.lab.experiment.runs import (
@@ -18,14 +18,11 @@ from numpy_setlstm.lab.experiment.runs import (
     FAILED,
     Task,
     describe_error,
+    fit_run,
     load_reviews,
-    network_settings,
     pack_bits,
 )
 from numpy_setlstm.lab.machine import available_cores
-from numpy_setlstm.lab.rivals import fit_rival
-
-BAR = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
 
 
 def compute(task, blind=False):
@@ -36,23 +33,13 @@ def compute(task, blind=False):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "training was interrupted")
             reviews, record["data"] = load_reviews(task.data_home, spec)
-            clf = fit_run(spec, reviews, task.n_threads)
+            clf = fit_run(task, reviews)
             record |= {"status": DONE} | numbers_of(clf)
             if not blind:
                 record |= _tested(clf, reviews)
     except Exception as error:  # the other runs continue, whatever it is
         record |= {"status": FAILED, "error": describe_error(error)}
     return record, None
-
-
-def fit_run(spec, reviews, n_threads=1):
-    """The classifier of a run, trained; KeyboardInterrupt if training was interrupted."""
-    labels = np.array(reviews.label_names)[reviews.train_labels]
-    fixed = {"random_state": spec.seed, "n_threads": n_threads, "without_known_words": "accept"}
-    clf = fit_rival(spec.connectivity, reviews.train_texts, labels, **network_settings(spec) | fixed)
-    if clf.training_state_.interrupted:
-        raise KeyboardInterrupt
-    return clf
 
 
 def numbers_of(clf):
