@@ -116,7 +116,7 @@ def format_descriptions(runs):
 def main():
     """Measure what is missing, and write the tables."""
     runs = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    recipes = best_settings(read_records(TRIALS), shared=True)
+    recipes = best_settings(read_records(TRIALS), shared=[DATASETS])
     for seed in SEEDS:
         for dataset in DATASETS:
             if not any((run["dataset"], run["seed"]) == (dataset, seed) for run in runs):

@@ -23,6 +23,8 @@ from numpy_setlstm.plotting import plot_shares
 
 TINY = {"embedding_dim": 8, "hidden_size": 8, "n_epochs": 2, "train_texts": 60, "test_texts": 30}
 
+SHARED = (("sentences-amazon", "sentences-imdb", "sentences-yelp"), ("yelp", "amazon", "imdb"))
+
 
 def test_all_kinds_have_as_many_trials_and_the_same_draws_of_what_they_have_in_common():
     specs = specs_of_search(("demo",), ("dense", "static", "set-guided"), trials=6, seeds=(0, 1), settings=TINY)
@@ -66,8 +68,9 @@ def test_the_best_trial_is_that_with_the_best_mean_over_seeds_and_then_the_lowes
         ])
     )  # fmt: skip
     assert found == {
-        ("yelp", "static"): {"settings": {"dropout": 0.7}, "accuracy": pytest.approx(0.8), "loss": 0.4, "trials": 3}
-    }
+        ("yelp", "static"): {"settings": {"dropout": 0.7}, "accuracy": pytest.approx(0.8), "loss": 0.4, "trials": 3,
+                             "searched": ["yelp"]}
+    }  # fmt: skip
 
 
 def test_a_shared_recipe_is_the_best_over_data_sets_together():
@@ -75,10 +78,11 @@ def test_a_shared_recipe_is_the_best_over_data_sets_together():
         record("yelp", "set", 0, 0.9, zeta=0.1), record("imdb", "set", 0, 0.5, zeta=0.1, n_epochs=9),
         record("yelp", "set", 0, 0.8, zeta=0.3), record("imdb", "set", 0, 0.7, zeta=0.3, n_epochs=9),
     ])  # fmt: skip
-    shared, own = best_settings(trials, shared=True), best_settings(trials)
+    shared, own = best_settings(trials, shared=[["yelp", "imdb", "amazon"]]), best_settings(trials)
     assert {key: entry["settings"] for key, entry in shared.items()} == dict.fromkeys(
-        [("imdb", "set"), ("yelp", "set")], {"zeta": 0.3}
+        [("yelp", "set"), ("imdb", "set"), ("amazon", "set")], {"zeta": 0.3}
     )
+    assert shared["amazon", "set"]["searched"] == ["imdb", "yelp"], "it had no trials of its own"
     assert own["yelp", "set"]["settings"] == {"zeta": 0.1} and own["imdb", "set"]["settings"] == {"zeta": 0.3}
 
 
@@ -212,9 +216,12 @@ def test_the_picture_has_a_panel_per_data_set_and_a_line_per_kind():
 def test_the_page_agrees_with_the_results(tmp_path):
     docs = Path(__file__).parent.parent / "docs"
     page = shutil.copy(docs / "shares.md", tmp_path)
-    trials = best_settings(read_records(docs / "shares" / "trials.jsonl"), shared=True)
+    trials = best_settings(read_records(docs / "shares" / "trials.jsonl"), shared=SHARED)
     rows = rows_of(read_records(docs / "shares" / "runs.jsonl"))
     fill_blocks(page, "shares", lambda name: make_block(name, rows, trials))
-    command = "numpy-setlstm shares --report-only --shared --output docs/shares --page docs/shares.md"
+    together = " ".join(f"--shared {','.join(group)}" for group in SHARED)
+    command = f"numpy-setlstm shares --report-only {together} --output docs/shares --page docs/shares.md"
     assert Path(page).read_text("utf8") == (docs / "shares.md").read_text("utf8"), f"run {command}"
-    assert {len(row["accuracies"]) for row in rows} == {5}, "every kind has five seeds at every share"
+    assert f"shares --report-only {together} " in Path(page).read_text("utf8")
+    seeds = {(row["dataset"] == "imdb", len(row["accuracies"])) for row in rows}
+    assert seeds <= {(False, 5), (True, 3)}, "every kind has five seeds at every share, on IMDB three"

@@ -31,7 +31,7 @@ def run_shares(options):
 def _in_common(options):
     seeds = {"seeds": check_seeds(parse_seeds(options.seeds))} if options.seeds else {}
     settings = {"settings": dict(parse_setting(text) for text in options.settings or ())}
-    same = {key: getattr(options, key) for key in ("shared", "workers", "data_home")}
+    same = {key: getattr(options, key) for key in ("workers", "data_home")} | {"shared": options.shared or ()}
     return seeds | settings | same | {"progress": True, "report": say}
 
 
@@ -69,6 +69,7 @@ def _add_options_in_common(parser):
     add("--output", required=True, type=path, metavar="DIR", help="for results; continues there")
     add("--seeds", metavar="SEEDS", help="how many, as in 5, or which, as in 0,1,2")
     add("--set", action="append", dest="settings", metavar="NAME=VALUE", help="parameter of all; may be repeated")
-    add("--shared", action="store_true", help="one recipe per kind for all data sets together")
+    together = "data sets with one recipe per kind, also for those without a search; may be repeated"
+    add("--shared", action="append", type=names, metavar="NAMES", help=together)
     add("--data-home", type=path, metavar="DIR", help=f"folder of the data sets ({DATA_HOME_VARIABLE})")
     add("--workers", type=whole, metavar="N", help="processes (default: one per core)")

@@ -43,7 +43,10 @@ def format_differences(rows, trials):
 
 
 def format_recipes(rows, trials):
-    """The best trial of each kind, and how many there were: one line per data set, or for those that share one."""
+    """The best trial of each kind, and how many there were: a line per data set, or for those that share one.
+
+    A data set with a star had no trials of its own.
+    """
     found = {}
     for (dataset, kind), entry in sorted(trials.items()):
         found.setdefault((kind, repr(entry["settings"])), ([], entry))[0].append(dataset)
@@ -51,7 +54,8 @@ def format_recipes(rows, trials):
     lines = []
     for (kind, _), (datasets, entry) in sorted(found.items(), key=lambda item: (item[1][0], item[0])):
         drawn = [str(entry["settings"].get(name, MISSING)).replace("None", "end") for name in names]
-        shown = [KIND_NAMES.get(kind, kind), ", ".join(datasets), str(entry["trials"]), percent(entry["accuracy"])]
+        searched = [f"{dataset}*" if dataset not in entry["searched"] else dataset for dataset in datasets]
+        shown = [KIND_NAMES.get(kind, kind), ", ".join(searched), str(entry["trials"]), percent(entry["accuracy"])]
         lines.append([*shown, *drawn])
     return markdown_table(["kind", "data sets", "trials", "validation", *names], lines, n_left=2)
 

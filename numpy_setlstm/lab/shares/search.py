@@ -64,27 +64,28 @@ def specs_of(datasets, connectivities, *, trials=N_TRIALS, seeds=(0,), share=0.0
     return specs
 
 
-def best_settings(records, shared=False):
+def best_settings(records, shared=()):
     """The trial of each kind with the best mean validation accuracy, among equals the lowest loss.
 
     Parameters
     ----------
     records : dict of str to dict
         As :func:`~numpy_setlstm.lab.shares.records.read_records` gives them.
-    shared : bool, default False
-        Whether a kind has one recipe for all data sets together, the best by the mean over them.
+    shared : sequence of sequence of str, optional
+        Data sets for which a kind has one recipe together, the best by the mean over those with trials.
 
     Returns
     -------
     dict of (str, str) to dict
-        By data set and kind: ``settings`` that were drawn, ``accuracy``, ``loss``, ``trials``. Trials that lack a seed
-        or data set that others have do not count.
+        By data set and kind: ``settings`` that were drawn, ``accuracy``, ``loss``, ``trials``, and ``searched``, the
+        data sets of the trials. Trials that lack a seed or data set that others have do not count.
     """
+    groups = {dataset: tuple(group) for group in shared for dataset in group}
     trials = {}  # by data sets that share a recipe and kind, by what was drawn, by data set and seed
     for record in records.values():
         spec = RunSpec(**record["spec"])
         drawn = tuple((name, spec.settings[name]) for name in DRAWN if name in spec.settings)
-        group = ("all" if shared else spec.dataset), spec.connectivity
+        group = groups.get(spec.dataset, (spec.dataset,)), spec.connectivity
         trials.setdefault(group, {}).setdefault(drawn, {})[spec.dataset, spec.seed] = record
     best = {}
     for group, by_settings in trials.items():
@@ -97,12 +98,13 @@ def best_settings(records, shared=False):
         if scores:
             drawn, (accuracy, loss) = max(scores.items(), key=lambda item: (item[1][0], -item[1][1]))
             entry = {"settings": dict(drawn), "accuracy": accuracy, "loss": loss, "trials": len(whole)}
-            best |= {(dataset, group[1]): entry for dataset in sorted({dataset for dataset, _ in wanted})}
+            entry["searched"] = sorted({dataset for dataset, _ in wanted})
+            best |= {(dataset, group[1]): entry for dataset in group[0]}
     return best
 
 
 def search(
-    datasets, connectivities, output, *, trials=N_TRIALS, seeds=(0,), share=0.01, settings=None, shared=False,
+    datasets, connectivities, output, *, trials=N_TRIALS, seeds=(0,), share=0.01, settings=None, shared=(),
     report=print, **running
 ):  # fmt: skip
     """Search for the recipe of each kind of network on each data set.
@@ -121,8 +123,8 @@ def search(
         Parameters of all but the dense network as a share of the dense one's.
     settings : dict, optional
         That all trials have, in the place of what is drawn.
-    shared : bool, default False
-        Whether the data sets share one recipe per kind.
+    shared : sequence of sequence of str, optional
+        Data sets that share one recipe per kind.
     report : callable
         Called with each line of text to show.
     **running

@@ -44,7 +44,7 @@ def specs_of(datasets, connectivities=KINDS, *, shares=SHARES, seeds=range(5), r
 
 
 def sweep(
-    output, datasets=(), connectivities=KINDS, *, shares=SHARES, seeds=range(5), settings=None, shared=False,
+    output, datasets=(), connectivities=KINDS, *, shares=SHARES, seeds=range(5), settings=None, shared=(),
     report_only=False, pages=(), report=print, **running
 ):  # fmt: skip
     """Run what a sweep has no results of yet, and write its figure.
@@ -61,8 +61,8 @@ def sweep(
     seeds : sequence of int
     settings : dict, optional
         That all runs have.
-    shared : bool, default False
-        Whether the data sets share one recipe per kind.
+    shared : sequence of sequence of str, optional
+        Data sets that share one recipe per kind; those without a search have that of the others.
     report_only : bool, default False
         Run nothing.
     pages : sequence of str or Path
