@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from numpy_setlstm.averaging import carry_average
-from numpy_setlstm.cells import draw_free_cells
+from numpy_setlstm.cells import draw_free_cells, united
 from numpy_setlstm.parameters import SPARSE_PARAMETERS
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
@@ -20,6 +20,7 @@ __all__ = ["evolve"]
 GROWTHS = ("zero", "random", "gradient")
 ZETA_SCHEDULES = ("constant", "cosine")
 GRADIENT_BATCHES = 8  #: Minibatches whose texts give the gradient that growth="gradient" uses
+GRADIENT_STATES = 2**24  #: The most hidden states, texts times steps times H, that it keeps at once: about a gigabyte
 
 
 def evolve(state, settings, tokens=None, labels=None, weights=None):
@@ -150,8 +151,9 @@ def gradient_sizes(network, tokens, labels, batch_size, rng, weights=None, names
     if probe and "E" in names:
         probes["E"], tokens = E.take_rows(words), np.searchsorted(words, tokens)  # the words, numbered anew
     sums = {name: np.zeros_like(weights_of(W)) for name, W in probes.items()}
-    for first in range(0, len(tokens), batch_size):
-        batch = slice(first, first + batch_size)
+    at_once = max(1, min(batch_size, GRADIENT_STATES // (tokens.shape[1] * network.parameters["W_h"].shape[0])))
+    for first in range(0, len(tokens), at_once):
+        batch = slice(first, first + at_once)
         share, of_batch = len(labels[batch]) / len(labels), None if weights is None else weights[batch]
         parameters = network.parameters | probes
         _, gradients, _ = network.backpropagate(tokens[batch], labels[batch], parameters=parameters, weights=of_batch)
@@ -184,7 +186,7 @@ def with_candidates(settings, zeta, rng):
         keys, pruned = W.topology.keys, prune(W, zeta, settings.prune_rule)
         kept = np.delete(keys, pruned)
         count = min(settings.candidates * len(pruned), W.size - len(kept))
-        cells = np.union1d(keys, draw_free_cells(kept, W.size, count, rng))
+        cells = united(keys, draw_free_cells(kept, W.size, count, rng))
         values = np.zeros(len(cells), W.dtype)
         values[np.searchsorted(cells, keys)] = W.values
         return SparseMatrix(W.shape, *np.divmod(cells, W.shape[1]), values)

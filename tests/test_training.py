@@ -578,6 +578,22 @@ def test_gradient_sizes_are_those_of_the_dense_gradient_by_finite_differences():
         np.testing.assert_allclose(sizes[name], expected, rtol=0, atol=1e-8 * expected.max())
 
 
+def test_gradient_sizes_do_not_depend_on_how_many_texts_are_looked_at_at_once(monkeypatch):
+    state, tokens, labels = begin()
+    H, weights = state.network.parameters["W_h"].shape[0], np.linspace(0.5, 1.5, len(tokens))
+    given = state.network, tokens, labels, 4
+    expected = gradient_sizes(*given, np.random.default_rng(0), weights)
+    looked_at = []
+    forward = state.network.engine.forward
+    monkeypatch.setattr(state.network.engine, "forward",
+                        lambda p, t, *args, **kw: looked_at.append(len(t)) or forward(p, t, *args, **kw))  # fmt: skip
+    monkeypatch.setattr("numpy_setlstm.evolution.GRADIENT_STATES", 3 * H * tokens.shape[1])
+    found = gradient_sizes(*given, np.random.default_rng(0), weights)
+    assert max(looked_at) == 3
+    for name, sizes in found.items():
+        np.testing.assert_allclose(sizes, expected[name], rtol=1e-10, atol=1e-15)
+
+
 def test_gradient_sizes_of_words_that_do_not_occur_and_of_the_padding_are_zero():
     state, tokens, labels = begin()
     tokens[tokens == 7] = 8
