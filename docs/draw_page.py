@@ -56,8 +56,8 @@ README_SENTENCE, README_WORD = SENTENCES[0], "not"
 LESS = """<style>
   .note, #summary, #memories, .labels > span { display: none !important; }
   #lines { height: 160px !important; overflow: hidden; }
-  #picture { padding: 0 12px 8px; }
-  #picture h2 { margin-top: 12px; }
+  #picture { padding: 14px 14px 8px; }
+  #picture h2 { margin-top: 10px; }
 </style>"""  # on README's picture
 # In the browser: milliseconds from each of 20 keys to the painted picture; pictures a second while the slider moves
 STOPWATCH = """async () => {

@@ -204,7 +204,7 @@ Sizes: T words; D numbers per word, H hidden units, V words in the vocabulary, C
         ["without", [opinions[at], opinions[at], ...this.without(at)], at - 1, `without ${quoted(tokens[at])}`],
         ["opinion", opinions, -1, ""]].filter(([, shares]) => shares.length);
       const ends = lines.map(([kind, shares, , text]) =>
-        ({ kind, x: end + 14, y: y(shares.at(-1)), text: `${percent(shares.at(-1))} ${text}` }));
+        ({ kind, x: end + 14, y: y(shares.at(-1)), text: `${percent(shares.at(-1))} <tspan>${text}</tspan>` }));
       const area = line([[4, middle], ...main, [end, middle]]), { offsetLeft, offsetWidth } = labels[at];
       const scale = Math.max(...steps.flatMap((step) => rows.map((u) => Math.abs(step.c[u]))));
       const memories = rows.map((u, row) => bars(steps.map((step) => step.c[u] / scale), centers,
@@ -280,8 +280,7 @@ Sizes: T words; D numbers per word, H hidden units, V words in the vocabulary, C
         label.firstChild.checked = u === unit;
       });
       show.word.innerHTML = `${word} owns ${x.filter((v) => v).length} of ${x.length} dimensions <span class="cells">` +
-        [...x].map((v, d) => `<span class="${bySign(v)}" style="--share: ${30 + 70 * Math.min(1, Math.abs(v))}%"
-        data-number="${v ? d + 1 : ""}"></span>`).join("") + "</span>";
+        [...x].map((v, d) => `<i class="${bySign(v)}" data-number="${v ? d + 1 : ""}"></i>`).join("") + "</span>";
       show.card.innerHTML = `<h3>Unit ${unit + 1}</h3><p>After ${word} its memory is ${signed(c[unit])}; it shows
         ${signed(h[unit])}, which pushes the opinion by ${signed(pushes[at][unit])}. Read alone, these words move its
         memory most:</p><ul>` + words.map(([word, written]) => `<li>${escaped(word)}<i><b class="${bySign(written)}"
