@@ -29,7 +29,7 @@ from numpy_setlstm.files import replacing
 from numpy_setlstm.plotting import reading_page
 
 HERE = Path(__file__).parent
-PAGE, FRAME, PICTURE = HERE / "read.html", HERE / "reading" / "frame.html", HERE / "images" / "reading.png"
+PAGE, FRAME, PICTURE = HERE / "read.html", HERE / "read_frame.html", HERE / "images" / "reading.png"
 KINDS = {"evolved": "set", "static": "static", "dense": "dense"}
 SETTINGS = {
     "embedding_dim": 16, "hidden_size": 24, "parameter_share": 0.15, "n_epochs": 12, "batch_size": 32, "zeta": 0.3,

@@ -36,7 +36,7 @@ def test_the_page_is_small_and_loads_nothing():
     assert len(page.encode()) <= 500_000
     assert not re.search(r"""(src|href)=|https?://|@import|url\(|fetch\(|XMLHttpRequest""", page)
     assert "<!-- " not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL), (
-        "a gap of docs/reading was not filled"
+        "a gap of docs/read_frame.html was not filled"
     )
 
 

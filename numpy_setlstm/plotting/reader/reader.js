@@ -17,7 +17,7 @@ Sizes: T words; D numbers per word, H hidden units, V words in the vocabulary, C
 
   /** A matrix: connection k leads from rows[k] to cols[k]; row r has the connections starts[r] to starts[r + 1]. */
   function matrix({ shape: [nRows, nCols = 1], cells, values }) {
-    const keys = Int32Array.from(cells ?? values.keys()); // a dense one has all cells, row by row
+    const keys = cells ? Int32Array.from(cells) : new Int32Array(values.length).map((_, k) => k); // a dense one: all
     const rows = keys.map((key) => Math.floor(key / nCols)), cols = keys.map((key) => key % nCols);
     const starts = new Int32Array(nRows + 1);
     for (const row of rows) starts[row + 1]++;
@@ -177,7 +177,8 @@ Sizes: T words; D numbers per word, H hidden units, V words in the vocabulary, C
 
     draw() {
       const { show, steps, unknown, epoch, mode, step, tokens, at, network, opinions } = this;
-      show.view.className = `${steps.length ? "" : "empty"} ${mode === "step" && step ? "step" : ""}`;
+      const shown = !steps.length ? "empty" : mode === "step" && step ? "step" : "";
+      show.view.className = `${network.connectivity} ${shown}`;
       [show.is.textContent, show.facts.textContent] = [epoch.when, epoch.facts];
       show.unknown.textContent = !steps.length ? "Type a few words." : !unknown.size ? "" :
         `The network does not know ${[...unknown].join(", ")}, and reads “unknown word” instead.`;
