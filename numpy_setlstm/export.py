@@ -9,7 +9,7 @@ import json
 import numpy as np
 
 from numpy_setlstm.averaging import averaged_network
-from numpy_setlstm.checks import as_list, short, whole
+from numpy_setlstm.checks import as_list, number, short, whole
 from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.network import Network
@@ -121,10 +121,11 @@ def to_json(models, *, epochs=None, test_accuracy=None, decimals=None):
     ([8, 32], 7)
     """
     models = models if isinstance(models, dict) else {_name_of(models): models}
-    epochs, test_accuracy = ({} if given is None else given if isinstance(given, dict) else dict.fromkeys(models, given)
-                             for given in (epochs, test_accuracy))  # fmt: skip
     decimals = None if decimals is None else whole(0, 17)("decimals", decimals)
     _check_models(models)
+    epochs, test_accuracy = (
+        _by_name(*given, models) for given in (("epochs", epochs), ("test_accuracy", test_accuracy))
+    )
     networks = {name: _networks_of(name, clf, epochs) for name, clf in models.items()}
     _check_count(networks)
     first = next(iter(models.values()))
@@ -175,6 +176,15 @@ def _check_models(models):
             raise ValueError(f"the models differ in {', '.join(differing)}: fit them alike, on the same texts")
 
 
+def _by_name(what, given, models):
+    """An option as a dict by the names of models; it may be None, a dict, or the value for the only model."""
+    given = {} if given is None else given if isinstance(given, dict) else dict.fromkeys(models, given)
+    unknown = [name for name in given if name not in models]
+    if unknown:
+        raise ValueError(f"{what} has the name {short(unknown[0])}; expected those of models: {', '.join(models)}")
+    return given
+
+
 def _networks_of(name, clf, epochs):
     """The networks of a model to write, by the number of epochs before."""
     if name not in epochs:
@@ -204,7 +214,11 @@ def _check_count(networks):
 
 def _describe(name, clf, networks, test_accuracy, decimals):
     """One model, as the document has it."""
-    accuracies = [None] * len(networks) if test_accuracy is None else [float(share) for share in test_accuracy]
+    accuracies = [None] * len(networks)
+    if test_accuracy is not None:
+        share = number("[0, 1]", "an accuracy from 0 to 1")
+        given = as_list(f"the test accuracies of {name!r}", test_accuracy, "numbers")
+        accuracies = [share(f"a test accuracy of {name!r}", accuracy) for accuracy in given]
     if len(accuracies) != len(networks):
         raise ValueError(f"{name!r} has {len(networks)} epochs and {len(accuracies)} test accuracies; expected as many")
     epochs = []
@@ -226,10 +240,11 @@ def _describe(name, clf, networks, test_accuracy, decimals):
 
 
 def _array(W, decimals):
-    values = weights_of(W).astype(float).ravel()
-    values = values if decimals is None else np.round(values, decimals) + 0.0  # no "-0.0"
+    values = weights_of(W).astype(float).ravel().tolist()
+    if decimals is not None:
+        values = [round(value, decimals) + 0.0 for value in values]  # no "-0.0"
     cells = {"cells": W.topology.keys.tolist()} if isinstance(W, SparseMatrix) else {}
-    return {"shape": list(W.shape), **cells, "values": values.tolist()}
+    return {"shape": list(W.shape), **cells, "values": values}
 
 
 def _changes(steps, parameters):

@@ -126,7 +126,10 @@ def test_what_the_document_cannot_say_is_refused():
         (clf, {"epochs": []}, "empty list"),
         (clf, {"epochs": [clf]}, "expected a Network"),
         (clf, {"epochs": [fitted(hidden_size=4).network_]}, "other sizes"),
+        (clf, {"epochs": {"evolved": [clf.network_]}}, "epochs has the name 'evolved'; expected those of models: set"),
         (clf, {"test_accuracy": [0.5, 0.5]}, "1 epochs and 2 test accuracies"),
+        (clf, {"test_accuracy": [50]}, "is 50; expected an accuracy from 0 to 1"),
+        (clf, {"test_accuracy": 0.5}, "expected a list of numbers"),
         (nan, {}, "NaN or infinite"),
     ):
         with pytest.raises((ValueError, TypeError), match=message) as caught:

@@ -191,7 +191,8 @@ def _fragment(document, sentences, packed):
         no_other="" if sum(network["connectivity"] != "dense" for network in networks) > 1 else "hidden",
     )
     return (
-        "<setlstm-reader data-lm-suppress-shortcuts='true'><p>This view needs JavaScript; in a notebook, run its cell again.</p>\n"
+        "<setlstm-reader data-lm-suppress-shortcuts='true'>"  # so that what is typed does not command JupyterLab
+        "<p>This view needs JavaScript; in a notebook, run its cell again.</p>\n"
         f"<template><style>\n{_part('reader.css')}</style>\n{filled}</template>\n"
         f'<script type="application/octet-stream">{packed}</script></setlstm-reader>\n'
         f"<script>\n{_part('reader.js')}</script>\n"
