@@ -239,3 +239,15 @@ def contrast(*colours):
         linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
         lights.append(np.dot(linear, (0.2126, 0.7152, 0.0722)) + 0.05)
     return max(lights) / min(lights)
+
+
+def test_the_chosen_word_of_a_long_text_is_in_view(open_page):
+    page = open_page(width=390)
+    page.locator("#text").fill("My aunt swore that the soup was awful. A polite burglar ate a sandwich. She was wrong.")
+    for place in ("first", "last"):
+        page.evaluate(
+            f"{READER}.choose({{ at: {READER}.tokens.length * {int(place == 'last')} - {int(place == 'last')} }})"
+        )
+        word, frame = (page.locator(name) for name in ("#words label:has(:checked)", "#scroll"))
+        box, window = word.bounding_box(), frame.bounding_box()
+        assert window["x"] <= box["x"] and box["x"] + box["width"] <= window["x"] + window["width"], place

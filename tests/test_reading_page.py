@@ -40,6 +40,11 @@ def test_the_page_is_small_and_loads_nothing():
     )
 
 
+def test_the_first_picture_of_readme_is_the_page_and_small(draw_page):
+    (first, *_) = re.findall(r"!\[[^]]*\]\(([^)]*)\)", (ROOT / "README.md").read_text(encoding="utf8"))
+    assert ROOT / first == draw_page.PICTURE and draw_page.PICTURE.stat().st_size <= 1_000_000
+
+
 def test_the_script_is_short():
     lines = SCRIPT.read_text(encoding="utf8").splitlines()
     assert len(lines) <= 300 and max(map(len, lines)) <= 120

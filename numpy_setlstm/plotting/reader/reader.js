@@ -5,8 +5,6 @@ and an opinion from its state. A matrix is a list of (row, column, weight), a de
 The weights come as JSON, whose keys the docstring of numpy_setlstm.export.to_json describes.
 Sizes: T words; D numbers per word, H hidden units, V words in the vocabulary, C classes. */
 (() => {
-  // The network
-
   const WORD = new RegExp([
     /<\/?3(?!\d)|[:;=]['^-]?(?:[()[\]|*/\\]+|[dpo](?![\p{L}\p{N}_]))/, // hearts, emoticons
     /\d+(?:[.,/:]\d+)+|[\p{L}\p{N}]+(?:'[\p{L}\p{N}]+)*|!(?!!)|\?(?!\?)/, // 10/10, film, don't
@@ -223,6 +221,8 @@ Sizes: T words; D numbers per word, H hidden units, V words in the vocabulary, C
         main.map(([x, y], t) => circle(y < middle ? "positive" : "negative", x, y, t === at + 1 ? 6.5 : 3.5)).join("") +
         spread(ends) + memories.join("") + gates.join("");
       labels[at].firstChild.checked = true;
+      const right = offsetLeft + offsetWidth + (at < labels.length - 1 ? 6 : 160) - show.scroll.clientWidth;
+      show.scroll.scrollLeft = Math.min(offsetLeft, Math.max(show.scroll.scrollLeft, right)); // the word is in view
       [show.top.textContent, show.bottom.textContent, show.inside.textContent] =
         [classes[k], classes.length === 2 ? classes[0] : "others", `in unit ${unit + 1}`];
       show.memories.innerHTML = rows.map((u) => `<span data-unit="${u}">unit ${u + 1}
