@@ -141,6 +141,7 @@ def page_around(document):
         "n_words": str(len(words)),
         "words": " ".join(words),
         "ratio": f"{networks['dense']['n_parameters'] / networks['evolved']['n_parameters']:.1f}",
+        "icon": base64.b64encode((HERE / "_static" / "favicon.svg").read_bytes()).decode(),
         "the reader": reading_page(document, SENTENCES).fragment,
     }
     for name, text in filled.items():
