@@ -54,6 +54,10 @@ def test_what_the_page_claims_of_its_networks_is_so(draw_page):
     networks = {network["name"]: network for network in json.loads(draw_page.networks_of_page())["networks"]}
     accuracy = {name: network["epochs"][-1]["test_accuracy"] for name, network in networks.items()}
     assert accuracy["evolved"] > 0.99 and accuracy["dense"] > 0.99 and accuracy["static"] < accuracy["evolved"]
+    description = (ROOT / "docs" / "reading.md").read_text(encoding="utf8")
+    for name, network in networks.items():
+        row = f"| {name} | {network['n_parameters']:,} | {100 * accuracy[name]:.1f} % |"
+        assert row in description, f"the table of docs/reading.md does not have {row}"
     first = [networks[name]["epochs"][0]["parameters"] for name in ("evolved", "static")]
     assert first[0] == first[1], "the evolved and the static network do not begin alike"
     assert [step["epoch"] for step in networks["evolved"]["set_steps"]] == list(range(1, 10))
