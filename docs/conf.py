@@ -65,6 +65,7 @@ copybutton_prompt_is_regexp = True
 html_theme = "furo"
 html_title = "numpy_setlstm"
 html_static_path = ["_static"]
+html_extra_path = ["read.html"]  # a page of its own, written by draw_page.py
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
 html_copy_source = False

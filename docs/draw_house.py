@@ -29,6 +29,7 @@ FLOORS = {
         "scikit_learn",
         "checkpoint",
         "model_check",
+        "export",
         "plotting",
     ),
     3: ("training", "evolution", "averaging", "initialization", "interrupt"),

@@ -1,6 +1,7 @@
 """Cases for `attack_calls.py`, with their references: text, networks, conversion, measures, checks, classifier."""
 
 import copy
+import json
 import math
 import re
 from collections import Counter
@@ -32,7 +33,7 @@ from attack_cases_core import (
     reference_lstm_backward,
 )
 
-from numpy_setlstm import SetLSTMClassifier, check_gradients, check_layer, converters, measures, text
+from numpy_setlstm import SetLSTMClassifier, check_gradients, check_layer, converters, export, measures, text
 from numpy_setlstm.gradcheck import GradientMismatchError, check_directions
 from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.initialization import init_network as make_network
@@ -855,6 +856,8 @@ def describe(draw):
     arguments = {"initial": {"W_h": start}, "steps": [{"W_h": step} for step in steps], "seed": 0, "n_nulls": 2}
 
     def reference(initial, steps, seed=0, n_nulls=20):
+        if isinstance(steps, np.ndarray):
+            raise Unknown  # an array of the steps will do
         require(isinstance(initial, dict) and isinstance(steps, list | tuple))
         whole(seed, 0, math.inf), whole(n_nulls, 1, 10**4)
         names = [name for name, W in initial.items() if not isinstance(W, np.ndarray)]
@@ -1016,6 +1019,48 @@ def fitted(found=[]):  # noqa: B006  fitted once
         texts, labels = ["good film", "bad film", "a good one", "so bad"] * 2, [1, 0, 1, 0] * 2
         found.append(SetLSTMClassifier(**TINY, random_state=0, without_known_words="accept").fit(texts, labels))
     return found[0], None
+
+
+@case("estimator", share=0.5)
+def to_json(draw):
+    clf, _ = fitted()
+    n = draw.size(1)
+    arguments = {"models": draw.pick([clf, {"mine": clf}])}
+    if draw.chance(0.5):
+        arguments |= {"epochs": [clf.network_] * n, "test_accuracy": draw.rng.random(n).tolist()}
+    if draw.chance(0.5):
+        arguments["decimals"] = int(draw.rng.integers(0, 18))
+
+    def reference(models, epochs=None, test_accuracy=None, decimals=None):
+        models = models if isinstance(models, dict) else {"set": models}
+        require(len(models) > 0 and all(isinstance(name, str) for name in models), "names")
+        require(all(isinstance(model, SetLSTMClassifier) for model in models.values()), "models")
+        decimals = None if decimals is None else whole(decimals, 0, 17)
+        if len(models) > 1 or not all(isinstance(given, list | type(None)) for given in (epochs, test_accuracy)):
+            raise Unknown
+        require(epochs is None or len(epochs) > 0, "epochs")
+        networks = [clf.network_] if epochs is None else epochs
+        require(all(isinstance(network, Network) for network in networks), "networks")
+        if test_accuracy is not None:
+            test_accuracy = [number_in(share, 0, 1) for share in test_accuracy]
+            require(len(test_accuracy) == len(networks), "accuracies")
+
+        def fault(text):
+            (network,) = json.loads(text)["networks"]
+            accuracies = [epoch["test_accuracy"] for epoch in network["epochs"]]
+            if accuracies != (test_accuracy or [None] * len(networks)):
+                return f"accuracies {accuracies}"
+            for epoch, expected in zip(network["epochs"], networks, strict=True):
+                for name, W in expected.parameters.items():
+                    values = np.ravel(getattr(W, "values", W)).tolist()
+                    rounded = values if decimals is None else [round(value, decimals) for value in values]
+                    if not np.allclose(epoch["parameters"][name]["values"], rounded, rtol=0, atol=1e-15):
+                        return f"the values of {name}"
+            return None
+
+        return fault
+
+    return export.to_json, arguments, reference
 
 
 @case("measures", share=0.3, valid_only=True, fixed=("rng",))

@@ -28,6 +28,7 @@ MODULES = (
     "training",
     "evolution",
     "checkpoint",
+    "export",
     "lab.rivals",
 )
 

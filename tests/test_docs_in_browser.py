@@ -59,10 +59,10 @@ def is_from(address, url):
 
 
 def pages_to_look_at(site):
-    """The start page, a derivation if there is one, a page of the reference with an equation, and a notebook."""
+    """The start page, those of the reader, a derivation if there is one, a reference with an equation, a notebook."""
     derivation = [DERIVATION] if (site / f"{DERIVATION}.html").exists() else []
     notebook = FILM if (site / f"{FILM}.html").exists() else QUICK_START
-    return ["index", *derivation, REFERENCE, notebook]
+    return ["index", "reading", "read", *derivation, REFERENCE, notebook]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

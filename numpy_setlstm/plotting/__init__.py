@@ -31,6 +31,7 @@ from numpy_setlstm.plotting.evolution import plot_ever_tried, plot_evolution, pl
 from numpy_setlstm.plotting.flow import plot_gradient_flow, plot_gradient_norms
 from numpy_setlstm.plotting.gates import plot_gates
 from numpy_setlstm.plotting.learning import plot_learning_curves
+from numpy_setlstm.plotting.reading import MAX_PAGE_BYTES, MAX_UNITS, MAX_WORDS, ReadingPage, reading_page
 from numpy_setlstm.plotting.shares import plot_shares
 from numpy_setlstm.plotting.step_graph import plot_lstm_step
 from numpy_setlstm.plotting.structure import plot_distance_ranges, plot_distances, plot_expansion
@@ -44,9 +45,13 @@ __all__ = [
     "GREEN",
     "MAX_DOTS",
     "MAX_LINES",
+    "MAX_PAGE_BYTES",
+    "MAX_UNITS",
+    "MAX_WORDS",
     "ORANGE",
     "PART_STYLES",
     "PURPLE",
+    "ReadingPage",
     "SKY_BLUE",
     "VERMILLION",
     "animate_evolution",
@@ -86,6 +91,7 @@ __all__ = [
     "plot_turnover",
     "plot_weight_histogram",
     "plot_word_connections",
+    "reading_page",
     "save_animation",
     "surviving_fraction",
 ]
