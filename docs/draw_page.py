@@ -55,7 +55,7 @@ FIRST_WORDS = tuple(who[0].upper() + who[1:] for who in WHO)
 README_SENTENCE, README_WORD = SENTENCES[0], "not"
 LESS = """<style>
   .note, #summary, #memories, .labels > span { display: none !important; }
-  #lines { height: 160px !important; overflow: hidden; }
+  #lines { height: 163px !important; overflow: hidden; }
   #picture { padding: 14px 14px 8px; }
   #picture h2 { margin-top: 10px; }
 </style>"""  # on README's picture
