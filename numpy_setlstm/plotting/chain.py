@@ -45,7 +45,7 @@ def plot_unrolled(words, ax=None, *, memory=False, backward=False):
     ax = axes_or_new(ax, (9, 9 * 5.6 / max(right + 1, 11)))
     if not backward:
         _cell(ax, 0, "$x_t$", "$h_t$", backward)
-        _loop(ax)
+        _loop(ax, "$c_{t-1}$\n$h_{t-1}$" if memory else "$h_{t-1}$")
         ax.text(2.95, 0, "=", ha="center", va="center", size=20, color=ink(ax))
     lines = (("c", 0.35), ("h", -0.35)) if memory else (("h", 0.0),)
     for t, word in enumerate(words):
@@ -88,9 +88,9 @@ def _arrow(ax, start, end, backward):
     ax.add_patch(FancyArrowPatch(start, end, color=VERMILLION if backward else ink(ax), **style))
 
 
-def _loop(ax):
+def _loop(ax, text):
     """From a cell at 0 back to itself."""
     edge, far = CELL / 2, CELL / 2 + 0.9
     path = Path([(edge, 0.25), (far, 0.25), (far, -0.25), (edge, -0.25)])
     ax.add_patch(FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=13, lw=1.4, color=blue(ax)))
-    ax.text(far + 0.1, 0.0, "$h_{t-1}$", ha="left", va="center", size=10, color=ink(ax))
+    ax.text(far + 0.1, 0.0, text, ha="left", va="center", size=10, color=ink(ax))
