@@ -125,4 +125,11 @@ assert "far from" in test_texts[wrong[0]] and evolved.predict([SENTENCE])[0] == 
 by_kind = {kind: evolved.score(*make_reviews(1000, np.random.default_rng(2), mix={kind: 1})) for kind in MIX}
 assert min(by_kind, key=by_kind.get) == "negation"
 """,
+    "08": """
+assert accuracies.min() > 0.95 and matched == 0 and in_order > 0.9
+assert abs(after.mean() - baselines["independent random"]) < 0.02 and abs(after.mean() - before.mean()) < 0.02
+assert found[1] == known[1] == 0 and found[0.5] < 0.8 < found[0] and abs(found[0.1] - found[0]) < 0.01
+assert found[0.1] < known[0.1] and known[0.2] < found[0.2] < found[0] - 0.01
+assert nulls["kept"] < trained.min() and trained.max() < nulls["redrawn"]
+""",
 }
