@@ -35,7 +35,7 @@ FLOORS = {
     3: ("training", "evolution", "averaging", "initialization", "interrupt"),
     2: ("network", "own_lstm", "units", "converters", "word_vectors", "fast", "measures"),
     1: ("layers", "topology", "optimizers"),
-    0: ("checks", "text", "sparse", "cells", "parameters", "files", "one_file", "gradcheck", "datasets"),
+    0: ("checks", "text", "sparse", "cells", "parameters", "files", "blas", "one_file", "gradcheck", "datasets"),
 }
 TITLES = {5: "commands", 4: "for users", 3: "training", 2: "the network", 1: "its parts", 0: "foundations"}
 WINGS = {"tools": ("gradcheck", "datasets", "measures", "plotting"), "fast": ("fast",), "lab": ("lab",)}

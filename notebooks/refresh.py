@@ -8,8 +8,9 @@
     python notebooks/refresh.py --check      # runs nothing: names those that are not as this command leaves them
 
 A notebook is written only if every cell ran without an error or a warning; otherwise its file stays unchanged, and the
-cell is named. Each notebook gets its buttons for Colab and Binder, the cell that installs the package on Colab, and a
-digest of its code, which tells later whether the outputs come from this code.
+cell is named. Each notebook gets a first cell that says what to do if the package is missing, and a digest of its code,
+which tells later whether the outputs come from this code. Once the address of the repository is set, it also gets
+buttons for Colab and Binder, and its first cell installs the package on Colab.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 FOLDER = Path(__file__).resolve().parent
-REPOSITORY = "OWNER/numpy_setlstm"  # on GitHub. Its address is not settled: put it here, then run this command
+REPOSITORY = None  # on GitHub, such as "owner/name"; None as long as there is no address: then there are no buttons
 BRANCH = "main"
 TIME_LIMIT = 600  # seconds for a whole notebook: only stops one that hangs, since machines may be slow and busy
 OUR_METADATA = "numpy_setlstm"  # key of the digest in a notebook's metadata
@@ -42,8 +43,16 @@ BUTTONS = """\
 (https://mybinder.org/v2/gh/{repository}/{branch}?labpath={labpath})"""
 INSTALL = """\
 import sys
-if "google.colab" in sys.modules:  # on Colab only; anywhere else this cell does nothing
-    %pip install -q git+https://github.com/{repository}"""
+if "google.colab" in sys.modules:  # on Colab only
+    %pip install -q git+https://github.com/{repository}
+"""
+FIRST = """\
+try:
+    from numpy_setlstm.blas import one_blas_thread
+except ModuleNotFoundError as missing:
+    mend = "run pip install '.[notebooks]' in the project's folder, and choose"
+    raise ModuleNotFoundError(f"{missing}: {mend} its Python as kernel") from None
+one_blas_thread()  # several wait for each other wherever the machine is busy"""
 
 
 class NotebookError(Exception):
@@ -57,18 +66,19 @@ def code_digest(notebook):
 
 
 def put_in_common_cells(notebook, file):
-    """Add or replace the cells that all notebooks share: buttons after the title, installation before the first code.
+    """Add or replace the cells that all notebooks share: a first code cell, and buttons after the title.
 
-    The notebook is changed in place; `file` is its file name.
+    The notebook is changed in place; `file` is its file name. Without an address, :data:`REPOSITORY`, no buttons.
     """
     notebook.cells = [cell for cell in notebook.cells if cell.get("id") not in ("buttons", "install")]
-    labpath = quote(f"notebooks/{file}", safe="")
-    buttons = BUTTONS.format(repository=REPOSITORY, branch=BRANCH, file=quote(file), labpath=labpath)
-    install = INSTALL.format(repository=REPOSITORY)
+    address = {"repository": REPOSITORY, "branch": BRANCH, "file": quote(file)}
     kinds = [cell.cell_type for cell in notebook.cells]
     first_code = kinds.index("code") if "code" in kinds else len(kinds)
+    install = (INSTALL.format(**address) if REPOSITORY else "") + FIRST
     notebook.cells.insert(first_code, nbformat.v4.new_code_cell(install, id="install"))
-    notebook.cells.insert(min(1, first_code), nbformat.v4.new_markdown_cell(buttons, id="buttons"))
+    if REPOSITORY:
+        buttons = BUTTONS.format(**address, labpath=quote(f"notebooks/{file}", safe=""))
+        notebook.cells.insert(min(1, first_code), nbformat.v4.new_markdown_cell(buttons, id="buttons"))
 
 
 def run(notebook, time_limit=TIME_LIMIT, after_cell=None):
@@ -170,7 +180,7 @@ def complaints(path):
     expected, found = copy.deepcopy(notebook), []
     put_in_common_cells(expected, path.name)
     if [cell.source for cell in expected.cells] != [cell.source for cell in notebook.cells]:
-        found.append("its buttons or its cell for Colab are missing or out of date")
+        found.append("its first code cell, or its buttons, are missing or out of date")
     if [cell.execution_count for cell in cells] != list(range(1, len(cells) + 1)):
         found.append("its cells were not run one after the other from top to bottom")
     if notebook.metadata.get(OUR_METADATA, {}).get("code_digest") != code_digest(notebook):

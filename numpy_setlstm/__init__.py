@@ -4,7 +4,6 @@ The names of the public interface, by the room that each is from. A room is impo
 used: so the command line starts at once, and Ctrl-C ends it cleanly from its first moment on.
 """
 
-import contextlib
 import importlib
 
 __version__ = "0.1.0"
@@ -29,8 +28,12 @@ def __getattr__(name):
     if name in _ROOM_OF:
         return getattr(importlib.import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
     if not name.startswith("_"):
-        with contextlib.suppress(ModuleNotFoundError):
-            return importlib.import_module(f"{__name__}.{name}")  # a room
+        room = f"{__name__}.{name}"
+        try:
+            return importlib.import_module(room)
+        except ModuleNotFoundError as error:
+            if error.name != room:  # the room is there, and a library that it needs is not
+                raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-INTERRUPTED = 130
+ERROR, INTERRUPTED = 2, 130
 
 
 def main():
@@ -21,7 +21,14 @@ def main():
         sys.unraisablehook = _repeat_lost_interrupt
     prepare_streams()
     prepare_path()
-    from numpy_setlstm import cli
+    if sys.argv[1:2] in (["demo"], ["train"]):
+        from numpy_setlstm.blas import one_blas_thread
+
+        one_blas_thread()
+    try:
+        from numpy_setlstm import cli
+    except ModuleNotFoundError as error:
+        return _say_what_is_missing(error)
 
     try:
         if quiet:
@@ -63,6 +70,13 @@ def prepare_path():
         first = sys.path.pop(0)
         if os.path.realpath(os.path.join(__file__, "..", "..")) == here:
             sys.path.append(first)
+
+
+def _say_what_is_missing(error):
+    """A library is not installed: usually this is not the Python that the package was installed into."""
+    mend = "use the Python of the folder in which you installed it, such as .venv/bin/python, or pip install . there"
+    print(f"numpy-setlstm: error: {error}; {mend}", file=sys.stderr)
+    return ERROR
 
 
 def _leave(signum, frame):

@@ -45,6 +45,14 @@ from numpy_setlstm.lab.shares.commands import add_search_options, add_shares_opt
 from numpy_setlstm.layers.pooling import POOLINGS
 
 EXIT_WRONG, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
+FIRST_STEPS = """\
+No command was given. To begin, try one of these:
+
+  numpy-setlstm demo --output demo     train three networks on made-up reviews, and draw what happened (a minute)
+  numpy-setlstm gradcheck              check every gradient before your eyes (seconds)
+  numpy-setlstm train --dataset reviews.csv --output runs/reviews
+                                       train on texts of your own: a text and its label in each row
+"""
 
 
 def main(arguments=None):
@@ -65,7 +73,7 @@ def main(arguments=None):
         parser = build_parser()
         options = parser.parse_args(arguments)
         if options.command is None:
-            parser.print_help(sys.stderr)
+            complain(f"{FIRST_STEPS}\n{parser.format_help().rstrip()}")
             return EXIT_ERROR
         warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
         return options.command(options)

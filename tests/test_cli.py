@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from numpy_setlstm import SetLSTMClassifier, __main__, cli, network, plotting
+from numpy_setlstm.blas import THREAD_VARIABLES
 from numpy_setlstm.datasets import make_reviews
 from numpy_setlstm.files import locked
 from numpy_setlstm.lab.experiment import demo
@@ -249,9 +250,46 @@ def test_python_m_imports_nothing_from_the_current_folder(monkeypatch, tmp_path)
     assert sys.path == ["elsewhere", root]  # where the package itself is
 
 
-def test_without_a_command_the_help_says_what_there_is(capsys):
+def test_without_a_command_the_first_steps_come_first_and_the_help_after_them(capsys):
     code, out, err = run(capsys)
-    assert code == 2 and out == "" and "usage: numpy-setlstm" in err and "gradcheck" in err
+    assert code == 2 and out == "" and "usage: numpy-setlstm" in err
+    first_steps = err.split("usage:")[0]
+    commands = [
+        line.split("  ")[0] for line in first_steps.replace("\n  ", "\n").splitlines() if "numpy-setlstm " in line
+    ]
+    assert len(commands) == 3
+    for command in commands:
+        cli.build_parser().parse_args(command.split()[1:])  # exits if the command is wrong
+
+
+def test_a_missing_library_is_reported_in_one_line_that_says_what_to_do():
+    code = "import sys; sys.modules['numpy'] = None; from numpy_setlstm.__main__ import main; sys.exit(main())"
+    ran = subprocess.run([sys.executable, "-c", code, "demo"], capture_output=True, text=True)
+    assert ran.returncode == 2 and ran.stderr.count("\n") == 1
+    assert "numpy" in ran.stderr and "pip install ." in ran.stderr
+
+
+def test_a_room_whose_library_is_missing_is_not_called_unknown(monkeypatch):
+    code = "import sys; sys.modules['matplotlib'] = None; from numpy_setlstm import plotting"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ModuleNotFoundError" in ran.stderr and "matplotlib" in ran.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("environment", "command", "expected"), [
+    ({}, "demo", "1"),
+    ({}, "train", "1"),
+    ({"OMP_NUM_THREADS": "2"}, "demo", None),
+    ({}, "compare", None),
+])  # fmt: skip
+def test_demo_and_train_give_blas_one_thread_unless_told_otherwise(environment, command, expected):
+    code = (
+        "import os, sys; from numpy_setlstm import __main__; __main__.main(); "
+        "print(os.environ.get('OPENBLAS_NUM_THREADS'), file=sys.stderr)"
+    )
+    others = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+    arguments = [sys.executable, "-c", code, command, "--help"]
+    ran = subprocess.run(arguments, capture_output=True, text=True, env=others | environment)
+    assert ran.stderr.split() == [str(expected)]
 
 
 @pytest.mark.slow

@@ -94,6 +94,28 @@ def check_colours(page, name, scheme):
     assert (background < 64 and text > 160) if scheme == "dark" else (background > 224 and text < 96), (name, colours)
 
 
+def test_the_number_of_an_equation_is_never_over_it_on_a_phone(open_page):
+    page = open_page(f"{DERIVATION}.html", width=390)
+    page.locator("mjx-container").last.wait_for()
+    over = page.evaluate(
+        """[...document.querySelectorAll('div.math')].filter(div => {
+            const [number, formula] = ['.eqno', 'mjx-container'].map(name => div.querySelector(name));
+            return number && number.getBoundingClientRect().bottom > formula.getBoundingClientRect().top + 1;
+        }).map(div => div.id)"""
+    )
+    assert over == []
+
+
+def test_code_of_a_notebook_needs_no_scrolling_and_players_stay_within_the_page(site, open_page):
+    name = FILM if (site / f"{FILM}.html").exists() else QUICK_START
+    page = open_page(f"{name}.html")
+    cells = "[...document.querySelectorAll('div.cell_input pre')]"
+    assert page.evaluate(f"{cells}.filter(cell => cell.scrollWidth > cell.clientWidth + 1).length") == 0
+    page = open_page(f"{name}.html", width=390)
+    players = "[...document.querySelectorAll('.anim-slider, .animation img')]"
+    assert page.evaluate(f"{players}.every(part => part.getBoundingClientRect().right <= window.innerWidth)")
+
+
 def test_the_search_finds_a_function(open_page):
     page = open_page("search.html?q=lstm_backward")
     results = page.locator("#search-results li a")

@@ -196,6 +196,19 @@ def test_rows_and_differences_computed_by_hand():
     assert difference([guided, dense], "yelp", 0.01, "set-guided", "static") is None
 
 
+def test_the_table_at_one_share_has_the_dense_network_of_all_parameters_beside_it():
+    labels = np.arange(20) % 2 == 0
+    records = dict([
+        run_of("dense", 1.0, 0, np.arange(20) < 15, labels), run_of("set-guided", 0.01, 0, np.ones(20, bool), labels),
+        run_of("static", 0.01, 0, np.arange(20) < 10, labels), run_of("static", 0.1, 0, np.ones(20, bool), labels),
+    ])  # fmt: skip
+    table = make_block("at 1 %", rows_of(records), {})
+    *_, line = table.splitlines()
+    cells = [cell.strip() for cell in line.strip("| ").split("|")]
+    assert cells[:6] == ["yelp", "100.0", "–", "50.0", "–", "75.0"]
+    assert cells[6].startswith("**+50.0 [") and cells[7].startswith("**+25.0 [")
+
+
 def test_the_picture_has_a_panel_per_data_set_and_a_line_per_kind():
     rows = [
         {"dataset": dataset, "connectivity": kind, "share": share, "mean": 0.7, "low": low, "high": high}
@@ -213,15 +226,17 @@ def test_the_picture_has_a_panel_per_data_set_and_a_line_per_kind():
         plot_shares(rows, axes=axes[:1])
 
 
-def test_the_page_agrees_with_the_results(tmp_path):
-    docs = Path(__file__).parent.parent / "docs"
-    page = shutil.copy(docs / "shares.md", tmp_path)
-    trials = best_settings(read_records(docs / "shares" / "trials.jsonl"), shared=SHARED)
-    rows = rows_of(read_records(docs / "shares" / "runs.jsonl"))
-    fill_blocks(page, "shares", lambda name: make_block(name, rows, trials))
+@pytest.mark.parametrize("name", ["docs/shares.md", "docs/claim.md", "README.md"])
+def test_the_pages_agree_with_the_results(tmp_path, name):
+    root = Path(__file__).parent.parent
+    page = Path(shutil.copy(root / name, tmp_path))
+    trials = best_settings(read_records(root / "docs" / "shares" / "trials.jsonl"), shared=SHARED)
+    rows = rows_of(read_records(root / "docs" / "shares" / "runs.jsonl"))
+    fill_blocks(page, "shares", lambda block: make_block(block, rows, trials))
+    pages = "--page docs/shares.md --page docs/claim.md --page README.md"
     together = " ".join(f"--shared {','.join(group)}" for group in SHARED)
-    command = f"numpy-setlstm shares --report-only {together} --output docs/shares --page docs/shares.md"
-    assert Path(page).read_text("utf8") == (docs / "shares.md").read_text("utf8"), f"run {command}"
-    assert f"shares --report-only {together} " in Path(page).read_text("utf8")
+    command = f"numpy-setlstm shares --report-only {together} --output docs/shares {pages}"
+    assert page.read_text("utf8") == (root / name).read_text("utf8"), f"run {command}"
+    assert command in (root / "docs" / "shares.md").read_text("utf8")
     seeds = {(row["dataset"] == "imdb", len(row["accuracies"])) for row in rows}
     assert seeds <= {(False, 5), (True, 3)}, "every kind has five seeds at every share, on IMDB three"

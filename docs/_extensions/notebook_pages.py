@@ -2,7 +2,7 @@
 
 Sphinx reads pages only from below its own folder. A symbolic link would not survive on every platform, so the files
 are copied; git ignores the copies. On the way, links are made to lead where they led from ``notebooks/``, a picture
-from another host becomes its text, and cells that need an address that is not known are left out.
+from another host becomes its text, and the cell that says what to do if the package is missing is left out.
 """
 
 import json
@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 REMOTE_PICTURE = re.compile(r"!\[([^\]]*)\]\(https?://[^)]*\)")
-NO_ADDRESS = "OWNER/"  # as long as notebooks/refresh.py knows no address of the repository, what needs it leads nowhere
+NOT_SHOWN = ("install",)  # ids of cells that are there for the one who runs a notebook
 RELATIVE_LINK = re.compile(r"\]\(\.\./(docs/)?")
 
 
@@ -22,7 +22,7 @@ def here(text):
 
 def page_of(notebook):
     """The notebook, a dict as in its file, as the site shows it."""
-    notebook["cells"] = [cell for cell in notebook["cells"] if NO_ADDRESS not in "".join(cell["source"])]
+    notebook["cells"] = [cell for cell in notebook["cells"] if cell.get("id") not in NOT_SHOWN]
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             cell["source"] = here("".join(cell["source"]))

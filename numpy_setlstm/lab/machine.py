@@ -9,8 +9,6 @@ import numpy as np
 
 from numpy_setlstm.fast.threads import available_cores
 
-# Read by BLAS when a process starts.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 LIBRARIES = ("numpy-setlstm", "numpy", "torch", "scipy", "threadpoolctl")
 
 

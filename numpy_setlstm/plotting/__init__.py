@@ -23,6 +23,7 @@ from numpy_setlstm.plotting.benchmark import (
     plot_time_against_density,
 )
 from numpy_setlstm.plotting.bipartite import MAX_LINES, plot_bipartite
+from numpy_setlstm.plotting.chain import plot_unrolled
 from numpy_setlstm.plotting.checks import COMPRESSED_BELOW, plot_check_errors, plot_precision, plot_step_sizes
 from numpy_setlstm.plotting.comparison import plot_accuracies, plot_differences
 from numpy_setlstm.plotting.connectivity import MAX_DOTS, plot_connectivity, plot_connectivity_change, plot_set_step
@@ -33,7 +34,7 @@ from numpy_setlstm.plotting.gates import plot_gates
 from numpy_setlstm.plotting.learning import plot_learning_curves
 from numpy_setlstm.plotting.reading import MAX_PAGE_BYTES, MAX_UNITS, MAX_WORDS, ReadingPage, reading_page
 from numpy_setlstm.plotting.shares import plot_shares
-from numpy_setlstm.plotting.step_graph import plot_lstm_step
+from numpy_setlstm.plotting.step_graph import plot_lstm_growing, plot_lstm_step
 from numpy_setlstm.plotting.structure import plot_distance_ranges, plot_distances, plot_expansion
 from numpy_setlstm.plotting.style import BLUE, GATE_NAMES, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
 from numpy_setlstm.plotting.words import plot_opinion, plot_word_connections
@@ -78,6 +79,7 @@ __all__ = [
     "plot_gradient_norms",
     "plot_index_arrays",
     "plot_learning_curves",
+    "plot_lstm_growing",
     "plot_lstm_step",
     "plot_opinion",
     "plot_precision",
@@ -89,6 +91,7 @@ __all__ = [
     "plot_survival",
     "plot_time_against_density",
     "plot_turnover",
+    "plot_unrolled",
     "plot_weight_histogram",
     "plot_word_connections",
     "reading_page",

@@ -17,6 +17,7 @@ from numpy_setlstm.files import replacing
 HOLD_SECONDS = 2  # for which a GIF shows its last frame
 PALETTE_SIZE = 64  # colors of the frames in a page: enough for these pictures, and few enough to keep the page small
 EMBEDDED_PNG = re.compile(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=\\\n]+")  # as to_jshtml writes it, over many lines
+FITS = "<style>.animation, .animation img, input.anim-slider {max-width: 100%; box-sizing: border-box}</style>"
 BUTTON_SIGNS = {  # for the icons of to_jshtml, whose font is on the web
     "minus": "−",
     "fast-backward": "|◀◀",
@@ -124,6 +125,7 @@ def animation_page(animation, fps=2):
         raise ValueError(f"fps is {fps}; expected a number above 0")
     page = animation.to_jshtml(fps=fps, default_mode="once")
     page = re.sub(r"<link[^>]*font-awesome[^>]*>", "", page)
+    page = FITS + page
     page = re.sub(r'<i class="fa fa-([^"]+)"></i>', lambda icon: BUTTON_SIGNS[icon[1]], page)
     pictures = [base64.b64decode(data.replace("\\\n", "")) for data in EMBEDDED_PNG.findall(page)]
     frames = [(255 * imread(io.BytesIO(picture))[..., :3]).round().astype(np.uint8) for picture in pictures]

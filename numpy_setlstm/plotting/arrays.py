@@ -50,14 +50,14 @@ def plot_index_arrays(W, ax=None, *, values=None, values_name="values", follow=N
     if follow is not None and not 0 <= follow < W.nnz:
         raise ValueError(f"follow is {follow}; expected the index of a connection, from 0 to {W.nnz - 1}")
     left = W.shape[1] + 3.4  # of the three arrays
-    width, bottom, top = left + W.nnz, max(W.shape[0], 4.2) + 0.2, -1.4 if title else -1.0
+    width, bottom, top = left + W.nnz, max(W.shape[0], 4.2) + 0.6, -1.4 if title else -1.0
     if ax is None:
         size = min(9.0, 0.55 * width)
         ax = Figure(figsize=(size, size * (bottom - top) / (width + 1.3))).add_axes((0, 0, 1, 1))
     _draw_grid(ax, W, values)
     _draw_arrays(ax, left, {"rows": W.rows, "cols": W.cols, values_name: values})
     if follow is not None:
-        _follow_connection(ax, (W.cols[follow], W.rows[follow]), left + follow)
+        _follow_connection(ax, (W.cols[follow], W.rows[follow]), left + follow, W.shape[0])
     ax.text(0, top + 0.1, title, va="top", weight="bold", color=ink(ax))
     ax.set(xlim=(-1, width + 0.3), ylim=(bottom, top), aspect="equal")
     ax.set_axis_off()
@@ -91,12 +91,19 @@ def _draw_arrays(ax, left, arrays):
         ax.text(left + k + 0.5, -0.2, str(k), ha="center", **header)
 
 
-def _follow_connection(ax, cell, x):
-    """Frame a cell of the grid and its column of the arrays, at `x`, and draw a line between them."""
+def _follow_connection(ax, cell, x, n_rows):
+    """Frame a cell of the grid and its column of the arrays, at `x`, and lead a line around both from one to the other.
+
+    From the lower half of the grid it goes below, otherwise above, beside the numbers of the columns.
+    """
     frame = {"facecolor": "none", "edgecolor": ORANGE, "lw": 3, "zorder": 4, "gid": "follow"}
     ax.add_patch(Rectangle(cell, 1, 1, **frame))
     ax.add_patch(Rectangle((x, 0), 1, 4.2, **frame))
-    ax.plot([cell[0] + 1, x], [cell[1] + 0.5, 1.3], color=ORANGE, lw=1.6, zorder=1, gid="follow")
+    below = cell[1] + 1 > n_rows / 2
+    lane, shift = (max(n_rows, 4.2) + 0.35, 0.5) if below else (-0.75, 0.85)
+    ends = (cell[1] + 1, 4.2) if below else (cell[1], 0)
+    places = [cell[0] + shift, cell[0] + shift, x + shift, x + shift]
+    ax.plot(places, [ends[0], lane, lane, ends[1]], color=ORANGE, lw=1.6, zorder=1, gid="follow")
 
 
 def plot_carry(topology, step, state, ax=None, *, name="state"):

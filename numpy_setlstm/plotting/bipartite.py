@@ -7,7 +7,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
-from numpy_setlstm.plotting.style import ORANGE, VERMILLION, axes_or_new, blue, gray, ink
+from numpy_setlstm.plotting.style import GREEN, ORANGE, VERMILLION, axes_or_new, blue, gray, ink
 
 LEGEND_POINTS = 10
 MAX_LINES = 300  #: Largest number of connections for which lines can still be followed
@@ -103,7 +103,7 @@ def _line_groups(ax, topology, step, values):
     if step is None and values is None:
         return {"connections": (cells, widths, blue(ax), "-", 0)}
     if step is None:
-        signs = {"weight of 0 or more": (values >= 0, blue(ax)), "negative weight": (values < 0, VERMILLION)}
+        signs = {"weight of 0 or more": (values >= 0, GREEN), "negative weight": (values < 0, VERMILLION)}
         return {label: (cells[:, has], widths[has], color, "-", 0) for label, (has, color) in signs.items()}
     came_back = np.isin(_keys(step.pruned_cells, topology), _keys(step.grown_cells, topology))
     back = f", {came_back.sum()} of them regrown" if came_back.any() else ""

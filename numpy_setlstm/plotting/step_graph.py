@@ -1,6 +1,8 @@
-"""The computation graph of one LSTM step, forward and backward."""
+"""The computation graph of one LSTM step: forward and backward, and grown gate by gate."""
 
-from numpy_setlstm.plotting.style import VERMILLION, axes_or_new, ink
+from matplotlib.figure import Figure
+
+from numpy_setlstm.plotting.style import ORANGE, VERMILLION, axes_or_new, ink
 
 # Position and text of each node; from left to right: inputs, gates, memory, outputs.
 NODES = {
@@ -48,6 +50,15 @@ EDGES = (
     ("c", "c_next", "to the next step", "$dc$ from the next step", 0.28),
     ("h", "h_next", "to the next step\nand to the loss", "$dh$ from the next\nstep and the loss", -0.5),
 )
+# The cell as it grows: what each stage is called, and which nodes it adds.
+STAGES = (
+    ("1. A memory, passed on as it is", ("c_prev", "c", "c_next")),
+    ("2. The forget gate: how much is kept", ("x", "h_prev", "weights", "z", "f", "forget")),
+    ("3. Input gate and candidate: what is added", ("i", "g", "write", "sum")),
+    ("4. The output gate: what is shown", ("o", "tanh", "show", "h", "h_next")),
+)
+# Arrows past nodes that a stage has not got yet.
+SHORT_CUTS = ((("c_prev", "c", "", "", 0),), (("forget", "c", "", "", 0),), (), ())
 
 
 def plot_lstm_step(ax=None, *, backward=False):
@@ -75,26 +86,68 @@ def plot_lstm_step(ax=None, *, backward=False):
     True
     """
     ax = axes_or_new(ax, (9, 4.4))
-    color = VERMILLION if backward else ink(ax)
-    patches = {}
-    for name, (x, y, words) in NODES.items():
+    _draw(ax, NODES, EDGES, backward=backward)
+    return ax
+
+
+def plot_lstm_growing():
+    """Draw the LSTM's cell four times, as it grows: memory, forget gate, input gate and candidate, output gate.
+
+    Returns
+    -------
+    ndarray of shape (2, 2), matplotlib.axes.Axes
+        What a stage adds is orange. The last one is :func:`plot_lstm_step`.
+
+    Examples
+    --------
+    >>> axes = plot_lstm_growing()
+    >>> axes[0, 1].get_title(loc="left")
+    '2. The forget gate: how much is kept'
+    """
+    axes = Figure(figsize=(11, 6.4), layout="constrained").subplots(2, 2)
+    present = set()
+    for ax, (title, new), short_cuts in zip(axes.flat, STAGES, SHORT_CUTS, strict=True):
+        present |= set(new)
+        nodes = {name: node for name, node in NODES.items() if name in present}
+        edges = [edge for edge in EDGES if {edge[0], edge[1]} <= present]
+        _draw(ax, nodes, [*edges, *short_cuts], new=new, scale=0.8)
+        ax.set_title(title, loc="left", size="medium")
+    return axes
+
+
+def _draw(ax, nodes, edges, *, backward=False, new=(), scale=1.0):
+    """Draw nodes and the arrows between them; what is `new`, and arrows from or to it, in orange."""
+    color, patches = VERMILLION if backward else ink(ax), {}
+    for name, (x, y, words) in nodes.items():
         round_ = name in ("forget", "write", "sum", "tanh", "show")
-        box = {"boxstyle": "circle,pad=0.25" if round_ else "round,pad=0.35", "fc": ax.get_facecolor(), "ec": ink(ax)}
+        edge_color = ORANGE if name in new else ink(ax)
+        box = {
+            "boxstyle": "circle,pad=0.25" if round_ else "round,pad=0.35",
+            "fc": ax.get_facecolor(),
+            "ec": edge_color,
+        }
+        box |= {"lw": 2.0 if name in new else 1.0}
         words = BACKWARD_WORDS.get(name, words) if backward else words
-        size = {"tanh": 9, "weights": 10.5}.get(name, 12)
+        size = scale * {"tanh": 9, "weights": 10.5}.get(name, 12)
         if words:
             patches[name] = ax.text(
                 x, y, words, ha="center", va="center", size=size, color=ink(ax), bbox=box
             ).get_bbox_patch()
-    for start, end, *both_words, above in EDGES:
+    for start, end, *both_words, above in edges:
         (x0, y0, _), (x1, y1, _) = NODES[start], NODES[end]
-        arrow = {"arrowstyle": "<|-" if backward else "-|>", "color": color, "lw": 1.3, "shrinkA": 3, "shrinkB": 3}
+        arrow_color = ORANGE if start in new or end in new else color
+        arrow = {
+            "arrowstyle": "<|-" if backward else "-|>",
+            "color": arrow_color,
+            "lw": 1.3,
+            "shrinkA": 3,
+            "shrinkB": 3,
+        }
         ends = {"patchA": patches.get(start), "patchB": patches.get(end)}
         ax.annotate("", (x1, y1), (x0, y0), arrowprops=arrow | ends)
         if words := both_words[backward]:
             box = {"boxstyle": "round,pad=0.1", "fc": ax.get_facecolor(), "ec": "none"} if above == 0 else None
             middle = (x0 + x1) / 2, (y0 + y1) / 2 + above
-            ax.text(*middle, words, ha="center", va="center", size=10, color=ink(ax), bbox=box)
+            ax.text(*middle, words, ha="center", va="center", size=10 * scale, color=ink(ax), bbox=box)
     ax.set(xlim=(-0.5, 12.2), ylim=(-1.4, 4.6))
     ax.set_axis_off()
-    return ax

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numpy_setlstm.lab.machine import THREAD_VARIABLES
+from numpy_setlstm.blas import THREAD_VARIABLES
 
 PAUSE = 0.1  # seconds until idle threads of the last peer stop spinning
 LEAST_ROUNDS = 3

@@ -10,8 +10,8 @@ import warnings
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
 
+from numpy_setlstm.blas import THREAD_VARIABLES
 from numpy_setlstm.lab.experiment.runs import BUSY, describe_error, execute, failed
-from numpy_setlstm.lab.machine import THREAD_VARIABLES
 
 REFRESH_SECONDS = 1.0
 SAFE_PATH = "PYTHONSAFEPATH"

@@ -1,9 +1,11 @@
 """Results of a sweep and of its search, as tables for Markdown pages, which therefore always agree with them."""
 
+import functools
+
 from numpy_setlstm.lab.experiment.grid import GridError
 from numpy_setlstm.lab.formatting import MISSING, markdown_table, percent
 from numpy_setlstm.lab.shares.search import DRAWN
-from numpy_setlstm.lab.shares.statistics import KIND_NAMES, PAIRS, difference
+from numpy_setlstm.lab.shares.statistics import KIND_NAMES, LARGEST, PAIRS, difference
 
 
 def accuracy_shown(row):
@@ -66,11 +68,25 @@ def format_cost(rows, trials):
     return f"{runs:,} runs, {seconds / 3600:.1f} hours of one core, the search aside."
 
 
+def format_at(share, rows, trials):
+    """A line per data set at one share: the kinds that matter most, and what evolution by the gradient adds."""
+    names = {"set-guided": "by the gradient", "set-cosine": "at random (SET)", "static": "static"}
+    names |= {"dense-small": "small dense", LARGEST: "dense, 100 %"}
+    lines = []
+    for dataset in sorted({row["dataset"] for row in rows if row["share"] == share}):
+        found = {row["connectivity"]: row for row in rows if row["dataset"] == dataset and row["share"] in (share, 1)}
+        cells = [accuracy_shown(found[kind]) if kind in found else MISSING for kind in names]
+        added = [difference(rows, dataset, share, "set-guided", other) for other in ("static", LARGEST)]
+        lines.append([dataset, *cells, *map(difference_shown, added)])
+    return markdown_table(["data set", *names.values(), "gradient − static", "gradient − dense"], lines)
+
+
 BLOCKS = {
     "accuracies": format_accuracies,
     "differences": format_differences,
     "recipes": format_recipes,
     "cost": format_cost,
+    "at 1 %": functools.partial(format_at, 0.01),
 }
 
 

@@ -8,7 +8,10 @@ from numpy_setlstm.lab.experiment.grid import RunSpec
 from numpy_setlstm.lab.experiment.runs import unpack_bits
 from numpy_setlstm.lab.experiment.statistics import mean_and_spread, paired_difference
 
-PAIRS = (("set-guided", "dense"), ("set-guided", "static"), ("set-guided", "dense-small"), ("set-cosine", "static"))
+PAIRS = (
+    ("set-guided", "dense"), ("set-guided", "static"), ("set-guided", "dense-small"),
+    ("set-cosine", "static"), ("set-cosine", "dense"),
+)  # fmt: skip
 LARGEST = "dense"  # the kind that has all parameters, whatever the share
 #: What the kinds are called in figures and tables.
 KIND_NAMES = {
