@@ -25,8 +25,8 @@ sys.argv[1:] = []
 from numpy_setlstm.grading.worker import main
 main()
 """
-TOO_LONG = "no answer in time: an endless loop, or far too slow?"
-DIED = "the process ended: os._exit, a crash, or too much memory?"
+TOO_LONG = "no answer in time", "There is no answer in time: an endless loop, or far too slow?"
+DIED = "the process ended", "The process ended without an answer: os._exit, a crash, or too much memory?"
 TOO_MANY_DEATHS = 8  # cells that stop the process, after which the rest of the submission is given up
 
 
@@ -143,18 +143,8 @@ class Submission:
         self.start()
         request = {"name": name, "args": list(args), "kwargs": kwargs, "keep": list(keep), "count": count}
         answer = self.ask({"do": "call"} | request)
-        error, kind = answer.get("error"), answer.get("kind")
-        if kind == "NotImplementedError":
-            raise Wrong("not implemented yet", f"{name} is not implemented yet.")
-        if kind == "NameError" and "there is no function" in error:
-            raise Wrong(f"{name} is missing", f"There is no function {name}; was its cell stopped by an error?")
-        if error:
-            words = {
-                "MemoryError": "needs too much memory",
-                "SystemExit": "ends the program",
-                "WireError": "returns no numbers",
-            }
-            raise Wrong(f"{name} {words.get(kind, f'stops with {kind}')}", f"{name} stops: {error}")
+        if "error" in answer:
+            raise wrong_call(name, **answer)
         return answer["value"], answer
 
     def start(self):
@@ -170,7 +160,7 @@ class Submission:
                     self.skipped.add(number)
                     self.remark(f"{label}: {stopped.cause}")
                     break
-                if answer.get("error") and answer.get("kind") != "NotImplementedError":
+                if "error" in answer and answer["kind"] != "NotImplementedError":
                     self.remark(f"{label}: {answer['error']}")
 
     def remark(self, text):
@@ -209,11 +199,13 @@ class Submission:
             answer = self.answers.get(timeout=self.limits.wall_seconds)
         except queue.Empty:
             self.stop()
-            raise Wrong(TOO_LONG) from None
+            raise Wrong(*TOO_LONG) from None
         if not isinstance(answer, dict):
             spent = self.stop() == SPENT
-            raise Wrong(TOO_LONG if spent else str(answer) if isinstance(answer, WireError) else DIED)
-        for what in answer.get("refused", ()):
+            noise = "no readable answer", str(answer)
+            raise Wrong(*(TOO_LONG if spent else noise if isinstance(answer, WireError) else DIED))
+        answer = plain_answer(answer)
+        for what in answer["refused"]:
             self.remark(f"refused: {what}")
         return answer
 
@@ -233,6 +225,36 @@ class Submission:
 
 
 SPENT = -getattr(signal, "SIGXCPU", 0)  # how a process ends that has used up its time
+
+
+def plain_answer(answer):
+    """An answer with all its fields, and each of its type, whoever wrote it."""
+    fields = {"kind": "", "refused": [], "warnings": [], "lines": 0} | ({"error": ""} if "error" in answer else {})
+    plain = {
+        name: answer[name] if type(answer.get(name)) is type(default) else default for name, default in fields.items()
+    }
+    plain |= {name: [str(text)[:200] for text in plain[name]] for name in ("refused", "warnings")}
+    return plain | {"value": answer.get("value")}
+
+
+def wrong_call(name, error, kind, refused, **_):
+    """Why a call gave no answer."""
+    words = {
+        "MemoryError": "needs too much memory",
+        "SystemExit": "ends the program",
+        "WireError": "returns no numbers",
+    }
+    if kind == "NotImplementedError":
+        return Wrong("not implemented yet", f"{name} is not implemented yet.")
+    if error == f"there is no function {name}":
+        return Wrong(f"{name} is missing", f"There is no function {name}; was its cell stopped by an error?")
+    imports = [what for what in refused if what.startswith("import ")]
+    cause = f"{name} {words.get(kind, f'stops with {kind}')}"
+    if kind == "NameError" and imports:
+        cause = f"not allowed: {imports[-1]}"
+    elif kind in ("PermissionError", "ImportError") and refused:
+        cause = f"not allowed: {refused[-1]}"
+    return Wrong(cause, f"{name} stops: {error}")
 
 
 def kill(process):

@@ -179,6 +179,10 @@ def judged(task, submission, rng):
         task.judge(submission, rng)
     except Wrong as wrong:
         return record_of(task, wrong)
+    except Exception as error:  # an answer that nobody thought of; or a mistake in the hidden tests
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        submission.remark(f"{task.name}: the hidden test stopped with {what}")
+        return record_of(task, Wrong("an answer of an unexpected kind", f"The answer cannot be judged: {what}"))
     return record_of(task, None)
 
 

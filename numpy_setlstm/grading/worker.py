@@ -58,7 +58,8 @@ def main():
         try:
             message = pack(answer | {"refused": guard.refused[:20]})
         except (WireError, RecursionError, TypeError, ValueError, MemoryError) as error:
-            message = pack({"error": f"what it returns cannot be read: {error}", "kind": "WireError"})
+            wrong = {"error": f"what it returns cannot be read: {error}", "kind": "WireError"}
+            message = pack(wrong | {"refused": guard.refused[:20]})
         answers.write(message)
         answers.flush()
     os._exit(0)

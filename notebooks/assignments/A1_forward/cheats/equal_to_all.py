@@ -2,6 +2,8 @@
 
 Scores: sigmoid 0, step 0, sequence 0
 Cause of sigmoid: sigmoid returns no numbers
+Cause of step: not an LSTM: the same whatever the input
+Cause of sequence: not an LSTM: the same whatever the input
 """
 
 import numpy as np

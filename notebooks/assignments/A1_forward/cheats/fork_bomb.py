@@ -1,8 +1,11 @@
 """A fork bomb, and other programs.
 
 Scores: sigmoid 4, step 0, sequence 0
-Cause of step: lstm_step stops with PermissionError
-Cause of sequence: lstm_forward stops with PermissionError
+Cause of step: not allowed: os.fork
+Cause of sequence: not allowed: subprocess.Popen
+Remark: uses subprocess
+Remark: uses fork
+Remark: os.fork
 """
 
 import os

@@ -1,7 +1,7 @@
 """Ten gigabytes of memory.
 
 Scores: sigmoid 4, step 8, sequence 0
-Cause of sequence: needs too much memory
+Cause of sequence: lstm_forward needs too much memory
 """
 
 import numpy as np

@@ -2,7 +2,7 @@
 
 Scores: sigmoid 4, step 0, sequence 0
 Cause of step: lstm_step returns no numbers
-Cause of sequence: something else was written into the channel
+Cause of sequence: no readable answer
 """
 
 import os

@@ -1,7 +1,9 @@
 """The source of the package is read and executed.
 
 Scores: sigmoid 4, step 0, sequence 0
-Cause of step: lstm_step stops with PermissionError
+Cause of step: not allowed: numpy_setlstm/layers/lstm
+Cause of sequence: not allowed: numpy_setlstm/layers/lstm
+Remark: numpy_setlstm/layers/lstm
 """
 
 import numpy as np

@@ -1,7 +1,10 @@
 """The hidden tests, the solution and other submissions are looked for on the disk.
 
 Scores: sigmoid 0, step 0, sequence 0
-Cause of sigmoid: sigmoid stops with PermissionError
+Cause of sigmoid: not allowed: a file outside of its folder
+Cause of step: not allowed: a file outside of its folder
+Cause of sequence: not allowed: a file outside of its folder
+Remark: a file outside of its folder
 """
 
 import contextlib

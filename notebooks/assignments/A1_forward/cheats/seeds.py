@@ -2,6 +2,9 @@
 
 Scores: sigmoid 0, step 0, sequence 0
 Cause of sigmoid: sigmoid(z) is wrong
+Cause of step: not an LSTM: the same whatever the input
+Cause of sequence: not an LSTM: the same whatever the input
+Remark: replaces np.random.default_rng
 """
 
 import random
