@@ -303,9 +303,9 @@ def expect_gradients(forward, ask, inputs, params, causes=None):
     cause = causes(answers[0]) if causes else None
     if cause is None:
         named = [f"{diagnosis.kind}: {', '.join(diagnosis.arrays)}" for diagnosis in report.diagnoses]
-        cause = named[0] if named else f"wrong gradient of {', '.join(a.name for a in report.failures)}"
+        cause = named[0] if named else f"wrong gradient of {', '.join(a.name for a in report.arrays if not a.ok)}"
     texts = [f"- {diagnosis.text}" for diagnosis in report.diagnoses]
-    signatures = [signature(a.name, a.analytic_all, a.wrong) for a in report.failures]
+    signatures = [signature(a.name, a.analytic_all, a.wrong) for a in report.arrays if not a.ok]
     raise Wrong(cause, "\n".join([str(report), *texts]), signatures)
 
 
