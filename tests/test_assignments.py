@@ -1,19 +1,25 @@
 """The assignments: blank versions, solutions, wrong answers and cheats get the points that their files state."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-from numpy_setlstm.grading import Limits, grade_submission, load_assignment, release
-from numpy_setlstm.grading.notebook import MARKS, grade_id, read_notebook, source_of
+from numpy_setlstm.grading import Limits, Wrong, check, grade_submission, judge_here, load_assignment, release
+from numpy_setlstm.grading.notebook import MARKS, given_cells, grade_id, read_notebook, read_submission, source_of
 
 FOLDER = Path(__file__).parent.parent / "notebooks" / "assignments"
 NAMES = sorted(path.parent.name.split("_")[0] for path in FOLDER.glob("*/hidden.py"))
 ANSWERS = sorted(path for kind in ("wrong", "cheats") for path in FOLDER.glob(f"*/{kind}/*.py"))
 LIMITS = Limits(seconds=4)  # of computing: enough for all answers but those that never end
 SEED = 20
+
+
+def named(path):
+    """The name of a test."""
+    return "/".join(path.parts[-3:]).removesuffix(".py")
 
 
 def graded(name, path, limits=LIMITS):
@@ -32,7 +38,7 @@ def stated(path):
     return points, causes, re.findall(r"^Remark: (.*)$", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", ANSWERS, ids=lambda path: "/".join(path.parts[-3:]).removesuffix(".py"))
+@pytest.mark.parametrize("path", ANSWERS, ids=named)
 def test_an_answer_scores_what_its_file_states(path):
     name = path.parts[-3].split("_")[0]
     points, causes, remarks = stated(path)
@@ -78,3 +84,28 @@ def test_the_notebook_agrees_with_its_hidden_tests(name):
     assert (assignment.folder / "rubric.md").exists() and assignment.minutes > 0
     assert f"{assignment.minutes} minutes" in source_of(cells["intro"])
     assert f"{assignment.maximum:g} points" in source_of(cells["intro"])
+
+
+def names_after(path):
+    """The names of a notebook's kernel after the given code and an answer."""
+    source = read_notebook(load_assignment(path.parts[-3].split("_")[0], FOLDER).notebook)
+    names = {"__name__": "submission"}
+    for _, code in [*given_cells(source), *read_submission(path)]:
+        exec(code, names)
+    return names
+
+
+@pytest.mark.parametrize("path", [path for path in ANSWERS if path.parts[-2] == "wrong"], ids=named)
+def test_nbgrader_and_the_visible_checks_agree(path, monkeypatch, capfd):
+    """The cells that nbgrader runs give the same points; the student's checks see that something is wrong."""
+    monkeypatch.setenv("NUMPY_SETLSTM_ASSIGNMENTS", str(FOLDER))
+    name, (points, causes, _), names = path.parts[-3].split("_")[0], stated(path), names_after(path)
+    found = dict.fromkeys(points, 0)
+    for task in load_assignment(name).tasks:
+        with contextlib.suppress(Wrong):
+            judge_here(name, task.name, names)
+            found[task.name] = task.points
+    assert found == points
+    assert check(name, path) == (not causes)
+    printed = capfd.readouterr().out
+    assert ("wrong" in printed or "stops" in printed or "shape" in printed) == bool(causes), printed

@@ -46,6 +46,7 @@ def trying(name):
         print(f"{name}: it stops with {type(error).__name__}: {error}{where}")
 
 
+@contextlib.contextmanager
 def picture(name):
     """Draw in a block; without the code that it needs, a line says so instead.
 
@@ -54,19 +55,24 @@ def picture(name):
     name : str
         Of the function that must work first.
 
-    Returns
-    -------
-    context manager
-        For the block.
+    Yields
+    ------
+    None
+        Nothing.
 
     Examples
     --------
     >>> with picture("lstm_forward"):
     ...     raise NotImplementedError
-    (A picture appears here when lstm_forward works.) lstm_forward: not implemented yet.
+    lstm_forward: not implemented yet.
+    A picture appears here when lstm_forward works.
     """
-    print(f"(A picture appears here when {name} works.)", end=" ")
-    return trying(name)
+    drawn = []
+    with trying(name):
+        yield
+        drawn.append(True)
+    if not drawn:
+        print(f"A picture appears here when {name} works.")
 
 
 def compare(name, compute, expected, tolerance=1e-6, hints=()):

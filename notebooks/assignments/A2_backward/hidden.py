@@ -29,7 +29,7 @@ def judge_step(submission, rng):
             return named(names, submission.call("lstm_step_backward", dh, dc, cache))
 
         changes_with_dout(ask, states | params, [rng.normal(size=(2, N, H)) for _ in range(2)])
-        judge_gradients(submission, step, ask, states, params, step_mistakes)
+        expect_gradients(step, ask, states, params, recognize(step_mistakes), rng)
     judge_effort(submission, rng, step_case)
 
 
@@ -48,7 +48,7 @@ def judge_time(submission, rng):
             return named(["x", "W_x", "W_h", "b"], submission.call("lstm_backward", dh, cache))
 
         changes_with_dout(ask, x | params, [[rng.normal(size=(N, T, H))] for _ in range(2)])
-        judge_gradients(submission, sequence(mask), ask, x, params, time_mistakes(mask))
+        expect_gradients(sequence(mask), ask, x, params, recognize(time_mistakes(mask)), rng)
     judge_effort(submission, rng, time_case)
 
 
@@ -68,7 +68,7 @@ def judge_last(submission, rng):
             grads = named(names, submission.call("loss_backward", cache))
             return {name: dloss * np.asarray(grad) for name, grad in grads.items()}
 
-        judge_gradients(submission, loss(labels, mask), ask, x, params, last_mistakes(labels, mask))
+        expect_gradients(loss(labels, mask), ask, x, params, recognize(last_mistakes(labels, mask)), rng)
     judge_effort(submission, rng, last_case)
 
 
@@ -112,25 +112,17 @@ def changes_with_dout(ask, arguments, douts):
         raise Wrong(words, f"For two different dh, {words}.")
 
 
-def judge_gradients(submission, forward, ask, inputs, params, mistakes):
-    """Compare all gradients; recognize a mistake by what it computes."""
-    asked = []
+def recognize(mistakes):
+    """The name of the mistake that computes the gradients of a submission."""
 
-    def remember(arguments, *douts):
-        asked.append((arguments, douts))
-        return ask(arguments, *douts)
-
-    def cause(grads):
-        arguments, douts = asked[0]
+    def cause(grads, arguments, *douts):
         for name, wrong in mistakes(arguments, *douts):
-            if all(
-                np.shape(wrong[k]) == grads[k].shape and np.allclose(wrong[k], grads[k], rtol=1e-9, atol=1e-12)
-                for k in grads
-            ):
+            same = (np.allclose(wrong[k], grads[k], rtol=1e-9, atol=1e-12) for k in grads)
+            if all(np.shape(wrong[k]) == grads[k].shape for k in grads) and all(same):
                 return name
         return None
 
-    expect_gradients(forward, remember, inputs, params, cause)
+    return cause
 
 
 # Gradients by differences are no backpropagation: they take a forward pass for each weight
