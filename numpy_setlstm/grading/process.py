@@ -121,10 +121,12 @@ class Submission:
         ----------
         name : str
             Of the function.
-        *args, **kwargs : object
+        *args : object
             Numbers, arrays, lists and dicts of these, and what was kept of earlier calls.
         keep : sequence of int
             Positions in the returned tuple of what is not sent, such as a cache; it may be handed to later calls.
+        **kwargs : object
+            As `args`.
 
         Returns
         -------

@@ -151,7 +151,7 @@ def grade_submission(assignment, path, seed, limits=None):
     Returns
     -------
     dict
-        ``{"tasks": [{"task", "points", "maximum", "cause", "report", "signature"}], "remarks": [...], "seed": ...}``
+        ``{"tasks": [{"task", "points", "maximum", "cause", "report", "signature"}], "remarks": [...], "seed": ...}``.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 Scores: step 0, time 0, last 0
 Cause of step: gradients by differences
 Cause of time: gradients by differences
-Cause of last: in lstm_backward: dh only of the last step
+Cause of last: gradients by differences
 """
 
 import numpy as np
