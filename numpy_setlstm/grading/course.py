@@ -14,8 +14,8 @@ from tqdm import tqdm
 from numpy_setlstm.files import locked, make_folder, replacing
 from numpy_setlstm.grading import notebook as files
 from numpy_setlstm.grading import pages
-from numpy_setlstm.grading.process import START, Limits
-from numpy_setlstm.grading.tasks import find_folder, grade_submission, load_assignment
+from numpy_setlstm.grading.process import START, Limits, Wrong
+from numpy_setlstm.grading.tasks import find_folder, grade_submission, load_assignment, record_of
 from numpy_setlstm.grading.worker import PACKAGE
 
 AT_ONCE = 2  # submissions
@@ -88,7 +88,11 @@ def check(assignment, path, folder=None):
         raise ValueError(f"{path} {error}") from None
     command = [*python("import json, sys; from numpy_setlstm.grading.visible import run; run(json.load(sys.stdin))")]
     text = json.dumps({"code": given + cells, "checks": checks})
-    return subprocess.run(command, input=text, text=True, timeout=CHECK_SECONDS, encoding="utf8").returncode == 0
+    try:
+        done = subprocess.run(command, input=text, text=True, timeout=CHECK_SECONDS, encoding="utf8")
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"{path} runs for more than {CHECK_SECONDS} seconds: an endless loop?") from None
+    return done.returncode == 0
 
 
 def python(code):
@@ -125,7 +129,7 @@ def grade(assignment, submissions, output, *, seed=None, folder=None, limits=Non
     Raises
     ------
     ValueError
-        If there are no submissions, if `output` is of another assignment or seed, or if a hidden test itself fails.
+        If there are no submissions, or `output` is of another assignment or seed.
 
     Examples
     --------
@@ -133,6 +137,8 @@ def grade(assignment, submissions, output, *, seed=None, folder=None, limits=Non
     4
     """
     assignment, limits = load_assignment(assignment, folder), limits or Limits()
+    if limits.seconds < 1:
+        raise ValueError(f"seconds is {limits.seconds}; expected at least 1 for a submission")
     found = find_submissions(Path(submissions), assignment.id)
     output = make_folder(output)
     with locked(output):
@@ -207,11 +213,7 @@ def file_of(entry, name):
 def record_for(assignment, path, seed, limits, folder):
     """The record of one student: the saved one, if nothing has changed, or a new one from a process of its own."""
     if isinstance(path, str):
-        tasks = [
-            {"task": t.name, "points": 0, "maximum": t.points, "cause": path, "report": path, "signature": []}
-            for t in assignment.tasks
-        ]
-        return {"tasks": tasks, "remarks": [path], "seed": seed, "digest": ""}
+        return lost(assignment, path, seed)
     digest = hashlib.sha256(f"{seed} {limits}".encode())
     for file in (path, assignment.notebook, assignment.folder / "hidden.py"):
         digest.update(hashlib.sha256(file.read_bytes()).digest())
@@ -221,11 +223,15 @@ def record_for(assignment, path, seed, limits, folder):
     command = python("from numpy_setlstm.grading.course import grade_one; grade_one()")
     job = {"folder": str(assignment.folder), "path": str(path), "seed": seed, "limits": asdict(limits)}
     done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, encoding="utf8")
-    if done.returncode:
-        raise ValueError(
-            f"{path} was not graded: {(done.stderr.strip().splitlines() or ['the process was ended'])[-1]}"
-        )
+    if done.returncode:  # not the submission's process, but the one that judges it; it is tried again next time
+        return lost(assignment, "the grader failed", seed, (done.stderr.strip().splitlines() or ["it was killed"])[-1])
     return json.loads(done.stdout) | {"digest": digest.hexdigest()}
+
+
+def lost(assignment, cause, seed, remark=""):
+    """The record of a student without a submission that can be judged."""
+    tasks = [record_of(task, Wrong(cause)) for task in assignment.tasks]
+    return {"tasks": tasks, "remarks": [f"{cause} {remark}".strip()], "seed": seed, "digest": ""}
 
 
 def grade_one():
@@ -257,4 +263,4 @@ def save_class(output, title, records, seed):
 def write(path, text):
     """Write a text file, whole or not at all."""
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(text.encode("utf8", "replace"))

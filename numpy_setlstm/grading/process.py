@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -27,19 +28,20 @@ main()
 """
 TOO_LONG = "no answer in time", "There is no answer in time: an endless loop, or far too slow?"
 DIED = "the process ended", "The process ended without an answer: os._exit, a crash, or too much memory?"
+MAX_REPORT = 10_000  # characters
 TOO_MANY_DEATHS = 8  # cells that stop the process, after which the rest of the submission is given up
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of the process of a submission. On Windows only `wall_seconds` holds; macOS ignores `memory`.
+    """Of the process of a submission. On Windows only the times by the clock hold; macOS ignores `memory`.
 
     Attributes
     ----------
     seconds : int
         Of computing, for the whole life of a process.
-    wall_seconds : float
-        For one answer.
+    wall_seconds, all_seconds : float
+        By the clock: for one answer, and for all of a submission together.
     memory, file_bytes : int
         In bytes: of the process, and of the largest file it may write.
     processes, files : int
@@ -53,6 +55,7 @@ class Limits:
 
     seconds: int = 30
     wall_seconds: float = 60
+    all_seconds: float = 600
     memory: int = 3 * 2**30
     file_bytes: int = 2**20
     processes: int = 0
@@ -74,7 +77,7 @@ class Wrong(Exception):
 
     def __init__(self, cause, report="", signature=()):
         super().__init__(cause)
-        self.cause, self.report, self.signature = cause, report or cause, tuple(signature)
+        self.cause, self.report, self.signature = cause[:200], (report or cause)[:MAX_REPORT], tuple(signature)
 
 
 class Submission:
@@ -105,6 +108,7 @@ class Submission:
     def __init__(self, cells, allowed=(), limits=None):
         self.cells, self.allowed, self.limits = list(cells), list(allowed), limits or Limits()
         self.process, self.folder, self.remarks, self.skipped = None, None, [], set()
+        self.until = time.monotonic() + self.limits.all_seconds
 
     def __enter__(self):
         """Return the submission; its process starts with the first call."""
@@ -198,7 +202,7 @@ class Submission:
         """Send a request and wait for the answer; Wrong if the process dies, hangs, or answers something odd."""
         self.send(request)
         try:
-            answer = self.answers.get(timeout=self.limits.wall_seconds)
+            answer = self.answers.get(timeout=max(0, min(self.limits.wall_seconds, self.until - time.monotonic())))
         except queue.Empty:
             self.stop()
             raise Wrong(*TOO_LONG) from None

@@ -6,8 +6,9 @@ from numpy_setlstm.grading.worker import FOREIGN, OPEN_TO_ALL
 
 HARMLESS = ("numpy_setlstm.gradcheck", "numpy_setlstm.check_layer", "numpy_setlstm.check_gradients")
 SUSPECT = frozenset(
-    "__import__ __builtins__ __subclasses__ _getframe addaudithook ctypes execv fork globals import_module "
-    "multiprocessing popen setprofile settrace spec_from_file_location subprocess system".split()
+    "__closure__ __import__ __builtins__ __subclasses__ _getframe addaudithook ctypes execv f_back fork fork_exec "
+    "get_objects get_referrers globals import_module multiprocessing popen setprofile settrace spec_from_file_location "
+    "subprocess system tb_frame".split()
 )
 CHECKS = frozenset("check_layer check_gradients allclose assert_allclose array_equal".split())
 

@@ -21,15 +21,15 @@ from numpy_setlstm.grading.wire import Handle, WireError, pack, receive
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OPEN_TO_ALL = ("gradcheck", "grading.visible")  # the rooms of this package that any submission may import
-OWN_FILES = ("__init__", "grading.__init__", "grading.worker", "grading.wire")  # a traceback shows their lines
-FOREIGN = frozenset(
-    "autograd cupy flax jax keras mxnet numba paddle scipy sklearn sympy tensorflow theano tinygrad torch".split()
+OWN_FILES = ("__init__", "grading.__init__", "grading.worker", "grading.wire")  # for tracebacks
+FOREIGN = frozenset(  # libraries that would do the work; the first two write files without an event
+    "_gdbm _dbm autograd cupy flax jax keras mxnet numba paddle scipy sklearn sympy tensorflow theano torch".split()
 )
-FORBIDDEN = frozenset(
-    "ctypes.dlopen os.exec os.fork os.forkpty os.kill os.killpg os.link os.posix_spawn os.putenv os.spawn os.startfile "
-    "os.symlink os.system pty.spawn resource.prlimit resource.setrlimit signal.pthread_kill socket.__new__ "
-    "subprocess.Popen sys.setprofile sys.settrace".split()
-)
+FORBIDDEN = (  # the beginnings of what Python's audit events are called
+    "ctypes.", "ftplib.", "http.", "os.exec", "os.fork", "os.kill", "os.link", "os.posix_spawn", "os.putenv", "os.spawn",
+    "os.startfile", "os.symlink", "os.system", "pty.", "resource.", "signal.pthread_kill", "socket.", "sqlite3.",
+    "subprocess.", "sys.setprofile", "sys.settrace", "urllib.",
+)  # fmt: skip
 PATHS = frozenset(
     "os.chmod os.chown os.mkdir os.remove os.rename os.rmdir os.truncate os.utime shutil.copyfile shutil.move".split()
 )
@@ -47,6 +47,8 @@ def main():
     threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
     set_limits(setup["limits"])
     worker = Worker()
+    with contextlib.suppress(ImportError):
+        __import__("_posixsubprocess").fork_exec = None  # what no event tells of
     guard = Guard(setup["allowed"], os.getcwd())
     sys.addaudithook(guard)
     while True:
@@ -114,7 +116,7 @@ class Guard:
             self.check_path(arguments[0] or ".", event)
         elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             self.check_path(arguments[0], "write" if writes(*arguments[1:]) else event)
-        elif event in FORBIDDEN and not self.measuring:
+        elif event.startswith(FORBIDDEN) and not self.measuring:
             harmless = arguments and arguments[0] == "fc-list"  # Matplotlib asks for fonts
             self.refuse(PermissionError(f"{event} is not allowed while grading"), None if harmless else event)
 
