@@ -23,7 +23,7 @@ PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OPEN_TO_ALL = ("gradcheck", "grading.visible")  # the rooms of this package that any submission may import
 OWN_FILES = ("__init__", "grading.__init__", "grading.worker", "grading.wire")  # for tracebacks
 FOREIGN = frozenset(  # libraries that would do the work; the first two write files without an event
-    "_gdbm _dbm autograd cupy flax jax keras mxnet numba paddle scipy sklearn sympy tensorflow theano torch".split()
+    "_dbm _gdbm autograd cupy flax jax keras mxnet numba paddle scipy sklearn sympy tensorflow torch".split()
 )
 FORBIDDEN = (  # the beginnings of what Python's audit events are called
     "ctypes.", "ftplib.", "http.", "os.exec", "os.fork", "os.kill", "os.link", "os.posix_spawn", "os.putenv", "os.spawn",
