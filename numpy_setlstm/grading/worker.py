@@ -26,8 +26,8 @@ FOREIGN = frozenset(  # libraries that would do the work; the first two write fi
     "_dbm _gdbm autograd cupy flax jax keras mxnet numba paddle scipy sklearn sympy tensorflow torch".split()
 )
 FORBIDDEN = (  # the beginnings of what Python's audit events are called
-    "ctypes.", "ftplib.", "http.", "os.exec", "os.fork", "os.kill", "os.link", "os.posix_spawn", "os.putenv", "os.spawn",
-    "os.startfile", "os.symlink", "os.system", "pty.", "resource.", "signal.pthread_kill", "socket.", "sqlite3.",
+    "ctypes.", "ftplib.", "http.", "os.exec", "os.fork", "os.kill", "os.link", "os.posix_spawn", "os.putenv",
+    "os.spawn", "os.startfile", "os.symlink", "os.system", "pty.", "resource.", "signal.pthread_kill", "socket.", "sqlite3.",
     "subprocess.", "sys.setprofile", "sys.settrace", "urllib.",
 )  # fmt: skip
 PATHS = frozenset(
