@@ -25,11 +25,13 @@ OWN_FILES = ("__init__", "grading.__init__", "grading.worker", "grading.wire")  
 FOREIGN = frozenset(  # libraries that would do the work; the first two write files without an event
     "_dbm _gdbm autograd cupy flax jax keras mxnet numba paddle scipy sklearn sympy tensorflow torch".split()
 )
-FORBIDDEN = (  # the beginnings of what Python's audit events are called
-    "ctypes.", "ftplib.", "http.", "os.exec", "os.fork", "os.kill", "os.link", "os.posix_spawn", "os.putenv",
-    "os.spawn", "os.startfile", "os.symlink", "os.system", "pty.", "resource.", "signal.pthread_kill", "socket.", "sqlite3.",
-    "subprocess.", "sys.setprofile", "sys.settrace", "urllib.",
-)  # fmt: skip
+FORBIDDEN = tuple(  # the beginnings of what Python's audit events are called
+    (
+        "ctypes. ftplib. http. os.exec os.fork os.kill os.link os.posix_spawn os.putenv os.spawn os.startfile "
+        "os.symlink os.system pty. resource. signal.pthread_kill socket. sqlite3. subprocess. sys.setprofile "
+        "sys.settrace urllib."
+    ).split()
+)
 PATHS = frozenset(
     "os.chmod os.chown os.mkdir os.remove os.rename os.rmdir os.truncate os.utime shutil.copyfile shutil.move".split()
 )
