@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from numpy_setlstm.cli import main
-from numpy_setlstm.grading import Limits, Submission, Wrong, grade, grade_submission, load_assignment
+from numpy_setlstm.grading import Limits, Submission, Wrong, grade, grade_submission, judge_here, load_assignment
 from numpy_setlstm.grading import notebook as files
 from numpy_setlstm.grading.static import findings
 from numpy_setlstm.grading.wire import LENGTHS, Handle, WireError, pack, receive
@@ -327,6 +327,15 @@ def test_a_student_page_has_nothing_of_the_hidden_tests(submissions, tmp_path):
     hidden = (A1 / "hidden.py").read_text(encoding="utf8")
     lines = {line.strip() for line in hidden.splitlines() if len(line.strip()) > 30}
     assert not [line for line in lines if line in pages] and "rng" not in pages and str(ROOT) not in pages
+
+
+def test_the_error_that_nbgrader_shows_has_no_line_of_the_hidden_tests(monkeypatch):
+    monkeypatch.setenv("NUMPY_SETLSTM_ASSIGNMENTS", str(FOLDER))
+    for broken in (lambda z: z, lambda z: {"a": {}}, lambda z: 1 / 0):
+        with pytest.raises(AssertionError) as caught:
+            judge_here("A1", "sigmoid", {"sigmoid": broken})
+        shown = "\n".join(caught.value._render_traceback_())
+        assert shown and "expect(" not in shown and caught.value.__suppress_context__
 
 
 # The command line

@@ -347,6 +347,13 @@ def obvious_kind(function, x):
         return None
 
 
+class NotSolvedError(AssertionError):
+    """A task is not solved; Jupyter shows the report and no lines of the hidden tests."""
+
+    def _render_traceback_(self):
+        return str(self).splitlines()
+
+
 class InNotebook:
     """Functions of the notebook that runs, where :class:`Submission` has those of another process."""
 
@@ -374,7 +381,7 @@ class InNotebook:
 
 
 def judge_here(assignment, task, names):
-    """Judge a task in the notebook that runs, for nbgrader: raises Wrong, or does nothing.
+    """Judge a task in the notebook that runs, for nbgrader: raises an error that shows no hidden test, or does nothing.
 
     Parameters
     ----------
@@ -385,9 +392,19 @@ def judge_here(assignment, task, names):
     names : dict
         The notebook's ``globals()``.
 
+    Raises
+    ------
+    NotSolvedError
+        With the report that the student reads.
+
     Examples
     --------
     >>> judge_here("A1", "sigmoid", globals())  # doctest: +SKIP
     """
     number, judge = next((k, t.judge) for k, t in enumerate(load_assignment(assignment).tasks) if t.name == task)
-    judge(InNotebook(names), np.random.default_rng([secrets.randbits(64), number]))
+    try:
+        judge(InNotebook(names), np.random.default_rng([secrets.randbits(64), number]))
+    except Wrong as wrong:
+        raise NotSolvedError(wrong.report) from None
+    except Exception as error:
+        raise NotSolvedError(f"The answer cannot be judged: {type(error).__name__}: {error}") from None
