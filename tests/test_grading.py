@@ -307,7 +307,8 @@ def test_the_grader_killed_in_the_middle_and_started_again_gives_the_same_points
         str(tmp_path / "out"),
     ]
     command += ["--seed", "3", "--assignments", str(FOLDER)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
     run = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
     while not list(tmp_path.glob("out/students/*/record.json")):
         assert run.poll() is None, "it ended before it could be killed"
@@ -319,6 +320,10 @@ def test_the_grader_killed_in_the_middle_and_started_again_gives_the_same_points
     assert done.returncode == 0, done.stderr
     assert re.match(r"9 submissions, \d+\.\d points on average: ", done.stdout)
     assert (tmp_path / "out" / "grades.csv").read_bytes() == (tmp_path / "whole" / "grades.csv").read_bytes()
+    for _ in range(600):  # the processes of the submissions end by themselves
+        if list((tmp_path / "temporary").iterdir()):
+            time.sleep(0.1)
+    assert not list((tmp_path / "temporary").iterdir()), "a process left its folder behind"
 
 
 def test_a_student_page_has_nothing_of_the_hidden_tests(submissions, tmp_path):

@@ -7,6 +7,7 @@ are no prison for somebody who means it.
 import contextlib
 import itertools
 import os
+import shutil
 import sys
 import sysconfig
 import threading
@@ -46,34 +47,43 @@ def main():
     for number in range(3):
         os.dup2(null, number)
     setup = receive(requests)
-    threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
+    folder = os.getcwd()
+    threading.Thread(target=watch, args=(os.getppid(), folder), daemon=True).start()
     set_limits(setup["limits"])
     worker = Worker()
     with contextlib.suppress(ImportError):
         __import__("_posixsubprocess").fork_exec = None  # what no event tells of
-    guard = Guard(setup["allowed"], os.getcwd())
+    guard = Guard(setup["allowed"], folder)
     sys.addaudithook(guard)
     while True:
         try:
             request = receive(requests)
         except EOFError:
-            break
+            leave(folder)
         answer = getattr(worker, f"do_{request.pop('do')}")(guard, **request)
         try:
             message = pack(answer | {"refused": guard.refused[:20]})
         except (WireError, RecursionError, TypeError, ValueError, MemoryError) as error:
             wrong = {"error": f"what it returns cannot be read: {error}", "kind": "WireError"}
             message = pack(wrong | {"refused": guard.refused[:20]})
-        answers.write(message)
-        answers.flush()
-    os._exit(0)
+        try:
+            answers.write(message)
+            answers.flush()
+        except OSError:  # nobody reads it any more
+            leave(folder)
 
 
-def watch(parent):
-    """End this process if the grader has ended."""
+def watch(parent, folder):
+    """End this process if the grader has ended, whatever the submission is doing."""
     while os.getppid() == parent:
         time.sleep(1)
-    os._exit(1)
+    leave(folder)
+
+
+def leave(folder):
+    """End this process, and leave nothing behind."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
 
 
 def set_limits(limits):
