@@ -8,13 +8,15 @@ TITLE = "A4: A matrix that stores its connections"
 MINUTES = 90
 ALLOWED = ("matplotlib",)  # besides the standard library, NumPy and what students check with
 SIZES = ((3, 6, 5), (2, 5, 7), (1, 2, 2), (2, 150, 6))  # N, n_rows, n_cols
-AS_IN_A_NETWORK = (2, 20_000, 256, 51_200)  # N, n_rows, n_cols, connections: 1 %
-VAST = (1, 1_000_000, 1_000_000, 200_000)  # as a full matrix 8 TB, as a mask of bytes 1 TB
+AS_IN_A_NETWORK = (2, 20_000, 256, 51_200, 1)  # N, n_rows, n_cols, connections: 1 %; every row may have some
+VAST = (1, 2_000_000, 2_000_000, 200_000, 400)  # every 400th row and column; a full matrix has 32 TB, a mask 4 TB
+
+FEW = 8_000  # at most so many connections where the answer has a number for each: it may be a list, which takes long
 
 
 def judge_product(submission, rng):
     """Small matrices with empty rows and columns; one without connections; two that are large."""
-    for x, _, W in cases(rng):
+    for x, _, W in cases(rng, VAST[3]):
         right = product(x, *W)
         wrong = {name: product(x, *W, name) for name in known(PRODUCT_MISTAKES, W)}
         expect("y", submission.call("sparse_product", x, *W), right, wrong)
@@ -22,7 +24,7 @@ def judge_product(submission, rng):
 
 def judge_transpose(submission, rng):
     """The lists of the transpose, in their order, with weights of 0."""
-    for _, _, W in cases(rng):
+    for _, _, W in cases(rng, FEW):
         got = submission.call("sparse_transpose", *W)
         if not isinstance(got, tuple | list) or len(got) != 4:
             raise Wrong(
@@ -43,7 +45,7 @@ def judge_transpose(submission, rng):
 
 def judge_gradient(submission, rng):
     """The gradient at the connections, and nowhere else."""
-    for x, dy, W in cases(rng):
+    for x, dy, W in cases(rng, FEW):
         rows, cols = W[:2]
         wrong = {name: gradient(x, dy, rows, cols, name) for name in known(GRADIENT_MISTAKES, W)}
         expect("dw", submission.call("weight_gradient", x, dy, rows, cols), gradient(x, dy, rows, cols), wrong)
@@ -71,15 +73,16 @@ TRANSPOSE_MISTAKES = (
 GRADIENT_MISTAKES = ("product of sums over the texts", "mean over the texts", "only the last text", "first text only")
 
 
-def cases(rng):
-    """Inputs, upstream gradients and matrices: first the small ones, where mistakes are recognized by their numbers."""
+def cases(rng, most):
+    """Inputs, upstream gradients, matrices: first small ones, where mistakes are recognized; two large ones at last."""
     for N, n_rows, n_cols in SIZES:
         yield rng.normal(size=(N, n_rows)), rng.normal(size=(N, n_cols)), small_matrix(rng, n_rows, n_cols)
     nothing = np.arange(0)
     yield rng.normal(size=(2, 3)), rng.normal(size=(2, 4)), (nothing, nothing, np.zeros(0), (3, 4))
-    for N, n_rows, n_cols, count in (AS_IN_A_NETWORK, VAST):
-        keys = np.unique(rng.integers(n_rows * n_cols, size=count))
-        W = *np.divmod(keys, n_cols), rng.normal(size=len(keys)), (n_rows, n_cols)
+    for N, n_rows, n_cols, count, apart in (AS_IN_A_NETWORK, VAST):
+        keys = np.unique(rng.integers(n_rows // apart * (n_cols // apart), size=min(count, most)))
+        rows, cols = (apart * places + apart // 2 for places in np.divmod(keys, n_cols // apart))
+        W = rows, cols, rng.normal(size=len(keys)), (n_rows, n_cols)
         yield rng.normal(size=(N, n_rows)), rng.normal(size=(N, n_cols)), W
 
 

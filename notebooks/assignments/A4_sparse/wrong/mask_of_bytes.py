@@ -1,4 +1,4 @@
-"""A mask of single bytes, and blocks of columns: a million times a million cells are too many for these too.
+"""A mask of single bytes, in which each column looks for its connections: even this does not fit into memory.
 
 Scores: product 0, transpose 6, gradient 0
 Cause of product: sparse_product needs too much memory
