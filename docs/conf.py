@@ -34,7 +34,7 @@ exclude_patterns = ["_build", "examples", "results"]
 templates_path = ["_templates"]
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:class", r"numpy\.ndarray"),  # described on another host
+    ("py:class", r"numpy\.ndarray|pathlib\.Path|collections\.abc\.Callable"),  # described on another host
 ]
 
 # The text

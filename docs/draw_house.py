@@ -31,6 +31,7 @@ FLOORS = {
         "model_check",
         "export",
         "plotting",
+        "grading",
     ),
     3: ("training", "evolution", "averaging", "initialization", "interrupt"),
     2: ("network", "own_lstm", "units", "converters", "word_vectors", "fast", "measures"),
@@ -38,7 +39,7 @@ FLOORS = {
     0: ("checks", "text", "sparse", "cells", "parameters", "files", "blas", "one_file", "gradcheck", "datasets"),
 }
 TITLES = {5: "commands", 4: "for users", 3: "training", 2: "the network", 1: "its parts", 0: "foundations"}
-WINGS = {"tools": ("gradcheck", "datasets", "measures", "plotting"), "fast": ("fast",), "lab": ("lab",)}
+WINGS = {"tools": ("gradcheck", "datasets", "measures", "plotting", "grading"), "fast": ("fast",), "lab": ("lab",)}
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 WING_OF = dict.fromkeys(FLOOR_OF, "core") | {room: wing for wing, rooms in WINGS.items() for room in rooms}
 

@@ -29,6 +29,14 @@ from numpy_setlstm.lab.console import (  # noqa: F401  flush_streams is for __ma
     seed_number,
     whole,
 )
+from numpy_setlstm.lab.course_commands import (
+    add_check_options,
+    add_grade_options,
+    add_release_options,
+    run_check,
+    run_grade,
+    run_release,
+)
 from numpy_setlstm.lab.experiment import (
     GRID_CONNECTIVITIES,
     GRID_DATASETS,
@@ -66,8 +74,8 @@ def main(arguments=None):
     Returns
     -------
     int
-        0 if all went well, 1 if `gradcheck` found a wrong gradient, 2 for an error, which is reported in one line, or
-        130 if interrupted.
+        0 if all went well, 1 if `gradcheck` or `check` found something wrong, 2 for an error, which is reported in one
+        line, or 130 if interrupted.
     """
     try:
         parser = build_parser()
@@ -219,6 +227,23 @@ def gradcheck(options):
     return 0 if right else EXIT_WRONG
 
 
+def release(options):
+    """Make the student version of an assignment."""
+    run_release(options)
+    return 0
+
+
+def check(options):
+    """Run the visible checks of an assignment on a file."""
+    return 0 if run_check(options) else EXIT_WRONG
+
+
+def grade(options):
+    """Grade submissions, each in a process of its own."""
+    run_grade(options)
+    return 0
+
+
 class OneLineParser(argparse.ArgumentParser):
     """Reports an error in one line, like the rest of the program."""
 
@@ -350,4 +375,7 @@ COMMANDS = {
     "benchmark": (benchmark, add_benchmark_options),
     "predict": (predict, add_predict_options),
     "gradcheck": (gradcheck, add_gradcheck_options),
+    "release": (release, add_release_options),
+    "check": (check, add_check_options),
+    "grade": (grade, add_grade_options),
 }

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "api"
-PACKAGES = ("", "gradcheck", "datasets", "measures", "plotting", "lab.experiment")
+PACKAGES = ("", "gradcheck", "datasets", "measures", "plotting", "grading", "lab.experiment")
 MODULES = (
     "sparse",
     "topology",
@@ -29,6 +29,7 @@ MODULES = (
     "evolution",
     "checkpoint",
     "export",
+    "grading.visible",
     "lab.rivals",
 )
 

@@ -1,0 +1,190 @@
+"""What student notebooks call: checks that say what is wrong, and never stop a notebook."""
+
+import contextlib
+import linecache
+import os
+import sys
+import traceback
+from itertools import zip_longest
+
+import numpy as np
+
+from numpy_setlstm.gradcheck import check_layer
+
+__all__ = ["compare", "gradients", "picture", "trying"]
+
+verdicts = []  # of all checks so far, for the command line
+
+
+@contextlib.contextmanager
+def trying(name):
+    """Run a block; what stops it is said in a line or two, and the notebook goes on.
+
+    Parameters
+    ----------
+    name : str
+        Of what is tried, for the message.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Examples
+    --------
+    >>> with trying("sigmoid"):
+    ...     raise NotImplementedError("sigmoid is not implemented yet")
+    sigmoid: not implemented yet.
+    """
+    try:
+        yield
+    except NotImplementedError:
+        print(f"{name}: not implemented yet.")
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if __file__ not in frame.filename]
+        where = f" in line {frames[-1].lineno} of {frames[-1].name}: {frames[-1].line}" if frames else ""
+        print(f"{name}: it stops with {type(error).__name__}: {error}{where}")
+
+
+@contextlib.contextmanager
+def picture(name):
+    """Draw in a block; without the code that it needs, a line says so instead.
+
+    Parameters
+    ----------
+    name : str
+        Of the function that must work first.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Examples
+    --------
+    >>> with picture("lstm_forward"):
+    ...     raise NotImplementedError
+    lstm_forward: not implemented yet.
+    A picture appears here when lstm_forward works.
+    """
+    drawn = []
+    with trying(name):
+        yield
+        drawn.append(True)
+    if not drawn:
+        print(f"A picture appears here when {name} works.")
+
+
+def compare(name, compute, expected, tolerance=1e-6, hints=()):
+    """Compare what a function returns with the right numbers, and print the verdict.
+
+    Parameters
+    ----------
+    name : str
+        Of what is compared.
+    compute : callable
+        Called without arguments; returns an array, or a tuple of as many as `expected`.
+    expected : array_like, or dict of str to array_like
+        The right numbers; a dict has the names of several arrays.
+    tolerance : float, default 1e-6
+        Largest difference that is accepted.
+    hints : dict of str to array_like, optional
+        What typical mistakes give in the first array that is wrong.
+
+    Examples
+    --------
+    >>> compare("the sum", lambda: np.ones(3).sum(), 3.0)
+    the sum: right.
+    >>> compare("y", lambda: np.array([1.0, 2.0]), [1.0, 3.0])
+    y: wrong in 1 of 2 entries. The first is at [1]: yours is 2, expected 3.
+    """
+    verdicts.append(False)
+    with trying(name):
+        got = compute()
+        if not isinstance(expected, dict):
+            got, expected = (got,), {name: expected}
+        elif not isinstance(got, tuple | list) or len(got) != len(expected):
+            print(f"{name}: expected {len(expected)} arrays, {', '.join(expected)}; got {type(got).__name__}.")
+            return
+        for (label, right), array in zip(expected.items(), got, strict=True):
+            words = difference(label, array, right, tolerance)
+            if words:
+                print(f"{name}: {words}" if label != name else words)
+                same = [h for h, numbers in dict(hints).items() if difference(label, array, numbers, tolerance) is None]
+                print("".join(f"- {hint}\n" for hint in same), end="")
+                return
+        print(f"{name}: right.")
+        verdicts[-1] = True
+
+
+def difference(name, got, expected, tolerance):
+    """What differs, in a sentence; None if nothing does."""
+    if got is None:
+        return f"{name}: nothing is returned; is there a return?"
+    got, expected = np.asarray(got), np.asarray(expected)
+    if got.shape != expected.shape:
+        return f"{name}: has shape {got.shape}, expected {expected.shape}."
+    wrong = ~(np.abs(got - expected) <= tolerance)
+    if not wrong.any():
+        return None
+    first = tuple(int(k) for k in np.argwhere(wrong)[0])
+    numbers = f"yours is {got[first]:.6g}, expected {expected[first]:.6g}."
+    return (
+        f"{name}: wrong in {np.count_nonzero(wrong)} of {wrong.size} entries. The first is at {list(first)}: {numbers}"
+    )
+
+
+def gradients(name, forward, backward, inputs, params, **options):
+    """Check a backward pass against its forward pass, and print what is wrong; see :func:`numpy_setlstm.check_layer`.
+
+    Parameters
+    ----------
+    name : str
+        Of what is checked.
+    forward, backward : callable
+        The layer.
+    inputs, params : dict of str to ndarray
+        Where it is checked.
+    **options : object
+        As for :func:`numpy_setlstm.check_layer`.
+
+    Examples
+    --------
+    >>> def forward(x):
+    ...     return x**2, x
+    >>> gradients("square", forward, lambda dout, x: 2 * x * dout, {"x": np.ones(3)}, {})
+    square: right, in all 3 entries.
+    """
+    verdicts.append(False)
+    with trying(name):
+        report = check_layer(forward, backward, inputs, params, raises=False, **options)
+        if report.ok:
+            print(f"{name}: right, in all {sum(array.checked for array in report.arrays)} entries.")
+            verdicts[-1] = True
+            return
+        worst = report.worst
+        print(f"{name}: wrong. {worst.place} is {worst.analytic:.6g}, expected {worst.numeric:.6g}.")
+        for diagnosis in report.diagnoses:
+            print("-", diagnosis.text)
+        print(report)
+
+
+def run(job):
+    """Run the code of a submission in silence, then the checks; end with 0 if they found everything right."""
+    names = {"__name__": "submission", "display": print}
+    for part, silent in (("code", True), ("checks", False)):
+        for label, source in job[part]:
+            known = linecache.cache.get(label, (0, None, []))[2]
+            lines = [
+                one if one.strip() else two for one, two in zip_longest(source.splitlines(True), known, fillvalue="")
+            ]
+            linecache.cache[label] = (len(lines), None, lines, label)
+            silence = open(os.devnull, "w", encoding="utf8") if silent else contextlib.nullcontext(sys.stdout)
+            with silence as stream, contextlib.redirect_stdout(stream):
+                try:
+                    exec(compile(source, label, "exec"), names)
+                except NotImplementedError:
+                    pass
+                except (Exception, SystemExit) as error:
+                    print(f"{label} stops with {type(error).__name__}: {error}", file=sys.stderr)
+    sys.exit(0 if verdicts and all(verdicts) else 1)
