@@ -14,7 +14,7 @@ import numpy as np
 
 from numpy_setlstm.gradcheck import check_layer
 
-__all__ = ["account", "compare", "found", "gradients", "mended", "picture", "trying"]
+__all__ = ["account", "compare", "found", "gradients", "judged", "mended", "picture", "trying"]
 
 verdicts = []  # of all checks so far, for the command line
 
@@ -170,6 +170,28 @@ def gradients(name, forward, backward, inputs, params, **options):
         for diagnosis in report.diagnoses:
             print("-", diagnosis.text)
         print(report)
+
+
+def judged(name, judge):
+    """Print what is wrong with an answer, in the words of a function that knows.
+
+    Parameters
+    ----------
+    name : str
+        Of the answer.
+    judge : callable
+        Called without arguments; returns a few words, or None if nothing is wrong.
+
+    Examples
+    --------
+    >>> judged("runs", lambda: "fewer than three seeds")
+    runs: wrong. It looks like this: fewer than three seeds.
+    """
+    verdicts.append(False)
+    with trying(name):
+        words = judge()
+        print(f"{name}: wrong. It looks like this: {words}." if words else f"{name}: right.")
+        verdicts[-1] = not words
 
 
 def account(answer, kinds):
