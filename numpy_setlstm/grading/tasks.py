@@ -114,11 +114,18 @@ def load_assignment(name, folder=None):
     'A1: An LSTM, forward'
     """
     folder = find_folder(name, folder)
-    spec = importlib.util.spec_from_file_location(f"hidden_tests_of_{folder.name}", folder / HIDDEN_FILE)
-    hidden = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(hidden)
+    hidden = hidden_tests(folder / HIDDEN_FILE, *(path.stat().st_mtime_ns for path in sorted(folder.glob("*.*"))))
     number, tasks, allowed = folder.name.split("_")[0], tuple(hidden.TASKS), tuple(hidden.ALLOWED)
     return Assignment(number, hidden.TITLE, folder, tasks, allowed, hidden.MINUTES)
+
+
+@functools.lru_cache(16)
+def hidden_tests(path, *times):
+    """The module with the hidden tests, imported once as long as no file beside it changes: what it trains is kept."""
+    spec = importlib.util.spec_from_file_location(f"hidden_tests_of_{path.parent.name}", path)
+    hidden = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hidden)
+    return hidden
 
 
 def find_folder(name, folder=None):

@@ -1,8 +1,11 @@
 """What student notebooks call: checks that say what is wrong, and never stop a notebook."""
 
 import contextlib
+import hashlib
+import inspect
 import linecache
 import os
+import re
 import sys
 import traceback
 from itertools import zip_longest
@@ -11,7 +14,7 @@ import numpy as np
 
 from numpy_setlstm.gradcheck import check_layer
 
-__all__ = ["compare", "gradients", "picture", "trying"]
+__all__ = ["account", "compare", "found", "gradients", "judged", "mended", "picture", "trying"]
 
 verdicts = []  # of all checks so far, for the command line
 
@@ -167,6 +170,167 @@ def gradients(name, forward, backward, inputs, params, **options):
         for diagnosis in report.diagnoses:
             print("-", diagnosis.text)
         print(report)
+
+
+def judged(name, judge):
+    """Print what is wrong with an answer, in the words of a function that knows.
+
+    Parameters
+    ----------
+    name : str
+        Of the answer.
+    judge : callable
+        Called without arguments; returns a few words, or None if nothing is wrong.
+
+    Examples
+    --------
+    >>> judged("runs", lambda: "fewer than three seeds")
+    runs: wrong. It looks like this: fewer than three seeds.
+    """
+    verdicts.append(False)
+    with trying(name):
+        words = judge()
+        print(f"{name}: wrong. It looks like this: {words}." if words else f"{name}: right.")
+        verdicts[-1] = not words
+
+
+def account(answer, kinds):
+    """What a student says about a planted mistake, in one form.
+
+    Parameters
+    ----------
+    answer : dict
+        With "arrays" (names in a list, or in a text with commas; dW is W), "kind" (a text) and "line" (a number).
+    kinds : dict of str to sequence of str
+        The kinds of mistakes, each with its other names.
+
+    Returns
+    -------
+    arrays : frozenset of str
+        Without the d of gradients.
+    kind : str or None
+        A key of `kinds`; None if there is no such kind.
+    line : int or None
+        None if there is no number.
+
+    Raises
+    ------
+    ValueError
+        If the answer is no dictionary with these keys.
+
+    Examples
+    --------
+    >>> arrays, kind, line = account({"arrays": "dW, b", "kind": "Minus", "line": 3}, {"sign": ["minus"]})
+    >>> sorted(arrays), kind, line
+    (['W', 'b'], 'sign', 3)
+    """
+    if not isinstance(answer, dict) or not {"arrays", "kind", "line"} <= answer.keys():
+        got = f"a dictionary with {', '.join(map(str, answer))}" if isinstance(answer, dict) else type(answer).__name__
+        raise ValueError(f"got {got[:100]}; expected a dictionary with arrays, kind and line")
+    arrays = answer["arrays"]
+    words = arrays.replace(",", " ").split() if isinstance(arrays, str) else [str(name).strip() for name in arrays]
+    said = " ".join(str(answer["kind"]).lower().split())
+    kind = next((kind for kind, others in kinds.items() if said in (kind, *others)), None)
+    number = re.fullmatch(r"(?:line )?(\d{1,3})(?:\.0)?", str(answer["line"]).strip().lower())
+    return frozenset(word.removeprefix("d") for word in words), kind, int(number[1]) if number else None
+
+
+def mended(function, line, code):
+    """A function with another line of code in place of one that is numbered.
+
+    Parameters
+    ----------
+    function : callable
+        Whose lines end with comments such as ``# 3``.
+    line : int
+        The number of the line.
+    code : str
+        Its new code; how it is indented does not matter.
+
+    Returns
+    -------
+    callable
+        The mended function.
+
+    Raises
+    ------
+    ValueError
+        If there is no such line.
+
+    Examples
+    --------
+    >>> def double(x):
+    ...     return 3 * x  # 1
+    >>> mended(double, 1, "return 2 * x")(5)  # doctest: +SKIP
+    10
+    """
+    lines = inspect.getsource(function).splitlines()
+    places = [k for k, text in enumerate(lines) if re.search(rf"# {line}$", text)]
+    if not places:
+        raise ValueError(f"{function.__name__} has no line {line}")
+    old = lines[places[0]]
+    lines[places[0]] = old[: len(old) - len(old.lstrip())] + str(code).strip()
+    names = dict(function.__globals__)
+    exec("\n".join(lines), names)
+    return names[function.__name__]
+
+
+def found(name, answer, layer, point, kinds, digest):
+    """Try what a student says about a planted mistake, and print whether it holds.
+
+    The line that mends the layer is the proof: no answer stands in the notebook, but a digest of kind, number of the
+    line and right gradients, which nobody can compute who has not mended the layer.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer.
+    answer : callable
+        Called without arguments; returns what :func:`account` takes, with the line of code that mends the layer as
+        "mended".
+    layer : (callable, callable)
+        The forward pass, and the backward pass with the mistake, its lines numbered as for :func:`mended`.
+    point : dict of str to ndarray
+        Where it is checked.
+    kinds : dict of str to sequence of str
+        As for :func:`account`.
+    digest : str
+        What :func:`digest_of` gives for the right answer.
+
+    Examples
+    --------
+    >>> found("double", lambda: {"arrays": [], "kind": "", "line": None}, (), {}, {}, "")
+    double: wrong. Nothing is found; the mistake shows at other sizes or other numbers.
+    """
+    verdicts.append(False)
+    with trying(name):
+        said = answer()
+        arrays, kind, line = account(said, kinds)
+        if not arrays or line is None:
+            print(f"{name}: wrong. Nothing is found; the mistake shows at other sizes or other numbers.")
+            return
+        forward, backward = layer
+        right = mended(backward, line, said.get("mended", ""))
+        if not check_layer(forward, right, point, {}, raises=False).ok:
+            print(f"{name}: wrong. With your code in line {line} the gradients are still wrong.")
+            return
+        shown = {array.name for array in check_layer(forward, backward, point, {}, raises=False).failures}
+        if arrays != shown:
+            print(f"{name}: wrong. Your code mends the layer, and it changes other arrays than those that you name.")
+        elif digest_of(kind, line, forward, right, point) != digest:
+            print(f"{name}: wrong. Your code mends the layer; the kind, or the number of the line, is another one.")
+        else:
+            print(f"{name}: right.")
+            verdicts[-1] = True
+
+
+def digest_of(kind, line, forward, backward, point):
+    """Text that tells whether kind and line are right, to somebody who has the right gradients."""
+    *outs, cache = forward(**point)
+    rng = np.random.default_rng(0)
+    grads = backward(*(rng.normal(size=np.shape(out)) for out in outs), cache)
+    size = sum(float(np.abs(grads[key]).sum()) for key in sorted(grads))
+    return hashlib.sha256(f"{kind} {line} {size:.6g}".encode()).hexdigest()[:16]
 
 
 def run(job):

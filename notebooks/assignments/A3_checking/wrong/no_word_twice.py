@@ -1,0 +1,31 @@
+"""The words of the check were all different.
+
+Scores: words 0, readout 4, step 4, time 4, attention 4
+Cause of words: nothing found, as if checked without repeated words or at zeros or with weights of zero
+"""
+
+
+def answer(arrays, kind, line, code):
+    return {"arrays": arrays, "kind": kind, "line": line, "mended": code}
+
+
+def words_mistake():
+    return answer([], "none", None, "")
+
+
+def readout_mistake():
+    return answer(["h", "W", "b"], "wrong size", 4, "dy = dloss * dy / len(labels)")
+
+
+def step_mistake():
+    return answer(
+        ["x", "h_prev", "c_prev", "W_x", "W_h", "b"], "wrong variable", 3, "dc = dc + dh * o * (1 - tanh_c**2)"
+    )
+
+
+def time_mistake():
+    return answer(["x", "W_x", "W_h", "b"], "factor missing", 14, "dh_next, dc_next = dz @ W_h.T, dc * f")
+
+
+def attention_mistake():
+    return answer(["h", "v"], "wrong axis", 3, "ds = a * (da - (a * da).sum(axis=1, keepdims=True))")
