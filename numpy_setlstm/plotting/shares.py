@@ -62,6 +62,7 @@ def plot_shares(rows, axes=None, *, reference="dense", labels=None):
     if len(axes) != len(datasets):
         raise ValueError(f"there are {len(axes)} axes for {len(datasets)} data sets ({', '.join(datasets)})")
     names = {kind: (labels or {}).get(kind, kind) for kind in kinds}
+    widest = [row["share"] for row in rows if row["connectivity"] != reference] or [row["share"] for row in rows]
     for ax, dataset in zip(axes, datasets, strict=True):
         of_dataset = [row for row in rows if row["dataset"] == dataset]
         for place, kind in enumerate(kinds):
@@ -71,7 +72,7 @@ def plot_shares(rows, axes=None, *, reference="dense", labels=None):
             elif found:
                 beside = 1 + 0.025 * (place - len(kinds) / 2)  # so that intervals do not hide each other
                 _draw_kind(ax, found, kind, names[kind], beside)
-        _finish(ax, dataset, sorted({row["share"] for row in of_dataset}))
+        _finish(ax, dataset, sorted({row["share"] for row in of_dataset}), widest)
     handles, found = _all_handles(axes)
     columns = min(len(axes) + 1, WIDEST)
     axes[0].figure.legend(handles, found, loc="outside lower center", ncols=columns, frameon=False)
@@ -106,9 +107,9 @@ def _draw_reference(ax, row, label):
         ax.axhspan(row["low"], row["high"], color=ink(ax), alpha=0.08, lw=0, zorder=0)
 
 
-def _finish(ax, dataset, shares):
+def _finish(ax, dataset, shares, widest):
     shares = [share for share in shares if share < 1] or shares
-    ax.set_xscale("log")
+    ax.set(xscale="log", xlim=(min(widest) / 1.25, max(widest) * 1.25))  # the same for all data sets
     ax.xaxis.set_major_locator(FixedLocator(shares))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g}"))
