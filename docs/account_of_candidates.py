@@ -33,7 +33,7 @@ PLACES = {
     "everywhere": {},  # among 10 candidates
 }
 COUNTS = {
-    **{f"{k} candidates": {"candidates": k} for k in (1, 2, 5, 30)},
+    **{f"k = {k}": {"candidates": k} for k in (1, 2, 5, 30)},
     "all free cells": {"candidates": None},
 }
 
