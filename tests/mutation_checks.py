@@ -202,6 +202,20 @@ def test_evolution_by_the_gradient_takes_whole_minibatches_or_all_texts(batch_si
         np.testing.assert_allclose(sizes[name], np.abs(gradients[name]), rtol=1e-10, atol=1e-15)
 
 
+@pytest.mark.parametrize(("states", "at_once"), [(0, 1), (14, 1), (30, 2), (1000, 4)])
+def test_evolution_by_the_gradient_bounds_the_states_at_once(states, at_once, monkeypatch):
+    monkeypatch.setattr(evolution, "GRADIENT_STATES", states)  # texts have 5 steps, and there are 3 hidden units
+    network, _, tokens, labels = network_and_state()
+    seen, forward = [], network.engine.forward
+    monkeypatch.setattr(
+        network.engine,
+        "forward",
+        lambda p, tokens, *others, **kw: seen.append(len(tokens)) or forward(p, tokens, *others, **kw),
+    )
+    evolution.gradient_sizes(network, tokens, labels, 4, np.random.default_rng(5))
+    assert max(seen) == at_once and sum(seen) == 10
+
+
 def test_evolution_prunes_by_the_rule_that_is_set():
     network, state, *_ = network_and_state(er_epsilon=0.8)
     E = network.parameters["E"]
