@@ -52,9 +52,11 @@ def test_python_on_the_pages_runs(code, shown, capsys):
 
 
 def shell_commands():
-    """Each command of this package in a block of shell."""
+    """Each command of this package in a block of shell, with the variables that lines such as NAME="..." set there."""
     for page in PAGES:
         for block in re.findall(r"^ *```sh\n(.*?)^ *```", page.read_text(encoding="utf8"), re.DOTALL | re.MULTILINE):
+            for name, value in reversed(re.findall(r'^([A-Z]+)="?([^"\n]*)"?$', block, re.MULTILINE)):
+                block = block.replace(f"${name}", value)
             for command in re.findall(r"numpy-setlstm (\S.*)", block):
                 yield pytest.param(command, id=f"{page.name}: {' '.join(shlex.split(command, comments=True))}")
 
