@@ -8,7 +8,6 @@ data sets in the folder NUMPY_SETLSTM_DATA, and some fifteen minutes of one core
     python docs/account_of_candidates.py
 """
 
-import functools
 import itertools
 import json
 import sys
@@ -56,11 +55,6 @@ def format_ways(runs, ways):
     return markdown_table(["data set", *ways], lines)
 
 
-def make_block(runs, ways, name):
-    """Return the table of a block, whose only name is "accuracies"."""
-    return {"accuracies": format_ways}[name](runs, ways)
-
-
 def main():
     """Measure what is missing, and write the tables."""
     runs = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
@@ -74,7 +68,7 @@ def main():
                     runs.append({"dataset": dataset, "seed": seed, "way": name, "accuracy": accuracy})
                     write_json(RESULTS, runs)
             print(f"{block}: {dataset}, seed {seed} done", file=sys.stderr)
-        fill_blocks(PAGE, f"candidates {block}", functools.partial(make_block, runs, ways))
+        fill_blocks(PAGE, f"candidates {block}", lambda _, ways=ways: format_ways(runs, ways))
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def main():
     while len(measured) < len(SIZES):
         measured.append(measure_in_turns(len(measured)))
         write_json(RESULTS, measured)
-    fill_blocks(PAGE, "growth", lambda name: {"cost": format_cost}[name](measured))
+    fill_blocks(PAGE, "growth", lambda _: format_cost(measured))
 
 
 if __name__ == "__main__":

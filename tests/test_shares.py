@@ -1,5 +1,6 @@
 """Accuracy against the share of parameters: the search that is fair, the runs that are kept, the figure."""
 
+import importlib
 import json
 import shutil
 from dataclasses import replace
@@ -240,3 +241,21 @@ def test_the_pages_agree_with_the_results(tmp_path, name):
     assert command in (root / "docs" / "shares.md").read_text("utf8")
     seeds = {(row["dataset"] == "imdb", len(row["accuracies"])) for row in rows}
     assert seeds <= {(False, 5), (True, 3)}, "every kind has five seeds at every share, on IMDB three"
+
+
+@pytest.mark.parametrize(
+    ("script", "mark", "make_tables"),
+    [
+        ("account_of_candidates", "candidates places", lambda script, saved: script.format_ways(saved, script.PLACES)),
+        ("account_of_candidates", "candidates counts", lambda script, saved: script.format_ways(saved, script.COUNTS)),
+        ("cost_of_growth", "growth", lambda script, saved: script.format_cost(saved)),
+    ],
+)
+def test_the_tables_of_the_scripts_agree_with_what_they_measured(tmp_path, monkeypatch, script, mark, make_tables):
+    docs = Path(__file__).parent.parent / "docs"
+    monkeypatch.syspath_prepend(docs)
+    module = importlib.import_module(script)
+    page = Path(shutil.copy(docs / "shares.md", tmp_path))
+    saved = json.loads(module.RESULTS.read_text("utf8"))
+    fill_blocks(page, mark, lambda _: make_tables(module, saved))
+    assert page.read_text("utf8") == (docs / "shares.md").read_text("utf8"), f"run python docs/{script}.py"

@@ -108,6 +108,11 @@ def load_assignment(name, folder=None):
     Assignment
         Its hidden tests have been imported.
 
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such assignment; it names those that there are.
+
     Examples
     --------
     >>> load_assignment("A1").title  # doctest: +SKIP

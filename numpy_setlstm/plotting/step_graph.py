@@ -48,7 +48,7 @@ EDGES = (
     ("o", "show", "", "$do = dh\\,\\tanh c$", 0),
     ("show", "h", "", "$dh$", 0.28),
     ("c", "c_next", "to the next step", "$dc$ from the next step", 0.28),
-    ("h", "h_next", "to the next step\nand to the loss", "$dh$ from the next\nstep and the loss", -0.5),
+    ("h", "h_next", "to the next step\nand to the loss", "$dh$ from the next\nstep and the loss", -0.62),
 )
 # The cell as it grows: what each stage is called, and which nodes it adds.
 STAGES = (
