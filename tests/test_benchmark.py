@@ -17,6 +17,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from numpy_setlstm import cli, plotting
+from numpy_setlstm.fast import products
 from numpy_setlstm.lab.benchmark import costs, harness, peers, report, run, sweeps, timing, worker
 from numpy_setlstm.lab.benchmark.harness import Budget, PeerError, Worker, paired_ratios, spread, take_turns
 from numpy_setlstm.lab.benchmark.peers import PART_LABELS, PEERS, load_peer, missing_library
@@ -170,6 +171,14 @@ def test_the_parts_of_a_step_are_called_in_it(name):
     with timing.timed_functions(peer.PARTS) as parts:
         peer.train_step(*batch)
     assert set(parts.seconds()) == {label for _, label in peer.PARTS} <= set(PART_LABELS)
+
+
+def test_the_gradient_of_each_kind_of_product_is_a_part_of_a_step():
+    """At any density: one that is left out would be counted as "other"."""
+    classes = {name: kind for name, kind in vars(products).items() if isinstance(kind, type)}
+    kinds = [name for name, kind in classes.items() if "gradient" in vars(kind)]
+    functions = {function for function, label in load_peer("sparse").PARTS if label == "gradients"}
+    assert {f"{products.__name__}:{kind}.gradient" for kind in kinds} <= functions
 
 
 def test_held_bytes_agree_with_the_formula():

@@ -171,7 +171,7 @@ def test_a_connection_that_comes_back_is_drawn_as_regrown(ax):
     plot_set_step(topology, step, ax)
     drawn = {plotting.BLUE: {(0, 0)}, "#707070": {(0, 1)}, plotting.ORANGE: {(0, 2), (0, 5)}}
     assert cells_by_color(ax) == drawn
-    assert labels_of(ax.get_legend()) == ["kept (1)", "pruned (2, 1 of them regrown)", "regrown (2)"]
+    assert labels_of(ax.get_legend()) == ["kept (1)", "pruned (2, 1 of them grown again)", "regrown (2)"]
 
 
 def test_change_compares_two_topologies_any_number_of_steps_apart(W, steps, ax):

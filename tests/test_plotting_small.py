@@ -80,7 +80,7 @@ def test_a_connection_that_comes_back_is_drawn_twice_side_by_side(ax):
     step = SetStep(2, np.array([0, 1]), np.array([0, 1]), np.array([[0, 0], [0, 1]]), np.array([[0, 0], [1, 2]]))
     plot_bipartite(Topology((1, 3), [0, 0], [0, 1]), step, ax)
     assert lines_of(ax) == {
-        "pruned (2, 1 of them regrown)": {(0.5, 0.0)},
+        "pruned (2, 1 of them grown again)": {(0.5, 0.0)},
         "_pruned and regrown": {(0.5, 0.5)},
         "kept (0)": set(),
         "regrown (2)": {(0.5, 0.5), (0.5, 1.0)},

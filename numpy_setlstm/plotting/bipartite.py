@@ -106,7 +106,7 @@ def _line_groups(ax, topology, step, values):
         signs = {"weight of 0 or more": (values >= 0, GREEN), "negative weight": (values < 0, VERMILLION)}
         return {label: (cells[:, has], widths[has], color, "-", 0) for label, (has, color) in signs.items()}
     came_back = np.isin(_keys(step.pruned_cells, topology), _keys(step.grown_cells, topology))
-    back = f", {came_back.sum()} of them regrown" if came_back.any() else ""
+    back = f", {came_back.sum()} of them grown again" if came_back.any() else ""
     dashed, gone = (gray(ax), DASHES), widths[step.pruned]
     return {
         f"pruned ({len(step.pruned)}{back})": (step.pruned_cells[:, ~came_back], gone[~came_back], *dashed, 0),

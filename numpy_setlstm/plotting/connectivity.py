@@ -85,7 +85,7 @@ def plot_set_step(topology, step, ax=None, *, gates=GATES):
     before, after = topology.keys, step.apply(topology).keys
     grown, pruned = after[step.grown], before[step.pruned]
     gone = np.setdiff1d(pruned, grown)
-    back = f", {len(pruned) - len(gone)} of them regrown" if len(gone) < len(pruned) else ""
+    back = f", {len(pruned) - len(gone)} of them grown again" if len(gone) < len(pruned) else ""
     groups = {
         f"kept ({step.nnz - len(pruned)})": before[step.kept],
         f"pruned ({len(pruned)}{back})": gone,

@@ -80,8 +80,8 @@ def plot_shares(rows, axes=None, *, reference="dense", labels=None):
 
 
 def _panels(count):
-    """Return axes for so many data sets, at most three in a row."""
-    n_cols = min(count, WIDEST)
+    """Return axes for so many data sets, three in a row, or four where one would stand alone."""
+    n_cols = min(count, WIDEST + (count % WIDEST == 1))
     n_rows = -(-count // n_cols)
     figure = Figure(figsize=(1.4 + 3.2 * n_cols, 1.3 + 2.7 * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, n_cols, squeeze=False).ravel()

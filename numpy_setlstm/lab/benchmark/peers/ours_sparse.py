@@ -20,7 +20,10 @@ class OursSparse:
         ("numpy_setlstm.fast.engine:fast_lstm_backward", "recurrence backward"),
         ("numpy_setlstm.fast.lstm:_flow_back", "gradients"),
         ("numpy_setlstm.fast.engine:fast_embedding_backward", "gradients"),
-        ("numpy_setlstm.fast.products:DenseProduct.gradient", "gradients"),
+        *(
+            (f"numpy_setlstm.fast.products:{way}Product.gradient", "gradients")
+            for way in ("Dense", "Scratch", "Gather")
+        ),
         ("numpy_setlstm.optimizers:Optimizer.update", "optimizer"),
     ]
     FORMS = {}
