@@ -120,6 +120,25 @@ def fill_in_blanks(notebook):
     return filled
 
 
+STRICT = """
+from numpy_setlstm.lab import exercises
+
+def strict(function, arguments, right, names="the result", mistakes=None, check=exercises.check_answer):
+    for text, results in (mistakes or {}).items():
+        pairs = zip(exercises._parts(results), exercises._parts(right))
+        same = all(wrong is None or exercises._equal(wrong, answer) for wrong, answer in pairs)
+        assert not same, f"the mistake {text!r} gives the right answer, so the reader never hears of it"
+    check(function, arguments, right, names, mistakes)
+
+exercises.check_answer = strict
+"""
+
+
+def check_mistakes(notebook):
+    """Let the checks of blanks, in place, refuse a known mistake that they would take for right."""
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(STRICT))
+
+
 def solutions(notebook):
     """The code of the solutions of the exercises, list of str."""
     text = next(cell.source for cell in notebook.cells if "<summary>Solutions</summary>" in cell.source)

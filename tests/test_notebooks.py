@@ -57,6 +57,7 @@ def test_a_fresh_copy_runs_and_what_its_text_claims_is_true(path):
     """With the blanks filled in. No time limit here, as it would measure the machine; `refresh.py` prints the time."""
     notebook, number = nbformat.read(path, as_version=4), path.stem[:2]
     blanks = notebook_runs.fill_in_blanks(notebook)
+    notebook_runs.check_mistakes(notebook)
     ends = [CLAIMS[number]] if number in CLAIMS else []
     if number not in SOLVED_LATER:
         ends += notebook_runs.solutions(notebook)
