@@ -33,7 +33,7 @@ FLOORS = {
         "plotting",
         "grading",
     ),
-    3: ("training", "evolution", "averaging", "initialization", "interrupt"),
+    3: ("training", "evolution", "averaging", "initialization", "interrupt", "minibatches"),
     2: ("network", "own_lstm", "units", "converters", "word_vectors", "fast", "measures"),
     1: ("layers", "topology", "optimizers"),
     0: ("checks", "text", "sparse", "cells", "parameters", "files", "blas", "one_file", "gradcheck", "datasets"),
