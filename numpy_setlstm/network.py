@@ -79,6 +79,15 @@ class PlainEngine:
         logits, readout = linear_forward(h_read, p["W_out"], p["b_out"])  # (N, C)
         return logits, NetworkCache(embedding, x_keep, lstm, shares, h_keep, readout) if keep else None
 
+    def run_lstm(self, x, W_x, W_h, b, h0, c0, *, keep=True):
+        """States h (N, T, H) after each step, memory c (N, H) after the last, cache: what a language model needs."""
+        h, cache = self.lstm_forward(x, W_x, W_h, b, None, h0, c0)
+        return h, cache.c_last, cache if keep else None
+
+    def run_lstm_back(self, dh, cache):
+        """The LSTMGradients from dh (N, T, H); undoes :meth:`run_lstm`."""
+        return self.lstm_backward(dh, cache)
+
     def backward(self, dlogits, cache):
         """Gradients of all parameters, by name, from dlogits (N, C); undoes :meth:`forward`, last line first."""
         dh_read, dW_out, db_out = linear_backward(dlogits, cache.readout)
