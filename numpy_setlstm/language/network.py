@@ -91,6 +91,12 @@ class LanguageNetwork(BaseNetwork):
         log_p, right, readout = log_prob_forward(read.reshape(N * T, H), W, p["b_out"], targets.ravel(), tied)
         return log_p.reshape(N, T), right.reshape(N, T), after, LanguageCache(*cache, readout) if keep else None
 
+    def next_logits(self, inputs, state, labels=None):
+        """Logits (N, V) of what comes after inputs (N, T), and the state after them."""
+        read, after, _ = self.read(inputs, state, labels, keep=False)
+        p = self.parameters
+        return read[:, -1] @ (p["W_out"] if "W_out" in p else p["E"].T) + p["b_out"], after
+
     def backward(self, dlog_p, cache):
         """Gradients of all parameters, and of the state before the first step, by name, from dlog_p (N, T)."""
         (N, T), readout = dlog_p.shape, cache.readout
@@ -134,4 +140,3 @@ class LanguageNetwork(BaseNetwork):
 
 def _state_names(layer):
     return ("h", "c") if layer == 0 else (f"h_{layer + 1}", f"c_{layer + 1}")
-
