@@ -20,15 +20,23 @@ class Trainable(Estimator):
         finally:
             self._publish(state)  # whatever happens, what was learnt is not lost
 
-    def _run_and_save(self, state, settings, task, checkpoint_path, again):
-        """Do :meth:`_run`, and save after each epoch, and if interrupted; `again` is the call that continues."""
+    def _run_and_save(self, state, settings, task, checkpoint_path, again, after_epoch=None):
+        """Do :meth:`_run`, and save after each epoch, and if interrupted; `again` is the call that continues.
+
+        `after_epoch` is called with the model, once it is saved.
+        """
 
         def keep(state):
             self._publish(state)
             if checkpoint_path is not None:
                 self.save(checkpoint_path)
 
-        state = self._run(state, settings, task, keep)
+        def end_epoch(state):
+            keep(state)
+            if after_epoch is not None:
+                after_epoch(self)
+
+        state = self._run(state, settings, task, end_epoch)
         if state.interrupted and state.epoch < settings.n_epochs:
             keep(state)
             warn(

@@ -105,7 +105,7 @@ class SetLSTMLanguageModel(Trainable):
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit
             setattr(self, name, arguments[name])
 
-    def fit(self, text, labels=None, *, resume=False, checkpoint_path=None):
+    def fit(self, text, labels=None, *, resume=False, checkpoint_path=None, after_epoch=None):
         """Train.
 
         Parameters
@@ -119,6 +119,8 @@ class SetLSTMLanguageModel(Trainable):
             Continue training that was interrupted, or for more epochs, on the same text, as if in one go.
         checkpoint_path : str or Path, optional
             Save the model there after every epoch and when interrupted. The file is locked meanwhile.
+        after_epoch : callable, optional
+            Called with the model after each epoch, once it is saved, as to let it write something.
 
         Returns
         -------
@@ -139,7 +141,8 @@ class SetLSTMLanguageModel(Trainable):
                 self._check_fitted()
             prepared = prepare(self, text, labels, resume=resume)
             self.classes_, self.vocabulary_, self._fingerprint, state, task = prepared
-            self._run_and_save(state, training_settings(self), task, checkpoint_path, "fit(text, resume=True)")
+            how_to_continue = "fit(text, resume=True)"
+            self._run_and_save(state, training_settings(self), task, checkpoint_path, how_to_continue, after_epoch)
         return self
 
     def log_prob(self, text, label=None):
