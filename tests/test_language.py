@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numpy_setlstm import SetLSTMClassifier, check_gradients, training
+from numpy_setlstm import SetLSTMClassifier, check_gradients, cli, training
 from numpy_setlstm.checkpoint import CheckpointError, load_arrays, save_arrays
+from numpy_setlstm.datasets import make_reviews
 from numpy_setlstm.language import softmax
 from numpy_setlstm.language.estimator import SetLSTMLanguageModel
 from numpy_setlstm.language.initialization import LanguageSizes, init_language_network
@@ -31,6 +32,7 @@ NETWORKS = {
 TEXT = "the cat sat on the mat, and the dog sat on the cat. " * 12
 SMALL = {"embedding_dim": 6, "hidden_size": 8, "density": 0.4, "batch_size": 4, "n_steps": 9, "n_epochs": 3}
 SMALL |= {"learning_rate": 0.02, "random_state": 0}
+OPTIONS = {"embedding-dim": 6, "hidden-size": 8, "density": 0.4, "batch-size": 2, "steps": 5, "epochs": 2}
 
 
 def network_of(engine="plain", *, n_labels=0, dropout=0.0, **options):
@@ -357,3 +359,82 @@ def test_it_is_cloned_by_its_parameters():
     model = SetLSTMLanguageModel(**SMALL)
     assert type(model)(**model.get_params()).get_params() == model.get_params()
     assert repr(SetLSTMLanguageModel(n_layers=2)) == "SetLSTMLanguageModel(n_layers=2)"
+
+
+# The command line
+
+
+def write(*arguments):
+    """Run ``numpy-setlstm write``."""
+    return cli.main(["write", *map(str, arguments)])
+
+
+def small_options():
+    return [f"--{name}={value}" for name, value in OPTIONS.items()]
+
+
+def test_write_trains_saves_and_writes_after_each_epoch(tmp_path, capsys):
+    (tmp_path / "cat.txt").write_text(TEXT, encoding="utf8")
+    train = ["--text", tmp_path / "cat.txt", "--output", tmp_path / "run", "--length", 30, *small_options()]
+    assert write(*train, "--prompt", "the ") == 0
+    said = capsys.readouterr().out
+    assert said.count("bits per character") == 4 and said.count("\nthe ") == 2
+    model = tmp_path / "run" / "model.npz"
+    assert write("--model", model, "--prompt", "the cat", "--length", 20) == 0
+    first = capsys.readouterr().out
+    assert first.startswith("the cat") and len(first) == len("the cat") + 20 + 1
+    assert write("--model", model, "--prompt", "the cat", "--length", 20) == 0
+    assert capsys.readouterr().out == first, "the same seed writes the same"
+    assert write(*train) == 2
+    assert "exists: continue with --resume" in capsys.readouterr().err
+    assert write(*train, "--resume", "--epochs", 3) == 0
+    assert "epoch 3: training" in capsys.readouterr().out
+
+
+def test_write_learns_from_labeled_texts(tmp_path, capsys):
+    texts, labels = make_reviews(60, np.random.default_rng(0))
+    rows = "\n".join(f'{("negative", "positive")[k]},"{text}"' for text, k in zip(texts, labels, strict=True))
+    (tmp_path / "reviews.csv").write_text(f"label,text\n{rows}\n", encoding="utf8")
+    train = ["--dataset", tmp_path / "reviews.csv", "--output", tmp_path / "run", "--unit", "word", *small_options()]
+    assert write(*train) == 0
+    said = capsys.readouterr().out
+    assert said.count("--- negative") == said.count("--- positive") == 2 and said.count("perplexity") == 4
+    assert write("--model", tmp_path / "run" / "model.npz", "--label", "positive", "--length", 5) == 0
+    assert write("--model", tmp_path / "run" / "model.npz", "--label", "good") == 2
+    assert "label is 'good'; expected one of ['negative', 'positive']" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give one of --text FILE, --dataset NAME, or --model FILE"),
+        (["--text", "{tmp}/a.txt", "--model", "{tmp}/m"], "give one of"),
+        (["--text", "{tmp}/a.txt"], "--output is missing"),
+        (["--text", "{tmp}/none.txt", "--output", "{tmp}/x"], "none.txt"),
+        (["--text", "{tmp}/empty.txt", "--output", "{tmp}/x"], "empty.txt is empty"),
+        (["--text", "{tmp}/bytes.txt", "--output", "{tmp}/x"], "is not UTF-8: byte 3 is 0xff; convert it"),
+        (["--text", "{tmp}/one.txt", "--output", "{tmp}/x"], "the text has one character only, 'a'"),
+        (["--text", "{tmp}/a.txt", "--output", "{tmp}/x"], "needs 1601: give more text"),
+        (["--text", "{tmp}/a.txt", "--output", "{tmp}/x", "--density", "nan"], "--density: 'nan' is not a finite"),
+        (["--text", "{tmp}/a.txt", "--output", "{tmp}/x", "--sparse", "W_y"], "sparse is ('W_y',)"),
+        (["--model", "{tmp}/none.npz"], "there is no model file"),
+        (["--model", "{tmp}/none.npz", "--epochs", "3"], "--model only writes"),
+    ],
+)
+def test_write_reports_bad_input_in_one_line(arguments, message, tmp_path, capsys):
+    for name, content in (("a", b"some text" * 9), ("empty", b" \n"), ("bytes", b"abc\xff"), ("one", b"a" * 5000)):
+        (tmp_path / f"{name}.txt").write_bytes(content)
+    try:
+        code = write(*(argument.format(tmp=tmp_path) for argument in arguments))
+    except SystemExit as exit_of_parser:
+        code = exit_of_parser.code
+    error = capsys.readouterr().err
+    assert code == 2 and message in error and error.count("\n") == 1
+    assert not (tmp_path / "x" / "model.npz").exists()
+
+
+@pytest.mark.parametrize("temperature", ["0", "-1"])
+def test_write_refuses_a_temperature_that_is_none(temperature, model, tmp_path, capsys):
+    model.save(tmp_path / "model.npz")
+    assert write("--model", tmp_path / "model.npz", "--temperature", temperature) == 2
+    assert "expected a number above 0" in capsys.readouterr().err
