@@ -1,4 +1,6 @@
-"""Which texts share a minibatch."""
+"""Which texts share a minibatch, and what one gives."""
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,3 +19,13 @@ def batch_order(lengths, batch_size, rng):
     in_full_batches = len(order) // batch_size * batch_size
     batches = rng.permutation(order[:in_full_batches].reshape(-1, batch_size))
     return np.concatenate([batches.ravel(), order[in_full_batches:]])
+
+
+class Minibatch(NamedTuple):
+    """What one minibatch gave."""
+
+    loss: float  # mean, in nats
+    gradients: dict
+    count: int  # of what the loss is a mean over
+    right: float  # how many were predicted right
+    carried: dict  # for the next minibatch

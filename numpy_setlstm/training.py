@@ -16,7 +16,7 @@ from numpy_setlstm.averaging import averaged_network, update_average
 from numpy_setlstm.evolution import evolution_is_due, evolve
 from numpy_setlstm.interrupt import InterruptFlag
 from numpy_setlstm.layers.readout import cross_entropy_forward
-from numpy_setlstm.minibatches import batch_order
+from numpy_setlstm.minibatches import Minibatch, batch_order
 from numpy_setlstm.network import Network
 from numpy_setlstm.optimizers import Optimizer, clip_by_norm
 from numpy_setlstm.sparse import SparseMatrix, weights_of
@@ -191,9 +191,8 @@ def train(
 def train_task(state, settings, task, *, progress=False, after_epoch=None, label=None):
     """The loop of :func:`train`, for any task: one with the attribute and methods of :class:`Classification`."""
     if state.inconsistent:
-        raise ValueError(
-            "training was interrupted within a step and cannot continue: load a saved model, or start anew"
-        )
+        stopped = "training was interrupted within a step and cannot continue"
+        raise ValueError(f"{stopped}: load a saved model, or start anew")
     per_epoch = task.count_batches(settings)
     total, done = settings.n_epochs * per_epoch, state.epoch * per_epoch + state.batch
     bar = tqdm(total=total, initial=done, unit="batch", desc=label, disable=None if progress else True)
@@ -221,16 +220,6 @@ def train_task(state, settings, task, *, progress=False, after_epoch=None, label
     return state
 
 
-class Minibatch(NamedTuple):
-    """What one minibatch gave."""
-
-    loss: float  # mean, in nats
-    gradients: dict
-    count: int  # of what the loss is a mean over
-    right: float  # how many were predicted right
-    carried: dict  # for the next minibatch
-
-
 class Classification(NamedTuple):
     """The task of labelling texts: what :func:`train_task` asks of a task."""
 
@@ -248,6 +237,10 @@ class Classification(NamedTuple):
     def count(self, settings):
         """How much an epoch's loss is a mean over: the texts."""
         return len(self.tokens)
+
+    def rate_share(self, state, settings):
+        """By what the learning rates are multiplied in this minibatch, beside their decay."""
+        return 1.0
 
     def draw_order(self, settings, rng):
         """The order of the texts in an epoch, (n_texts,)."""
@@ -315,7 +308,7 @@ def _train_minibatch(state, settings, task):
             f"the loss is {loss} and the norm of the gradient {norm} in minibatch {state.batch + 1} of epoch "
             f"{state.epoch + 1}: training has diverged; lower the learning rates"
         )
-    rate_factor = 1 / (1 + settings.learning_rate_decay * state.epoch)
+    rate_factor = 1 / (1 + settings.learning_rate_decay * state.epoch) * task.rate_share(state, settings)
     state.optimizer.update(state.network.parameters, gradients, rate_factor)
     update_average(state, settings.averaging)
     state.sums["loss"] += float(loss) * count
@@ -396,5 +389,6 @@ def _weight_of(chosen, weights):
 
 def _summary(history, judged_by):
     judged = history["validation_" + judged_by][-1]
-    text = f"loss {history['train_loss'][-1]:.3f}"
-    return text if judged is None else f"{text}, validation {judged_by} {judged:.3f}"
+    return f"loss {history['train_loss'][-1]:.3f}" + (
+        "" if judged is None else f", validation {judged_by} {judged:.3f}"
+    )

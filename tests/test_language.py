@@ -16,6 +16,7 @@ from numpy_setlstm.language.estimator import SetLSTMLanguageModel
 from numpy_setlstm.language.initialization import LanguageSizes, init_language_network
 from numpy_setlstm.language.sampling import probabilities
 from numpy_setlstm.language.text import BORDER_ID, build_vocabulary, make_streams
+from numpy_setlstm.optimizers import Adam
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 
 N, T, V = 3, 5, 7
@@ -194,6 +195,7 @@ VARIANTS = {
     "tied": {"tied": True, "embedding_dim": 8, "connectivity": "dense"},
     "words": {"unit": "word", "batch_size": 2, "n_steps": 5, "sparse": ("E", "W_x")},
     "plain": {"engine": "plain", "n_epochs": 2},
+    "a rate that falls": {"learning_rate_schedule": "cosine", "zeta_schedule": "cosine"},
 }
 
 
@@ -223,6 +225,16 @@ def test_more_epochs_later_are_the_same_as_at_once():
     expected = SetLSTMLanguageModel(**SMALL).fit(texts, labels)
     model = SetLSTMLanguageModel(**SMALL | {"n_epochs": 1}).fit(texts, labels)
     assert_same(model.set_params(n_epochs=3).fit(texts, labels, resume=True), expected)
+
+
+def test_a_cosine_lowers_the_rate_from_1_to_nearly_0(monkeypatch):
+    factors, update = [], Adam.update
+    monkeypatch.setattr(Adam, "update", lambda self, p, g, factor: factors.append(factor) or update(self, p, g, factor))
+    model = SetLSTMLanguageModel(**SMALL | {"learning_rate_schedule": "cosine"}).fit(TEXT)
+    n = len(factors)
+    np.testing.assert_allclose(factors, (1 + np.cos(np.pi * np.arange(n) / n)) / 2, rtol=1e-12)
+    with pytest.raises(ValueError, match="n_epochs was 3 when training began and is 5 now"):
+        model.set_params(n_epochs=5).fit(TEXT, resume=True)
 
 
 def test_the_engines_train_alike_and_count_the_same_history():

@@ -24,6 +24,7 @@ from numpy_setlstm.lab.console import (
 )
 from numpy_setlstm.lab.experiment.results import MODEL_FILE
 from numpy_setlstm.language.estimator import SetLSTMLanguageModel
+from numpy_setlstm.language.settings import RATE_SCHEDULES
 from numpy_setlstm.language.text import UNITS
 from numpy_setlstm.network import ENGINES
 from numpy_setlstm.topology import PRUNE_RULES
@@ -51,6 +52,7 @@ PARAMETERS = {
     "batch_size": {"type": whole, "metavar": "N", "help": "streams per minibatch"},
     "n_steps": {"type": whole, "metavar": "T", "help": "steps of each stream per minibatch"},
     "learning_rate": {"type": finite, "metavar": "RATE", "help": "of everything"},
+    "learning_rate_schedule": {"choices": RATE_SCHEDULES, "help": "whether it stays or falls to 0"},
     "learning_rate_decay": {"type": finite, "metavar": "DECAY", "help": "rate / (1 + DECAY · epoch)"},
     "dropout": {"type": finite, "metavar": "P", "help": "of the states that are read"},
     "averaging": {"type": finite, "metavar": "DECAY", "help": "of the running mean of the weights that predicts"},

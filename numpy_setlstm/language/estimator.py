@@ -48,17 +48,21 @@ class SetLSTMLanguageModel(Trainable):
         back through these steps; the state goes on.
     optimizer : {"adam", "sgd"}
     learning_rate : float, default 0.003
+        Of all parameters; by the schedule it is multiplied by numbers from 1 down.
+    learning_rate_schedule : {"constant", "cosine"}
+        Whether the learning rate stays, or falls to 0 at the end of training, as half a cosine: with the number of all
+        minibatches, so that `n_epochs` can then not be changed when training is resumed.
     learning_rate_decay : float, default 0.0
         In epoch k, counted from 0, the learning rate is divided by 1 + decay · k.
     embedding_scale : float, optional
         Standard deviation of the initial vectors' entries; by default 1, or :math:`1 / \sqrt{H}` if tied.
     embedding_dropout, dropout : float in [0, 1), default 0.0
         Of the vectors that are read, and of the states that the second layer and the readout read.
-    averaging, max_norm, patience
+    averaging, max_norm
         As in :class:`~numpy_setlstm.SetLSTMClassifier`.
     validation_fraction : float in [0, 1), default 0.1
         Share that is held out to choose the best epoch: the end of one text, some of several. 0: the last epoch.
-    engine, kernel, n_threads, dtype, progress, random_state
+    patience, engine, kernel, n_threads, dtype, progress, random_state
         As in :class:`~numpy_setlstm.SetLSTMClassifier`.
 
     Attributes
@@ -97,9 +101,9 @@ class SetLSTMLanguageModel(Trainable):
         sparse=("W_x", "W_h"), density=0.05, zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero",
         candidates=None, zeta_schedule="constant", evolve_every=None, evolve_from=0.0, evolve_until=None,
         vocabulary_size=None, n_epochs=8, batch_size=32, n_steps=50, optimizer="adam", learning_rate=0.003,
-        learning_rate_decay=0.0, embedding_scale=None, embedding_dropout=0.0, dropout=0.0, averaging=0.0, max_norm=1.0,
-        validation_fraction=0.1, patience=None, engine="fast", kernel="auto", n_threads=None, dtype="float32",
-        progress=False, random_state=None,
+        learning_rate_schedule="constant", learning_rate_decay=0.0, embedding_scale=None, embedding_dropout=0.0,
+        dropout=0.0, averaging=0.0, max_norm=1.0, validation_fraction=0.1, patience=None, engine="fast", kernel="auto",
+        n_threads=None, dtype="float32", progress=False, random_state=None,
     ):  # fmt: skip
         arguments = locals()
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit
@@ -151,6 +155,7 @@ class SetLSTMLanguageModel(Trainable):
         Parameters
         ----------
         text : str
+            At least two units, or one for a model of several texts.
         label : optional
             One of `classes_`, if the model was trained with labels.
 

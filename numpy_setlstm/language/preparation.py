@@ -40,6 +40,11 @@ def prepare(model, text, labels=None, *, resume=False):
     digest = fingerprint(texts, labels)
     if resume:
         check_resumable(model.get_params(), model._trained_with, RESUME_WITH_OTHER)
+        if model.learning_rate_schedule == "cosine" and model.n_epochs != model._trained_with["n_epochs"]:
+            raise ValueError(
+                f"n_epochs was {model._trained_with['n_epochs']} when training began and is {model.n_epochs} now; with "
+                "learning_rate_schedule='cosine' it decides the learning rates: set n_epochs back, or fit anew"
+            )
         if digest != model._fingerprint:
             raise ValueError("text or labels differ from those training began with; resume needs the same ones")
     classes = None if labels is None else check_classes(labels)
@@ -93,7 +98,8 @@ def make_task(model, learn, validate, vocabulary, has_labels, *, bordered):
         n_streams = min(N, max(1, (count_units(ids, bordered=bordered) - 1) // T))
         labels = validate.targets if has_labels else None
         held_out = make_streams(ids, n_streams, labels=labels, bordered=bordered)
-    return Prediction(texts, T, learn.targets if has_labels else None, held_out, bordered=bordered)
+    options = {"bordered": bordered, "rate_schedule": model.learning_rate_schedule}
+    return Prediction(texts, T, learn.targets if has_labels else None, held_out, **options)
 
 
 def state_of(model, n_words, n_labels, *, resume):

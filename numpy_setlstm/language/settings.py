@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from numpy_setlstm.checks import number, short, whole
+from numpy_setlstm.checks import choice, number, short, whole
 from numpy_setlstm.inputs import check_parameters
 from numpy_setlstm.language.initialization import SPARSE_CHOICES, LanguageSizes, init_language_network
 from numpy_setlstm.language.text import UNITS
@@ -10,9 +10,11 @@ from numpy_setlstm.network import make_engine
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.training import TrainingState, split_streams
 
+RATE_SCHEDULES = ("constant", "cosine")
 SPEED = ("engine", "kernel", "n_threads")  # parameters that change nothing but the speed
 #: Parameters that may differ when training is resumed.
 RESUME_WITH_OTHER = ("n_epochs", "patience", "progress", *SPEED, "random_state")
+_CHOICES = {"unit": UNITS, "learning_rate_schedule": RATE_SCHEDULES}
 BUILT_IN = ("embedding_dropout", "dropout")
 
 
@@ -25,8 +27,8 @@ def check_language_parameters(parameters):
     """
     check_parameters(parameters)
     for name, value in parameters.items():
-        if name == "unit" and (not isinstance(value, str) or value not in UNITS):
-            raise ValueError(f"unit is {short(value)}; expected one of {', '.join(map(repr, UNITS))}")
+        if name in _CHOICES:
+            choice(_CHOICES[name])(name, value)
         if name == "n_layers":
             whole(1, 2)(name, value)
         if name == "n_steps":

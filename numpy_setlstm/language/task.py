@@ -1,12 +1,14 @@
 """The task of predicting what comes next: what the loop of :mod:`numpy_setlstm.training` asks, for a language model."""
 
+import math
+
 import numpy as np
 
 from numpy_setlstm.evolution import GRADIENT_BATCHES, evolve_network
 from numpy_setlstm.language.text import count_units, make_streams
+from numpy_setlstm.minibatches import Minibatch
 from numpy_setlstm.sparse import weights_of
 from numpy_setlstm.topology import reserved_rows_of
-from numpy_setlstm.training import Minibatch
 
 
 class Prediction:
@@ -18,8 +20,8 @@ class Prediction:
 
     judged_by = "loss"  # on validation data: the lowest chooses the best epoch
 
-    def __init__(self, texts, n_steps, labels=None, validation=None, *, bordered=False):
-        self.texts, self.n_steps, self.labels = texts, n_steps, labels
+    def __init__(self, texts, n_steps, labels=None, validation=None, *, bordered=False, rate_schedule="constant"):
+        self.rate_schedule, self.texts, self.n_steps, self.labels = rate_schedule, texts, n_steps, labels
         self.validation, self.bordered = validation, bordered
         self._cut = None, None  # an order, and the streams in that order
 
@@ -30,6 +32,12 @@ class Prediction:
     def count(self, settings):
         """How much an epoch's loss is a mean over: the targets."""
         return self._length(settings) * settings.batch_size
+
+    def rate_share(self, state, settings):
+        """By what the learning rates are multiplied in this minibatch: 1, or half a cosine from 1 to 0."""
+        if self.rate_schedule == "constant":
+            return 1.0
+        return (1 + math.cos(math.pi * state.n_updates / (settings.n_epochs * self.count_batches(settings)))) / 2
 
     def draw_order(self, settings, rng):
         """The order of the texts in an epoch, (n_texts,)."""
