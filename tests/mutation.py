@@ -92,7 +92,18 @@ TARGETS = {
     ),
     "fast/adam.py": ("test_optimizers", "mutation_checks.test_adam"),
     "fast/pooling.py": ("test_pooling",),
-    "fast/engine.py": ("test_engines", "test_network", "test_threads", "test_pooling"),
+    "fast/engine.py": (
+        "test_engines", "test_network", "test_threads", "test_pooling", "test_language.test_the_fast",
+        "test_language.test_gradients",
+    ),
+    "language/softmax.py": ("test_language.test_gradients", "test_language.test_blocks", "test_language_parity"),
+    "language/network.py": (
+        "test_language.test_gradients", "test_language.test_the_fast", "test_language.test_two_minibatches",
+        "test_language.test_dropout", "test_language_parity",
+    ),
+    "language/sampling.py": (
+        "test_language.test_probabilities", "test_language.test_log", "test_language.test_drawing",
+    ),
 }  # fmt: skip
 
 # Tests that take longer than all others together, and catch no mutant that these miss.

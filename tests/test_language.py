@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy_setlstm import SetLSTMClassifier, check_gradients, cli, training
 from numpy_setlstm.checkpoint import CheckpointError, load_arrays, save_arrays
 from numpy_setlstm.datasets import make_reviews
-from numpy_setlstm.language import softmax
+from numpy_setlstm.language import sampling, softmax
 from numpy_setlstm.language.estimator import SetLSTMLanguageModel
 from numpy_setlstm.language.initialization import LanguageSizes, init_language_network
 from numpy_setlstm.language.sampling import probabilities
@@ -141,6 +141,64 @@ def test_the_truncated_gradient_lacks_what_goes_through_the_carried_state_and_no
         np.testing.assert_allclose(exact, truncated[name].flat[1] + through_state, rtol=1e-10, atol=1e-15, err_msg=name)
         left_out = max(left_out, abs(through_state))
     assert left_out > 1e-4  # the truncation does leave out something
+
+
+def test_blocks_have_every_row_once_and_few_logits(monkeypatch):
+    monkeypatch.setattr(softmax, "MOST_CELLS", 10)
+    assert softmax.blocks_of(7, 3) == [slice(0, 3), slice(3, 6), slice(6, 7)]
+    assert softmax.blocks_of(6, 3) == [slice(0, 3), slice(3, 6)]
+    assert softmax.blocks_of(2, 11) == [slice(0, 1), slice(1, 2)]
+    monkeypatch.undo()
+    assert softmax.blocks_of(1000, 2**12) == [slice(0, 1000)] and softmax.blocks_of(1, 2**23) == [slice(0, 1)]
+    assert softmax.blocks_of(1025, 2**12)[1] == slice(1024, 1025)
+
+
+def test_right_are_the_targets_that_are_the_most_probable():
+    h, W = np.eye(3), np.array([[0.0, 2.0], [3.0, 0.0], [1.0, 4.0]])
+    log_p, right, _ = softmax.log_prob_forward(h, W, np.zeros(2), np.array([1, 1, 1]))
+    assert right.tolist() == [True, False, True]
+    np.testing.assert_allclose(np.exp(log_p), [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(3)), 1 / (1 + np.exp(-3))])
+
+
+def test_dropout_is_of_the_vectors_and_of_the_states_that_are_read_not_of_those_carried():
+    network = network_of(**NETWORKS["two layers"])
+    inputs, targets, state, _ = data_of(network)
+    plain, _, after, _ = network.forward(inputs, targets, state, rng=np.random.default_rng(0))
+    network.embedding_dropout = 0.5
+    assert not np.array_equal(network.forward(inputs, targets, state, rng=np.random.default_rng(0))[0], plain)
+    network.embedding_dropout, network.dropout = 0.0, 0.5
+    dropped, _, after_dropped, _ = network.forward(inputs, targets, state, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(after_dropped["h"], after["h"])
+    assert not np.array_equal(after_dropped["h_2"], after["h_2"]) and not np.array_equal(dropped, plain)
+    np.testing.assert_array_equal(network.forward(inputs, targets, state)[0], plain)
+    assert network.copy().dropout == 0.5 and network.copy().engine is network.engine
+
+
+@pytest.mark.parametrize("piece", [1, 2, 256])
+def test_log_probabilities_are_those_of_one_pass(piece, monkeypatch):
+    monkeypatch.setattr(sampling, "PIECE", piece)
+    network, ids = network_of(**NETWORKS["labels"]), np.array([3, 4, 6, 5, 3])
+    start = network.start(1)
+    expected = network.forward(ids[None, :-1], ids[None, 1:], start, np.ones((1, 4), int))[0][0]
+    np.testing.assert_allclose(sampling.log_probabilities(network, ids, 1), expected, rtol=1e-12)
+    longer = np.array([BORDER_ID, *ids, BORDER_ID])
+    expected = network.forward(longer[None, :-1], longer[None, 1:], start, np.zeros((1, 6), int))[0][0]
+    np.testing.assert_allclose(sampling.log_probabilities(network, ids, 0, bordered=True), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("bordered", [False, True])
+def test_drawing_is_by_the_probabilities_and_ends_at_a_border(bordered):
+    network, ids = network_of(**NETWORKS["labels"]), [3, 4]
+    found = sampling.draw_ids(network, ids, 40, 0.7, np.random.default_rng(1), 1, bordered=bordered)
+    rng, read, expected = np.random.default_rng(1), list(ids), []
+    while len(expected) < 40:
+        logits, _ = network.next_logits(np.array([read]), network.start(1), np.ones((1, len(read)), int))
+        k = int(rng.choice(V, p=probabilities(logits[0], 0.7)))
+        if bordered and k == BORDER_ID:
+            break
+        expected.append(k)
+        read.append(k)
+    assert found == expected and (len(found) < 40) == bordered
 
 
 # Streams
