@@ -186,6 +186,14 @@ def test_log_probabilities_are_those_of_one_pass(piece, monkeypatch):
     np.testing.assert_allclose(sampling.log_probabilities(network, ids, 0, bordered=True), expected, rtol=1e-12)
 
 
+def test_log_probabilities_and_drawing_without_labels_and_borders():
+    network, ids = network_of(**NETWORKS["one layer"]), np.array([3, 4, 6, 5, 3])
+    expected = network.forward(ids[None, :-1], ids[None, 1:], network.start(1))[0][0]
+    np.testing.assert_allclose(sampling.log_probabilities(network, ids), expected, rtol=1e-12)
+    drawn = sampling.draw_ids(network, ids, 60, 1.0, np.random.default_rng(1))
+    assert len(drawn) == 60 and set(drawn) == set(range(2, V))
+
+
 @pytest.mark.parametrize("bordered", [False, True])
 def test_drawing_is_by_the_probabilities_and_ends_at_a_border(bordered):
     network, ids = network_of(**NETWORKS["labels"]), [3, 4]
@@ -332,6 +340,10 @@ def test_probabilities_leave_out_padding_and_unknown():
     p = probabilities(np.array([9.0, 9.0, 0.0, np.log(3.0)]), 1.0)
     np.testing.assert_allclose(p, [0, 0, 0.25, 0.75], atol=1e-15)
     np.testing.assert_allclose(probabilities(np.array([9.0, 9.0, 0.0, np.log(3.0)]), 0.5), [0, 0, 0.1, 0.9], atol=1e-15)
+    for large in (2000.0, -2000.0):  # of which exp overflows, or is 0
+        np.testing.assert_allclose(probabilities(np.array([0, 0, large, large + 1.0]), 1.0)[3], 1 / (1 + np.exp(-1)))
+    logits = np.array([0, 0, 1, 2], np.float32)
+    assert probabilities(logits, 1.0).dtype == np.float64 and logits.tolist() == [0, 0, 1, 2]
 
 
 # Files

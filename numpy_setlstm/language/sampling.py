@@ -15,11 +15,11 @@ def log_probabilities(network, ids, label=None, *, bordered=False):
     """
     labels = None if label is None else np.array([label])
     streams = make_streams([ids], 1, labels=labels, bordered=bordered)
-    state, parts = network.start(1), [np.zeros(0, network.parameters["b"].dtype)]
+    state, parts = network.start(1), []
     for number in range(streams.count_cuts(PIECE)):
         inputs, targets, of_inputs = streams.cut(number, PIECE)
         log_p, _, state, _ = network.forward(inputs, targets, state, of_inputs, keep=False)
-        parts.append(log_p[0])
+        parts.append(log_p.ravel())
     return np.concatenate(parts)
 
 
@@ -28,7 +28,7 @@ def draw_ids(network, ids, length, temperature, rng, label=None, *, bordered=Fal
 
     Padding and unknown are never drawn; a border ends the text.
     """
-    state, drawn, inputs = network.start(1), [], np.asarray(ids, np.int32)[None]  # (1, n)
+    state, drawn, inputs = network.start(1), [], np.array([ids])  # (1, n)
     for _ in range(length):
         labels = None if label is None else np.full(inputs.shape, label)
         logits, state = network.next_logits(inputs, state, labels)
@@ -37,7 +37,7 @@ def draw_ids(network, ids, length, temperature, rng, label=None, *, bordered=Fal
         if bordered and k == BORDER_ID:
             break
         drawn.append(k)
-        inputs = np.array([[k]], np.int32)
+        inputs = np.array([[k]])
     return drawn
 
 
