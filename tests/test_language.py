@@ -15,9 +15,11 @@ from numpy_setlstm.language import sampling, softmax
 from numpy_setlstm.language.estimator import SetLSTMLanguageModel
 from numpy_setlstm.language.initialization import LanguageSizes, init_language_network
 from numpy_setlstm.language.sampling import probabilities
+from numpy_setlstm.language.task import Prediction
 from numpy_setlstm.language.text import BORDER_ID, build_vocabulary, make_streams
 from numpy_setlstm.optimizers import Adam
 from numpy_setlstm.sparse import SparseMatrix, weights_of
+from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams
 
 N, T, V = 3, 5, 7
 EVERYTHING_SPARSE = ("E", "W_x", "W_h", "W_out")
@@ -233,6 +235,30 @@ def test_a_vocabulary_of_characters_has_all_and_one_of_words_the_most_frequent()
     assert build_vocabulary([list("abba a")], "character").words == ("<pad>", "<unk>", "a", "b", " ")
     words = build_vocabulary([["a", "b", "b", "c"]], "word", 5, bordered=True).words
     assert words == ("<pad>", "<unk>", "<end>", "b", "a")
+
+
+@pytest.mark.parametrize("batch", [0, 1])
+def test_growth_scores_are_the_mean_gradient_of_the_next_minibatches_from_the_carried_state(batch):
+    network = network_of(**NETWORKS["all sparse"])
+    text = np.random.default_rng(2).integers(1, V, 2 * 7 + 1)
+    task, settings = Prediction([text], 3), TrainingSettings(batch_size=2)  # 3, 3 and 1 steps
+    state = TrainingState.start(network, Adam(network.parameters, 0.01), split_streams(np.random.default_rng(1)))
+    state.order, state.batch, streams = np.arange(1), batch, make_streams([text], 2)
+    start = network.start(2)
+    if batch:
+        _, _, state.carried, _ = network.forward(*streams.cut(0, 3)[:2], start)
+    names = list(EVERYTHING_SPARSE)
+    found = task.gradient_sizes(state, settings, names)
+    dense = {name: W.toarray() if isinstance(W, SparseMatrix) else W for name, W in network.parameters.items()}
+    sums, before = dict.fromkeys(names, 0), state.carried or start
+    for k in (0, 1, 2) if batch == 0 else (1, 2, 0):
+        inputs, targets, _ = streams.cut(k, 3)
+        before = start if k == 0 else before
+        _, gradients, _, before = network.backpropagate(inputs, targets, before, parameters=dense)
+        sums = {name: sums[name] + gradients[name] * inputs.size for name in names}
+    sums["E"][0] = 0  # the row of the padding
+    for name in names:
+        np.testing.assert_allclose(found[name], np.abs(sums[name]), rtol=1e-12, err_msg=name)
 
 
 # Training
