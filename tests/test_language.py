@@ -257,6 +257,7 @@ def test_growth_scores_are_the_mean_gradient_of_the_next_minibatches_from_the_ca
         _, gradients, _, before = network.backpropagate(inputs, targets, before, parameters=dense)
         sums = {name: sums[name] + gradients[name] * inputs.size for name in names}
     sums["E"][0] = 0  # the row of the padding
+    sums = {name: gradient / (2 * 7) for name, gradient in sums.items()}
     for name in names:
         np.testing.assert_allclose(found[name], np.abs(sums[name]), rtol=1e-12, err_msg=name)
 

@@ -70,14 +70,15 @@ class Prediction:
         network, streams = state.network, self._streams(state, settings)
         probes = {name: probe(W) if probe else W.toarray() for name, W in network.parameters.items() if name in names}
         parameters, sums, after = network.parameters | probes, dict.fromkeys(names, 0.0), state.carried
-        n_batches = self.count_batches(settings)
+        n_batches, total = self.count_batches(settings), 0
         for number in range(state.batch, state.batch + min(GRADIENT_BATCHES, n_batches)):
             inputs, targets, labels = streams.cut(number % n_batches, self.n_steps)
             before = network.start(len(inputs)) if number % n_batches == 0 else after
             _, gradients, _, after = network.backpropagate(inputs, targets, before, labels, parameters=parameters)
             for name in names:
                 sums[name] = sums[name] + gradients[name] * inputs.size
-        sizes = {name: np.abs(sums[name]).astype(weights_of(probes[name]).dtype) for name in names}
+            total += inputs.size
+        sizes = {name: np.abs(sums[name] / total).astype(weights_of(probes[name]).dtype) for name in names}
         if probe:
             return {name: W.with_values(sizes[name]) for name, W in probes.items()}
         if "E" in names:
