@@ -101,6 +101,12 @@ def test_what_is_sent_is_a_copy():
         ("g = 1", "f is missing", "There is no function f"),
         ("f = 1", "f is missing", "There is no function f"),
         ("def f(x): return object()", "f returns no numbers", "not an array of numbers"),
+        (
+            "def f(x): return [0.5 + 1e-9 * k for k in range(100_000)]",
+            "f returns too much",
+            "got lists with 100,000 entries, 1,289,009 bytes; at most 1,048,576 bytes of lists are sent: return a Nu",
+        ),
+        ("def f(x): return np.zeros(2**25 + 1)", "f returns too much", "got arrays of 268,435,464 bytes; at most 268,"),
         ("import os\ndef f(x): os.kill(os.getppid(), 9)", "not allowed: os.kill", "not allowed"),
         ("import ctypes\ndef f(x): return ctypes.CDLL(None).getpid()", "not allowed: ctypes.dlopen", "not allowed"),
         (
@@ -368,6 +374,29 @@ def test_an_error_is_one_line(options, message, tmp_path, monkeypatch, capsys):
         assert stop.code == 2
     printed = capsys.readouterr()
     assert len(printed.err.splitlines()) == 1 and message in printed.err and printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("check", "code"),
+    [
+        ("with visible.trying('f'):\n    f()", 0),
+        ("with visible.trying('f'):\n    g()", 1),
+        ("with visible.trying('f'):\n    visible.compare('f', f, 2.0)", 1),
+        ("visible.compare('f', f, 1.0)\nwith visible.picture('g'):\n    g()", 0),
+        ("visible.compare('f', f, 1.0)\ng()", 1),
+        ("visible.compare('f', f, 1.0)\nraise NotImplementedError", 1),
+    ],
+)
+def test_whatever_stops_a_check_is_a_failed_check(check, code, tmp_path, capfd):
+    """A picture is none, and neither is what students try for themselves."""
+    own = "from numpy_setlstm.grading import visible\ndef f(): return 1.0\nwith visible.trying('own'):\n    g()"
+    cells = [
+        {"cell_type": "code", "source": source, "metadata": {"nbgrader": {"grade_id": name}}}
+        for name, source in (("own", own), ("check-f", check))
+    ]
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf8")
+    assert main(["check", "A1", str(tmp_path / "a.ipynb"), "--assignments", str(tmp_path)]) == code
+    capfd.readouterr()
 
 
 def test_a_student_without_the_repository_runs_the_checks_of_the_notebook(tmp_path, capfd):

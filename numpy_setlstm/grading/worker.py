@@ -18,7 +18,7 @@ import warnings
 
 import numpy  # noqa: F401  before the guard: it loads libraries
 
-from numpy_setlstm.grading.wire import Handle, WireError, pack, receive
+from numpy_setlstm.grading.wire import Handle, TooLongError, WireError, pack, receive
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OPEN_TO_ALL = ("gradcheck", "grading.visible")  # the rooms of this package that any submission may import
@@ -64,7 +64,8 @@ def main():
         try:
             message = pack(answer | {"refused": guard.refused[:20]})
         except (WireError, RecursionError, TypeError, ValueError, MemoryError) as error:
-            wrong = {"error": f"what it returns cannot be read: {error}", "kind": "WireError"}
+            kind = "TooLongError" if isinstance(error, TooLongError) else "WireError"
+            wrong = {"error": f"what it returns cannot be read: {error}", "kind": kind}
             message = pack(wrong | {"refused": guard.refused[:20]})
         try:
             answers.write(message)
