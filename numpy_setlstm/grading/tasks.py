@@ -15,9 +15,9 @@ import numpy as np
 
 from numpy_setlstm.grading import notebook as files
 from numpy_setlstm.grading.comparisons import expect, expect_gradients, obvious_kind  # noqa: F401
-from numpy_setlstm.grading.process import Submission, Wrong
+from numpy_setlstm.grading.process import Submission, Wrong, wrong_call
 from numpy_setlstm.grading.static import findings
-from numpy_setlstm.grading.worker import PACKAGE, tracer
+from numpy_setlstm.grading.worker import PACKAGE, kind_of, place_of, tracer
 
 FOLDER_VARIABLE = "NUMPY_SETLSTM_ASSIGNMENTS"
 IN_CHECKOUT = Path(PACKAGE).parent / "notebooks" / "assignments"
@@ -219,14 +219,16 @@ class InNotebook:
 
     def measure(self, name, *args, keep=(), count=False, **kwargs):
         """Call a function with copies of the arguments, as :meth:`Submission.measure` does."""
+        if not callable(self.names.get(name)):
+            raise wrong_call(name, f"there is no function {name}", "NameError", [])
         args, kwargs, lines, before = copy.deepcopy(args), copy.deepcopy(kwargs), [0], sys.gettrace()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             sys.settrace(tracer(lines) if count else before)
             try:
                 value = self.names[name](*args, **kwargs)
-            except Exception as error:
-                raise Wrong(f"{name} stops with {type(error).__name__}") from error
+            except (Exception, SystemExit) as error:
+                raise wrong_call(name, place_of(error) + str(error)[:300], kind_of(error), []) from error
             finally:
                 sys.settrace(before)
         told = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]

@@ -219,8 +219,7 @@ class Worker:
             try:
                 answer = {"result": action()}
             except BaseException as error:  # also what sys.exit raises
-                memory = "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
-                answer = {"error": place_of(error) + str(error)[:300], "kind": memory}
+                answer = {"error": place_of(error) + str(error)[:300], "kind": kind_of(error)}
         told = [str(w.message)[:100] for w in caught if issubclass(w.category, RuntimeWarning)]
         return answer | {"warnings": told[:5]}
 
@@ -252,6 +251,11 @@ def tracer(lines):
         return trace
 
     return trace
+
+
+def kind_of(error):
+    """The name of an error's class; NumPy has a class of its own for too little memory."""
+    return "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
 
 
 def place_of(error):
