@@ -21,7 +21,7 @@ verdicts = []  # of all checks so far, for the command line
 
 @contextlib.contextmanager
 def trying(name):
-    """Run a block; what stops it is said in a line or two, and the notebook goes on.
+    """Run a block; what stops it is said in a line or two and is a failed check, and the notebook goes on.
 
     Parameters
     ----------
@@ -39,6 +39,16 @@ def trying(name):
     ...     raise NotImplementedError("sigmoid is not implemented yet")
     sigmoid: not implemented yet.
     """
+    place = len(verdicts)
+    verdicts.append(False)
+    with telling(name):
+        yield
+        verdicts[place] = True  # not the last one: the block may have checks
+
+
+@contextlib.contextmanager
+def telling(name):
+    """Say in a line or two what stops a block; it is no verdict."""
     try:
         yield
     except NotImplementedError:
@@ -71,7 +81,7 @@ def picture(name):
     A picture appears here when lstm_forward works.
     """
     drawn = []
-    with trying(name):
+    with telling(name):
         yield
         drawn.append(True)
     if not drawn:
@@ -102,7 +112,7 @@ def compare(name, compute, expected, tolerance=1e-6, hints=()):
     y: wrong in 1 of 2 entries. The first is at [1]: yours is 2, expected 3.
     """
     verdicts.append(False)
-    with trying(name):
+    with telling(name):
         got = compute()
         if not isinstance(expected, dict):
             got, expected = (got,), {name: expected}
@@ -159,7 +169,7 @@ def gradients(name, forward, backward, inputs, params, **options):
     square: right, in all 3 entries.
     """
     verdicts.append(False)
-    with trying(name):
+    with telling(name):
         report = check_layer(forward, backward, inputs, params, raises=False, **options)
         if report.ok:
             print(f"{name}: right, in all {sum(array.checked for array in report.arrays)} entries.")
@@ -188,7 +198,7 @@ def judged(name, judge):
     runs: wrong. It looks like this: fewer than three seeds.
     """
     verdicts.append(False)
-    with trying(name):
+    with telling(name):
         words = judge()
         print(f"{name}: wrong. It looks like this: {words}." if words else f"{name}: right.")
         verdicts[-1] = not words
@@ -303,7 +313,7 @@ def found(name, answer, layer, point, kinds, digest):
     double: wrong. Nothing is found; the mistake shows at other sizes or other numbers.
     """
     verdicts.append(False)
-    with trying(name):
+    with telling(name):
         said = answer()
         arrays, kind, line = account(said, kinds)
         if not arrays or line is None:
@@ -337,6 +347,7 @@ def run(job):
     """Run the code of a submission in silence, then the checks; end with 0 if they found everything right."""
     names = {"__name__": "submission", "display": print}
     for part, silent in (("code", True), ("checks", False)):
+        verdicts.clear()  # those of a student's own cells
         for label, source in job[part]:
             known = linecache.cache.get(label, (0, None, []))[2]
             lines = [
@@ -347,8 +358,10 @@ def run(job):
             with silence as stream, contextlib.redirect_stdout(stream):
                 try:
                     exec(compile(source, label, "exec"), names)
+                    continue
                 except NotImplementedError:
                     pass
                 except (Exception, SystemExit) as error:
                     print(f"{label} stops with {type(error).__name__}: {error}", file=sys.stderr)
+            verdicts.append(False)
     sys.exit(0 if verdicts and all(verdicts) else 1)
