@@ -1,25 +1,17 @@
 """A notebook in a real JupyterLab in a real browser: run from the menu, its sliders moved, its animations played."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from jupyterlab_server import SECONDS, TOKEN, needs_jupyterlab, serving, wait_for
 from PIL import Image
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PATH = NOTEBOOKS / "06_prune_and_regrow.ipynb"
-SECONDS = 300  # after which a test stops waiting
-TOKEN = "for-this-test-only"
-MISSING = [name for name in ("jupyterlab",) if find_spec(name) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}: the extra 'notebooks'")
+pytestmark = needs_jupyterlab
 
 
 @pytest.fixture
@@ -34,50 +26,8 @@ def lab(tmp_path):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     nbformat.write(notebook, folder / PATH.name)
-    settings = {
-        "notebook-extension/tracker": {"windowingMode": "none"},  # cells outside the window exist for the test, too
-        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},  # no network
-    }
-    for name, values in settings.items():
-        file = tmp_path / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
-        file.parent.mkdir(parents=True)
-        file.write_text(json.dumps(values))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
-    environment = {name: str(tmp_path / name.lower()) for name in names}
-    environment["JUPYTERLAB_SETTINGS_DIR"] = str(tmp_path / "settings")
-    arguments = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
-    arguments += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]
-    with open(tmp_path / "lab.log", "w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *arguments], stdout=log, stderr=log, env=os.environ | environment
-        )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        wait_for(lambda: server.poll() is not None or answers(address))
-        assert server.poll() is None, (tmp_path / "lab.log").read_text()
+    with serving(folder, tmp_path) as address:
         yield address
-    finally:
-        server.terminate()  # its kernels with it
-        server.wait(60)
-
-
-def answers(address):
-    try:
-        with urllib.request.urlopen(f"{address}/api/status?token={TOKEN}", timeout=10) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
-
-
-def wait_for(condition, sleep=time.sleep):
-    """Wait until a condition holds; fail after SECONDS."""
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, f"the condition did not hold within {SECONDS:g} seconds"
-        sleep(0.2)
 
 
 @pytest.fixture
