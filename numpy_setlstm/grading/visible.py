@@ -17,8 +17,7 @@ __all__ = ["account", "compare", "found", "gradients", "judged", "mended", "pict
 verdicts = []  # of all checks so far, for the command line
 latest = {}  # the last verdict on each name
 FOLDERS = [*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")), *np.__path__]
-FOLDERS += [os.path.dirname(os.path.dirname(__file__))]
-LIBRARIES = tuple(os.path.join(folder, "") for folder in FOLDERS)  # where no line of a student's is
+LIBRARIES = tuple(os.path.join(folder, "") for folder in [*FOLDERS, os.path.dirname(os.path.dirname(__file__))])
 
 
 @contextlib.contextmanager
@@ -365,12 +364,12 @@ def found(name, answer, layer, point, kinds, digest):
 def wrong_account(said, kinds):
     """What can be said of an answer without trying it; None if nothing."""
     arrays, kind, line = account(said, kinds)
-    if not arrays or line is None:
+    if not arrays:
         return "Nothing is found; the mistake shows at other sizes or other numbers."
     if kind is None:
         return f"The kind {str(said['kind'])[:40]!r} is not in the table."
-    if not str(said.get("mended") or "").strip():
-        return f'This check needs your code for line {line}, as "mended", and has not looked at the rest.'
+    if line is None or not str(said.get("mended") or "").strip():
+        return 'This check needs the number of the line, and your code for it as "mended". It has not tried the rest.'
     return None
 
 
