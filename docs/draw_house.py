@@ -27,26 +27,34 @@ FLOORS = {
         "weighting",
         "recipe",
         "scikit_learn",
+        "classifier_file",
         "checkpoint",
         "model_check",
         "export",
         "plotting",
         "grading",
+        "language",
     ),
-    3: ("training", "evolution", "averaging", "initialization", "interrupt"),
+    3: ("training", "evolution", "averaging", "initialization", "interrupt", "minibatches"),
     2: ("network", "own_lstm", "units", "converters", "word_vectors", "fast", "measures"),
     1: ("layers", "topology", "optimizers"),
     0: ("checks", "text", "sparse", "cells", "parameters", "files", "blas", "one_file", "gradcheck", "datasets"),
 }
 TITLES = {5: "commands", 4: "for users", 3: "training", 2: "the network", 1: "its parts", 0: "foundations"}
-WINGS = {"tools": ("gradcheck", "datasets", "measures", "plotting", "grading"), "fast": ("fast",), "lab": ("lab",)}
+WINGS = {
+    "tools": ("gradcheck", "datasets", "measures", "plotting", "grading"),
+    "fast": ("fast",),
+    "lab": ("lab",),
+    "language": ("language",),
+}
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 WING_OF = dict.fromkeys(FLOOR_OF, "core") | {room: wing for wing, rooms in WINGS.items() for room in rooms}
 
 WIDTH, BOX, ROW, GAP, TOP = 950, 26, 58, 20, 34  # pixels: the drawing, a box, a row, between floors, the wings' titles
 LEFT, RIGHT = 320, 830  # pixels: where the core begins and ends
-BANDS = {"tools": (110, LEFT), "core": (LEFT, RIGHT), "fast": (RIGHT, WIDTH), "lab": (RIGHT, WIDTH)}  # by wing
-HEADINGS = {"tools": "tools", "core": "core", "fast": "speed, lab"}
+BANDS = {"tools": (110, LEFT), "core": (LEFT, RIGHT), "fast": (RIGHT, WIDTH)}
+BANDS |= dict.fromkeys(("lab", "language"), BANDS["fast"])  # by wing
+HEADINGS = {"tools": "tools", "core": "core", "fast": "speed, language, lab"}
 
 
 def find_imports():

@@ -18,6 +18,7 @@ _ROOMS = {
     "gradcheck": ("GradientReport", "check_directions", "check_gradients", "check_layer"),
     "converters": ("from_torch", "to_torch"),
     "estimator": ("SetLSTMClassifier",),
+    "language.estimator": ("SetLSTMLanguageModel",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -30,7 +30,9 @@ _STATE_KEYS = (
     "epoch", "batch", "n_updates", "n_averaged", "sums", "best_epoch", "first_weights", "notes", "interrupted",
     "inconsistent",
 )  # fmt: skip
-_MODEL_KEYS = ("parameters", "own_lstm", "own_tokenizer", "fingerprint", "vocabulary", "format_version", "digest")
+_MODEL_KEYS = (
+    "model", "parameters", "own_lstm", "own_tokenizer", "fingerprint", "vocabulary", "format_version", "digest",
+)  # fmt: skip
 _STEP_ARRAYS = ("pruned", "grown", "pruned_cells", "grown_cells")
 
 
@@ -164,7 +166,7 @@ def _digest(header_text, arrays):
 
 def pack_network(prefix, network):
     """Split a network into a header and arrays whose names begin with `prefix`; its engine is not part of it."""
-    header = {name: getattr(network, name) for name in ("scales", "embedding_dropout", "dropout", "pooling")}
+    header = {name: getattr(network, name) for name in network.saved_settings}
     header["shapes"] = {name: W.shape for name, W in network.parameters.items() if isinstance(W, SparseMatrix)}
     header["names"] = list(network.parameters)
     arrays = {}
@@ -175,7 +177,7 @@ def pack_network(prefix, network):
     return header, arrays
 
 
-def unpack_network(prefix, header, arrays, engine):
+def unpack_network(prefix, header, arrays, engine, network_class=Network):
     """Undo :func:`pack_network`; every index is checked on the way."""
     header = dict(header)
     shapes, names = header.pop("shapes"), header.pop("names")
@@ -186,7 +188,7 @@ def unpack_network(prefix, header, arrays, engine):
             indices = arrays[f"{prefix}/{name}/rows"], arrays[f"{prefix}/{name}/cols"]
             values = SparseMatrix(shapes[name], *indices, values)
         parameters[name] = values
-    return Network(parameters, **header, engine=engine)
+    return network_class(parameters, **header, engine=engine)
 
 
 def pack_state(state):
@@ -209,6 +211,7 @@ def pack_state(state):
     if state.order is not None:
         arrays["order"] = state.order
     arrays |= {f"average/{name}": average for name, average in state.average.items()}
+    arrays |= {f"carried/{name}": array for name, array in state.carried.items()}
     for name, quantities in optimizer.state.items():
         arrays |= {f"optimizer/{name}/{quantity}": array for quantity, array in quantities.items()}
     for name, topology in state.initial_topologies.items():
@@ -219,9 +222,12 @@ def pack_state(state):
     return header, arrays
 
 
-def unpack_state(header, arrays, engine):
-    """Undo :func:`pack_state`: a state from which training continues bitwise as if it had not stopped."""
-    network = unpack_network("network", header["network"], arrays, engine)
+def unpack_state(header, arrays, engine, network_class=Network):
+    """Undo :func:`pack_state`: a state from which training continues bitwise as if it had not stopped.
+
+    `network_class` is that of its networks.
+    """
+    network = unpack_network("network", header["network"], arrays, engine, network_class)
     kind, rates, constants = (header["optimizer"][name] for name in ("kind", "learning_rates", "constants"))
     optimizer = network.engine.optimizers[kind](network.parameters, rates, **constants)
     check_optimizer_state(optimizer.state, arrays, header["own_lstm"])
@@ -241,7 +247,7 @@ def unpack_state(header, arrays, engine):
     ]
     best_network = None
     if header["has_best"]:
-        best_network = unpack_network("best", header["best"], arrays, network.engine)
+        best_network = unpack_network("best", header["best"], arrays, network.engine, network_class)
     state = TrainingState(
         network=network,
         optimizer=optimizer,
@@ -255,6 +261,7 @@ def unpack_state(header, arrays, engine):
         },
         order=arrays.get("order"),
         average={name: arrays[f"average/{name}"] for name in network.parameters if header["n_averaged"]},
+        carried={name: arrays[f"carried/{name}"] for name in network.carried_shapes if f"carried/{name}" in arrays},
         history=header["history"] | {"set_steps": set_steps},
         best_network=best_network,
         **{key: header[key] for key in _STATE_KEYS},
@@ -298,11 +305,11 @@ def unpack_parameters(header):
     return header["parameters"] | {"class_weight": from_pairs(header["parameters"]["class_weight"])}
 
 
-def save_model(path, header, arrays):
-    """Write a classifier's header and arrays, unless they could not be loaded again; an old file then remains."""
+def save_model(path, header, arrays, check=check_model):
+    """Write a model's header and arrays, unless they could not be loaded again; an old file then remains."""
     header = json.loads(json.dumps(header, default=_plain))
     with explained(f"{path} was not written, as this model could not be loaded again"):
-        check_model(header, arrays)
+        check(header, arrays)
     save_arrays(path, header, arrays)
 
 
@@ -321,6 +328,8 @@ def explained(what):
 def load_model(path, lstm=None, max_bytes=None):
     """Header, in today's format, and arrays of a model; it needs the same kind of `lstm` that it was trained with."""
     header, arrays = load_arrays(path, max_bytes)
+    if "model" in header:
+        raise CheckpointError(f"{path} is a language model: load it with SetLSTMLanguageModel.load")
     with explained(f"{path} cannot be loaded as a SetLSTMClassifier"):
         header = upgrade(header)
         check_model(header, arrays)

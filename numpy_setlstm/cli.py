@@ -50,6 +50,7 @@ from numpy_setlstm.lab.experiment.results import MODEL_FILE
 from numpy_setlstm.lab.options import GRADCHECK_SIZES, TRAIN_PARAMETERS, WORK_OPTIONS
 from numpy_setlstm.lab.selfcheck import METHODS, run_selfcheck
 from numpy_setlstm.lab.shares.commands import add_search_options, add_shares_options, run_search, run_shares
+from numpy_setlstm.lab.writing import add_write_options, run_write
 from numpy_setlstm.layers.pooling import POOLINGS
 
 EXIT_WRONG, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
@@ -218,6 +219,11 @@ def predict(options):
     return 0
 
 
+def write(options):
+    """Train a language model, which writes after each epoch; or let a saved one write."""
+    return 0 if run_write(options) else EXIT_INTERRUPTED
+
+
 def gradcheck(options):
     """Check every gradient of a dense and of a sparse network."""
     sizes = {name: getattr(options, name) for name in GRADCHECK_SIZES}
@@ -374,6 +380,7 @@ COMMANDS = {
     "shares": (shares, add_shares_options),
     "benchmark": (benchmark, add_benchmark_options),
     "predict": (predict, add_predict_options),
+    "write": (write, add_write_options),
     "gradcheck": (gradcheck, add_gradcheck_options),
     "release": (release, add_release_options),
     "check": (check, add_check_options),

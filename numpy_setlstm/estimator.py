@@ -5,12 +5,14 @@ import contextlib
 import numpy as np
 from tqdm import tqdm
 
+from numpy_setlstm.classifier_file import ClassifierFile
 from numpy_setlstm.files import locked
 from numpy_setlstm.inputs import check_parameters, check_partial_fit, check_y, warn
 from numpy_setlstm.preparation import find_sizes, prepare, read_texts, sizes_given_by
 from numpy_setlstm.recipe import restart, training_settings
+from numpy_setlstm.scikit_learn import ClassifierTags
 from numpy_setlstm.trainable import Trainable
-from numpy_setlstm.training import TrainingSettings, end_early
+from numpy_setlstm.training import Classification, TrainingSettings, end_early
 from numpy_setlstm.weighting import check_sample_weight
 
 __all__ = ["SetLSTMClassifier"]
@@ -18,7 +20,7 @@ __all__ = ["SetLSTMClassifier"]
 PREDICT_BATCH = 256  # texts that are predicted together; changes the memory, not the result
 
 
-class SetLSTMClassifier(Trainable):
+class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
     r"""Classify texts with a sparse LSTM that chooses its connections while it learns.
 
     Parameters
@@ -208,19 +210,8 @@ class SetLSTMClassifier(Trainable):
                 self._check_fitted()
             start = "resume" if resume else "warm" if self.warm_start and self.__sklearn_is_fitted__() else "anew"
             prepared = prepare(self, X, y, sample_weight, start=start, validation_fraction=self.validation_fraction)
-
-            def keep(state):
-                self._publish(state)
-                if checkpoint_path is not None:
-                    self.save(checkpoint_path)
-
-            state = self._train(prepared, self.n_epochs, keep)
-            if state.interrupted and state.epoch < self.n_epochs:
-                keep(state)
-                warn(
-                    f"training was interrupted in epoch {state.epoch + 1} of {self.n_epochs}; the model is usable, and "
-                    "fit(X, y, resume=True) continues"
-                )
+            state, task = self._take_over(prepared)
+            self._run_and_save(state, training_settings(self), task, checkpoint_path, "fit(X, y, resume=True)")
         return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -263,12 +254,18 @@ class SetLSTMClassifier(Trainable):
         start = "anew" if is_first else "more" if "partial" in self.training_state_.notes else "warm"
         prepared = prepare(self, X, y, sample_weight, start=start, classes=classes)
         prepared.state.notes["partial"] = True
-        state = self._train(prepared, prepared.state.epoch + 1)
+        state, task = self._take_over(prepared)
+        self._run(state, training_settings(self, n_epochs=state.epoch + 1), task)
         if state.interrupted and state.order is not None:
             end_early(state, training_settings(self), *prepared.training)
             warn(f"training was interrupted: this epoch has {len(prepared.training[0])} texts, of which some were read")
             self._publish(state)
         return self
+
+    def _take_over(self, prepared):
+        """Make what was prepared this model's own; return the state to train from, and the task."""
+        self.classes_, self.vocabulary_, self._fingerprint, state, (tokens, labels, weights), validation = prepared
+        return state, Classification(tokens, labels, weights, validation)
 
     def predict_proba(self, X):
         """Probabilities of the classes.

@@ -10,7 +10,7 @@ import numpy as np
 
 from numpy_setlstm.averaging import carry_average
 from numpy_setlstm.cells import draw_free_cells, united
-from numpy_setlstm.parameters import SPARSE_PARAMETERS
+from numpy_setlstm.parameters import EVOLVING, first_of
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
 from numpy_setlstm.topology import prune, reserved_rows_of, set_step
@@ -53,13 +53,23 @@ def evolve(state, settings, tokens=None, labels=None, weights=None):
     """
     network, rng = state.network, state.streams["topology"]
     per_epoch = 1 if tokens is None else -(-len(tokens) // settings.batch_size)
+
+    def sizes(names, probe):
+        return gradient_sizes(network, tokens, labels, settings.batch_size, rng, weights, names, probe)
+
+    return evolve_network(state, settings, per_epoch, sizes)
+
+
+def evolve_network(state, settings, per_epoch, sizes):
+    """Do :func:`evolve` for any task: `per_epoch` minibatches; ``sizes(names, probe)`` gives the growth scores."""
+    network, rng = state.network, state.streams["topology"]
     zeta = zeta_of(settings, len(state.history["set_steps"]), count_evolutions(settings, per_epoch))
     rules = {name: growth_of(settings.growth, name) for name in sparse_names(network)}
     scores, steps = {}, {}
     names = [name for name, rule in rules.items() if rule == "gradient"]
     if names:
         probe = None if settings.candidates is None else with_candidates(settings, zeta, rng)
-        scores = gradient_sizes(network, tokens, labels, settings.batch_size, rng, weights, names, probe)
+        scores = sizes(names, probe)
     for name, rule in rules.items():
         network.parameters[name], steps[name] = set_step(
             network.parameters[name],
@@ -77,12 +87,12 @@ def evolve(state, settings, tokens=None, labels=None, weights=None):
 
 def sparse_names(network):
     """The names of a network's sparse matrices."""
-    return [name for name in SPARSE_PARAMETERS if isinstance(network.parameters.get(name), SparseMatrix)]
+    return [name for name in EVOLVING if isinstance(network.parameters.get(name), SparseMatrix)]
 
 
 def growth_of(growth, name):
-    """The rule by which the parameter `name` grows: `growth`, or its entry there; one read in reverse as its twin."""
-    return growth if isinstance(growth, str) else growth.get(name.removesuffix("_reverse"), GROWTHS[0])
+    """The rule by which the parameter `name` grows: `growth`, or its entry there; a second LSTM's as the first's."""
+    return growth if isinstance(growth, str) else growth.get(first_of(name), GROWTHS[0])
 
 
 def evolution_is_due(state, settings, per_epoch):

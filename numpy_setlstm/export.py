@@ -14,6 +14,7 @@ from numpy_setlstm.estimator import SetLSTMClassifier
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.network import Network
 from numpy_setlstm.preparation import prepare
+from numpy_setlstm.recipe import training_settings
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 
 __all__ = ["fit_recorded", "to_json"]
@@ -56,7 +57,8 @@ def fit_recorded(clf, X, y, sample_weight=None):
     _check_classifier("clf", clf)
     prepared = prepare(clf, X, y, sample_weight, validation_fraction=clf.validation_fraction)
     networks = [prepared.state.network.copy()]
-    clf._train(prepared, clf.n_epochs, lambda state: networks.append(averaged_network(state).copy()))
+    state, task = clf._take_over(prepared)
+    clf._run(state, training_settings(clf), task, lambda state: networks.append(averaged_network(state).copy()))
     return networks
 
 

@@ -17,10 +17,28 @@ from numpy_setlstm.weighting import from_pairs
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 _DIGEST = re.compile("[0-9a-f]{64}")
+_SWITCHES = ("progress", "check", "warm_start", "bidirectional", "every_word")
 
 
 def check_model(header, arrays):
-    """Check a header, as JSON gives it, and the arrays of a model: types, ranges, and all sizes against each other."""
+    """Check a header, as JSON gives it, and the arrays of a classifier: types, ranges, all sizes against each other."""
+    check_fields(header, arrays)
+    parameters = header["parameters"]
+    check_parameters(parameters | {"class_weight": from_pairs(parameters["class_weight"])})
+    sparse = [name for name in SPARSE_PARAMETERS if name in header["network"]["names"]]
+    check_settings(header, _SWITCHES, ("embedding_dropout", "dropout", "pooling"), sparse)
+    check_classes_array(arrays["classes"])
+    n_words = count_words(header, arrays)
+    sizes = (parameters[name] for name in ("embedding_dim", "hidden_size"))
+    sizes = NetworkSizes(n_words, *sizes, len(arrays["classes"]), parameters["bidirectional"])
+    check_networks(header, arrays, sizes.shapes)
+    order = arrays.get("order")
+    check_position(header, order, None if order is None else -(-len(order) // parameters["batch_size"]))
+    check_records(header)
+
+
+def check_fields(header, arrays):
+    """Check that numbers are finite, and each field of a header of its kind."""
     for name, array in arrays.items():
         if name != "classes" and array.dtype.kind in "fc" and not np.isfinite(array).all():
             raise ValueError(
@@ -29,10 +47,10 @@ def check_model(header, arrays):
     for name, (expected, holds) in _FIELDS.items():
         if not holds(header[name]):
             raise ValueError(f"{name} is {_short(header[name])}; expected {expected}")
-    _check_settings(header["parameters"], header)
-    _check_classes(arrays["classes"])
-    _check_networks(header, arrays)
-    _check_position(header, arrays.get("order"))
+
+
+def check_records(header):
+    """Check what a header records of the training."""
     _check_averages(header)
     _check_history(header)
 
@@ -137,30 +155,33 @@ _FIELDS = {
 }
 
 
-def _check_settings(parameters, header):
-    """Check the parameters, and that the network, the optimizer and the history are those that they describe."""
-    check_parameters(parameters | {"class_weight": from_pairs(parameters["class_weight"])})
-    for name in ("progress", "check", "warm_start", "bidirectional", "every_word"):
+def check_settings(header, switches, built_in, sparse):
+    """Check the parameters that are `switches`, and that networks and optimizer are those that others describe.
+
+    The networks have a setting for each of those that are `built_in`, and a scale for each matrix that may be `sparse`.
+    """
+    parameters = header["parameters"]
+    for name in switches:
         if not isinstance(parameters[name], int) or parameters[name] not in (0, 1):
             raise ValueError(f"{name} is {_short(parameters[name])}; expected true or false")
     optimizer = header["optimizer"]
     found = {"optimizer": optimizer["kind"]}
     for prefix in ["network", "best"][: 1 + header["has_best"]]:
-        found |= {name: header[prefix][name] for name in ("embedding_dropout", "dropout", "pooling")}
+        found |= {name: header[prefix][name] for name in built_in}
         for name, value in found.items():
             if type(value) is not type(parameters[name]) or value != parameters[name]:
                 raise ValueError(
                     f"{name} is {_short(parameters[name])}, but the network was made with {_short(value)}: set it back"
                 )
         scales = header[prefix]["scales"]
-        names = [name for name in SPARSE_PARAMETERS if name in header[prefix]["names"]]
-        if (scales and scales.keys() != set(names)) or not all(map(_is_number, scales.values())):
-            raise ValueError(f"scales are {_short(scales)}; expected numbers for {', '.join(names)}, or none")
+        if (scales and scales.keys() != set(sparse)) or not all(map(_is_number, scales.values())):
+            raise ValueError(f"scales are {_short(scales)}; expected numbers for {', '.join(sparse)}, or none")
     if not all(map(_is_number, optimizer["constants"].values())):
         raise ValueError(f"the optimizer has {_short(optimizer['constants'])}; expected numbers of at least 0")
 
 
-def _check_classes(classes):
+def check_classes_array(classes):
+    """Check the labels of a model: different ones, sorted."""
     if classes.ndim != 1 or classes.dtype.kind not in "biufU" or len(classes) < 2:
         raise ValueError(f"classes are {classes.dtype} of shape {classes.shape}; expected two labels or more")
     labels = classes.tolist()  # ValueError if a text is none
@@ -168,28 +189,32 @@ def _check_classes(classes):
         raise ValueError(f"classes are {_short(labels)}; expected different labels in increasing order")
 
 
-def _check_networks(header, arrays):
-    """Check shape and type of all weights, in the current network and the best one."""
-    parameters, vocabulary = header["parameters"], header["vocabulary"]
-    shapes = header["network"]["shapes"]
+def count_words(header, arrays):
+    """Check that there is a row of the embedding for each word, and count them."""
+    shapes, vocabulary = header["network"]["shapes"], header["vocabulary"]
     n_words = shapes["E"][0] if "E" in shapes else len(arrays["network/E/values"])
     if vocabulary is not None and len(vocabulary) != n_words:
         raise ValueError(f"the vocabulary has {len(vocabulary)} words, but the embedding has {n_words} rows")
-    sizes = (parameters[name] for name in ("embedding_dim", "hidden_size"))
-    sizes = NetworkSizes(n_words, *sizes, len(arrays["classes"]), parameters["bidirectional"])
+    return n_words
+
+
+def check_networks(header, arrays, shapes):
+    """Check shape and type of all weights, in the current network and the best one, by the `shapes` of a dense one."""
+    parameters = header["parameters"]
     for prefix in ["network", "best"][: 1 + header["has_best"]]:
-        if set(header[prefix]["names"]) != sizes.shapes.keys() or len(header[prefix]["names"]) != len(sizes.shapes):
-            raise ValueError(f"{prefix} has {_short(header[prefix]['names'])}; expected {', '.join(sizes.shapes)}")
+        if set(header[prefix]["names"]) != shapes.keys() or len(header[prefix]["names"]) != len(shapes):
+            raise ValueError(f"{prefix} has {_short(header[prefix]['names'])}; expected {', '.join(shapes)}")
         if header[prefix]["shapes"].keys() != header["initial_shapes"].keys():
             raise ValueError(f"sparse in {prefix} are {_short(header[prefix]['shapes'])}; expected those of the start")
-        for name, shape in sizes.shapes.items():
+        for name, shape in shapes.items():
             if name in header[prefix]["shapes"]:
-                made = f"{shape}, as embedding_dim={sizes.embedding_dim} and hidden_size={sizes.hidden_size} say"
+                said = (f"{size}={parameters[size]}" for size in ("embedding_dim", "hidden_size"))
+                made = f"{shape}, as {' and '.join(said)} say"
                 _expect(f"the shape of {name}", tuple(header[prefix]["shapes"][name]), shape, made)
                 shape = arrays[f"network/{name}/rows"].shape  # noqa: PLW2901  every matrix keeps its connections
-            _expect_array(f"{prefix}/{name}/values", arrays, parameters["dtype"], shape)
+            expect_array(f"{prefix}/{name}/values", arrays, parameters["dtype"], shape)
             if header["n_averaged"]:
-                _expect_array(f"average/{name}", arrays, parameters["dtype"], shape)
+                expect_array(f"average/{name}", arrays, parameters["dtype"], shape)
 
 
 def _expect(what, found, expected, said=None):
@@ -197,14 +222,15 @@ def _expect(what, found, expected, said=None):
         raise ValueError(f"{what} is {_short(found)}; expected {said or expected}")
 
 
-def _expect_array(name, arrays, dtype, shape):
+def expect_array(name, arrays, dtype, shape):
+    """Check the data type and the shape of an array."""
     found, expected = (arrays[name].dtype, arrays[name].shape), (np.dtype(dtype), tuple(shape))
     if found != expected:
         raise ValueError(f"{name} is {found[0]} of shape {found[1]}; expected {expected[0]} of shape {expected[1]}")
 
 
-def _check_position(header, order):
-    """Check where training stands: whole epochs, minibatches of the current one, and the best epoch."""
+def check_position(header, order, most):
+    """Check where training stands: whole epochs, minibatches of the current one, `most` at most, and the best epoch."""
     epoch, best_epoch, batch = header["epoch"], header["best_epoch"], header["batch"]
     last = epoch if header["inconsistent"] else epoch - 1
     if best_epoch > last or (not header["has_best"] and (best_epoch >= 0 or epoch)):
@@ -217,7 +243,7 @@ def _check_position(header, order):
         return
     if order.ndim != 1 or order.dtype.kind != "i" or not np.array_equal(np.sort(order), np.arange(len(order))):
         raise ValueError("order is not a permutation of the texts")
-    if batch > -(-len(order) // header["parameters"]["batch_size"]) or not header["sums"]:
+    if (most is not None and batch > most) or not header["sums"]:
         raise ValueError(f"batch is {batch}, in an epoch of {len(order)} texts; expected fewer, and the sums so far")
 
 
@@ -273,7 +299,7 @@ def check_optimizer_state(state, arrays, own_lstm):
         for quantity, fresh in quantities.items():
             key = f"optimizer/{name}/{quantity}"
             is_double = own_lstm and fresh.dtype.kind == arrays[key].dtype.kind == "f"
-            _expect_array(key, arrays, arrays[key].dtype if is_double else fresh.dtype, fresh.shape)
+            expect_array(key, arrays, arrays[key].dtype if is_double else fresh.dtype, fresh.shape)
             if quantity in ("age", "v") and arrays[key].size and arrays[key].min() < 0:
                 raise ValueError(f"{key} has {arrays[key].min()}; expected numbers of at least 0")
 
@@ -305,7 +331,7 @@ def _check_step(where, step, topology):
     count = step.pruned.shape
     for part in ("pruned", "grown", "pruned_cells", "grown_cells"):
         shape = (2, *count) if part.endswith("cells") else count
-        _expect_array(f"{where}/{part}", {f"{where}/{part}": getattr(step, part)}, topology.rows.dtype, shape)
+        expect_array(f"{where}/{part}", {f"{where}/{part}": getattr(step, part)}, topology.rows.dtype, shape)
     for part in ("pruned", "grown"):
         positions = getattr(step, part)
         if positions.ndim != 1 or (np.diff(positions) <= 0).any() or ((positions < 0) | (positions >= step.nnz)).any():

@@ -79,6 +79,15 @@ class PlainEngine:
         logits, readout = linear_forward(h_read, p["W_out"], p["b_out"])  # (N, C)
         return logits, NetworkCache(embedding, x_keep, lstm, shares, h_keep, readout) if keep else None
 
+    def run_lstm(self, x, W_x, W_h, b, h0, c0, *, keep=True):
+        """States h (N, T, H) after each step, memory c (N, H) after the last, cache: what a language model needs."""
+        h, cache = self.lstm_forward(x, W_x, W_h, b, None, h0, c0)
+        return h, cache.c_last, cache if keep else None
+
+    def run_lstm_back(self, dh, cache):
+        """The LSTMGradients from dh (N, T, H); undoes :meth:`run_lstm`."""
+        return self.lstm_backward(dh, cache)
+
     def backward(self, dlogits, cache):
         """Gradients of all parameters, by name, from dlogits (N, C); undoes :meth:`forward`, last line first."""
         dh_read, dW_out, db_out = linear_backward(dlogits, cache.readout)
@@ -110,7 +119,19 @@ def make_engine(engine="fast", lstm=None, check=True, sparse=False, **speed):
     return engine
 
 
-class Network:
+class BaseNetwork:
+    """What networks have in common: `parameters` by name, which :meth:`with_parameters` replaces."""
+
+    def count_parameters(self):
+        """Count all parameters: connections, biases, readout."""
+        return sum(weights_of(W).size for W in self.parameters.values())
+
+    def copy(self):
+        """Return a network with its own weights; topologies and engine are shared."""
+        return self.with_parameters({name: W.copy() for name, W in self.parameters.items()})
+
+
+class Network(BaseNetwork):
     """Parameters, and how they work together.
 
     Parameters
@@ -149,6 +170,9 @@ class Network:
     >>> logits.shape, gradients["E"].shape == network.parameters["E"].values.shape
     ((2, 2), True)
     """
+
+    saved_settings = ("scales", "embedding_dropout", "dropout", "pooling")  # which a saved one has
+    carried_shapes = {}  # each text is read whole: no state goes from one minibatch to the next
 
     def __init__(
         self,
@@ -232,18 +256,10 @@ class Network:
         parts = [softmax(self.forward(tokens[i : i + batch_size], keep=False)[0]) for i in starts]
         return np.concatenate(parts)
 
-    def count_parameters(self):
-        """Count all parameters: connections, biases, readout."""
-        return sum(weights_of(W).size for W in self.parameters.values())
-
     def gate_counts(self):
         """Connections of "W_x" and "W_h", and of their reverse ones, into each gate: see :func:`gate_counts`."""
         matrices = (names[:2] for names in directions_of(self.parameters).values())
         return {name: gate_counts(self.parameters[name]) for names in matrices for name in names}
-
-    def copy(self):
-        """Return a network with its own weights; topologies and engine are shared."""
-        return self.with_parameters({name: W.copy() for name, W in self.parameters.items()})
 
     def with_parameters(self, parameters):
         """Return a network with other parameters, which are not copied; dropout, scales and engine are the same."""

@@ -12,9 +12,9 @@ class NotFittedError(ValueError, AttributeError):
 
 
 class Estimator:
-    """Parameters by name, and the tags of a classifier of texts."""
+    """Parameters by name, and whether it is fitted."""
 
-    _estimator_type = "classifier"  # read by scikit-learn before 1.6
+    how_to_fit = "fit(texts, labels)"
 
     @classmethod
     def _parameter_names(cls):
@@ -34,6 +34,23 @@ class Estimator:
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")
+
+    def __repr__(self):
+        defaults = inspect.signature(type(self).__init__).parameters
+        changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name].default]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _check_fitted(self):
+        if not self.__sklearn_is_fitted__():
+            raise as_in_scikit_learn("NotFittedError", NotFittedError)(
+                f"this {type(self).__name__} is not fitted yet: call {self.how_to_fit}, or load a saved model"
+            )
+
+
+class ClassifierTags:
+    """What scikit-learn asks of a classifier of texts, beside an :class:`Estimator`."""
+
+    _estimator_type = "classifier"  # read by scikit-learn before 1.6
 
     def __sklearn_tags__(self):
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
@@ -72,17 +89,6 @@ class Estimator:
         self._metadata_request = copy.deepcopy(self.get_metadata_routing())  # under the name that clone copies
         getattr(self._metadata_request, method).add_request(param="sample_weight", alias=sample_weight)
         return self
-
-    def __repr__(self):
-        defaults = inspect.signature(type(self).__init__).parameters
-        changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name].default]
-        return f"{type(self).__name__}({', '.join(changed)})"
-
-    def _check_fitted(self):
-        if not self.__sklearn_is_fitted__():
-            raise as_in_scikit_learn("NotFittedError", NotFittedError)(
-                f"this {type(self).__name__} is not fitted yet: call fit(texts, labels), or load a saved model"
-            )
 
 
 def as_in_scikit_learn(name, ours):

@@ -7,6 +7,7 @@ in one go.
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -15,6 +16,7 @@ from numpy_setlstm.averaging import averaged_network, update_average
 from numpy_setlstm.evolution import evolution_is_due, evolve
 from numpy_setlstm.interrupt import InterruptFlag
 from numpy_setlstm.layers.readout import cross_entropy_forward
+from numpy_setlstm.minibatches import Minibatch, batch_order
 from numpy_setlstm.network import Network
 from numpy_setlstm.optimizers import Optimizer, clip_by_norm
 from numpy_setlstm.sparse import SparseMatrix, weights_of
@@ -22,7 +24,6 @@ from numpy_setlstm.text import PADDING_ID
 
 __all__ = ["HISTORY_KEYS", "STREAMS", "TrainingSettings", "TrainingState", "train"]
 
-POOL_BATCHES = 32  # minibatches that are sorted by length together: see batch_order
 #: The names of the random streams of a training, one for each purpose.
 STREAMS = ("topology", "values", "batches", "dropout")
 #: The columns of a history: one list each.
@@ -95,6 +96,8 @@ class TrainingState:
     n_updates: int = 0  #: Number of finished minibatches in all
     order: np.ndarray | None = None  #: Of the texts in the current epoch, (n_texts,); None between two epochs
     sums: dict = field(default_factory=dict)  #: Loss, correct answers and seconds of the current epoch so far
+    #: What a task hands from one minibatch to the next, arrays by name, such as the states of a language model
+    carried: dict = field(default_factory=dict)
     #: One entry per finished epoch (:data:`HISTORY_KEYS`); ``set_steps``, ``evolved_at`` (epochs finished before, and
     #: minibatches of the next one) and ``validation_loss_evolved`` (if between epochs) have one per evolution
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
@@ -181,11 +184,16 @@ def train(
     >>> state.epoch, len(state.history["set_steps"])  # there is no SET step after the last epoch
     (3, 2)
     """
+    task = Classification(tokens, labels, weights, validation)
+    return train_task(state, settings, task, progress=progress, after_epoch=after_epoch, label=label)
+
+
+def train_task(state, settings, task, *, progress=False, after_epoch=None, label=None):
+    """The loop of :func:`train`, for any task: one with the attribute and methods of :class:`Classification`."""
     if state.inconsistent:
-        raise ValueError(
-            "training was interrupted within a step and cannot continue: load a saved model, or start anew"
-        )
-    per_epoch = -(-len(tokens) // settings.batch_size)
+        stopped = "training was interrupted within a step and cannot continue"
+        raise ValueError(f"{stopped}: load a saved model, or start anew")
+    per_epoch = task.count_batches(settings)
     total, done = settings.n_epochs * per_epoch, state.epoch * per_epoch + state.batch
     bar = tqdm(total=total, initial=done, unit="batch", desc=label, disable=None if progress else True)
     # A loss that is no longer finite is raised as an error, so NumPy need not warn of it as well.
@@ -193,23 +201,66 @@ def train(
         state.interrupted, state.inconsistent = False, True
         while state.epoch < settings.n_epochs and not _out_of_patience(state, settings):
             if state.order is None:
-                _begin_epoch(state, settings, tokens, validation)
+                _begin_epoch(state, settings, task)
             while state.batch < per_epoch:
                 if interrupt.requested:
                     state.interrupted, state.inconsistent = True, False
                     return state
                 if evolution_is_due(state, settings, per_epoch):
-                    _evolve(state, settings, tokens, labels, validation, weights)
-                _train_minibatch(state, settings, tokens, labels, weights)
+                    _evolve(state, settings, task)
+                _train_minibatch(state, settings, task)
                 bar.update()
-            _end_epoch(state, validation)
-            bar.set_postfix_str(_summary(state.history))
+            _end_epoch(state, settings, task)
+            bar.set_postfix_str(_summary(state.history, task.judged_by))
             if after_epoch is not None:
                 state.inconsistent = False
                 after_epoch(state)
                 state.inconsistent = True
         state.interrupted, state.inconsistent = interrupt.requested, False
     return state
+
+
+class Classification(NamedTuple):
+    """The task of labelling texts: what :func:`train_task` asks of a task."""
+
+    tokens: np.ndarray  # (n_texts, T)
+    labels: np.ndarray  # (n_texts,)
+    weights: np.ndarray | None = None  # (n_texts,)
+    validation: tuple | None = None  # (tokens, labels) or (tokens, labels, weights)
+
+    judged_by = "accuracy"  # on validation data: it chooses the best epoch, among equals the lowest loss
+
+    def count_batches(self, settings):
+        """Minibatches of an epoch."""
+        return -(-len(self.tokens) // settings.batch_size)
+
+    def count(self, settings):
+        """How much an epoch's loss is a mean over: the texts."""
+        return len(self.tokens)
+
+    def rate_share(self, state, settings):
+        """By what the learning rates are multiplied in this minibatch, beside their decay."""
+        return 1.0
+
+    def draw_order(self, settings, rng):
+        """The order of the texts in an epoch, (n_texts,)."""
+        return batch_order((self.tokens != PADDING_ID).sum(axis=1), settings.batch_size, rng)
+
+    def backpropagate(self, state, settings):
+        """The Minibatch at which a state of training stands; the state does not change, but for its dropout stream."""
+        n = state.order[state.batch * settings.batch_size :][: settings.batch_size]
+        tokens, labels, weights = self.tokens[n], self.labels[n], None if self.weights is None else self.weights[n]
+        loss, gradients, logits = state.network.backpropagate(tokens, labels, state.streams["dropout"], weights=weights)
+        right = _weight_of(logits.argmax(axis=1) == labels, weights)
+        return Minibatch(loss, gradients, len(n), right, {})
+
+    def evolve(self, state, settings):
+        """The SET steps of all matrices."""
+        return evolve(state, settings, self.tokens, self.labels, self.weights)
+
+    def validate(self, network):
+        """Loss and accuracy on validation data, None without."""
+        return evaluate(network, *self.validation) if self.validation else (None, None)
 
 
 def end_early(state, settings, tokens, labels, weights=None):
@@ -220,48 +271,31 @@ def end_early(state, settings, tokens, labels, weights=None):
     train(state, settings, tokens[read], labels[read], weights=None if weights is None else weights[read])
 
 
-def batch_order(lengths, batch_size, rng):
-    """Draw the order (n_texts,) of the texts for one epoch; texts of similar length share a minibatch.
-
-    A random permutation is cut into pools of several minibatches, each pool is sorted by length, and minibatches are
-    shuffled: their composition remains random, and fewer steps are spent on padding.
-    """
-    order = rng.permutation(len(lengths))
-    pools = np.split(order, np.arange(POOL_BATCHES * batch_size, len(order), POOL_BATCHES * batch_size))
-    order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
-    in_full_batches = len(order) // batch_size * batch_size
-    batches = rng.permutation(order[:in_full_batches].reshape(-1, batch_size))
-    return np.concatenate([batches.ravel(), order[in_full_batches:]])
-
-
-def _begin_epoch(state, settings, tokens, validation):
+def _begin_epoch(state, settings, task):
     start = time.perf_counter()
     if state.first_weights is not None and state.epoch == 0:
-        state.first_weights = dict(zip(("loss", "accuracy"), _validate(state.network, validation), strict=True))
+        state.first_weights = dict(zip(("loss", "accuracy"), task.validate(state.network), strict=True))
         state.best_network = state.network.copy()
-    lengths = (tokens != PADDING_ID).sum(axis=1)
-    state.order = batch_order(lengths, settings.batch_size, state.streams["batches"])
+    state.order, state.carried = task.draw_order(settings, state.streams["batches"]), {}
     state.sums = {"loss": 0.0, "right": 0, "seconds": time.perf_counter() - start}
 
 
-def _evolve(state, settings, tokens, labels, validation, weights):
+def _evolve(state, settings, task):
     start = time.perf_counter()
     history = state.history
-    history["set_steps"].append(evolve(state, settings, tokens, labels, weights))
+    history["set_steps"].append(task.evolve(state, settings))
     history["evolved_at"].append([state.epoch, state.batch])
     between_epochs = settings.evolve_every is None
-    loss = _validate(averaged_network(state), validation)[0] if between_epochs else None
+    loss = task.validate(averaged_network(state))[0] if between_epochs else None
     history["validation_loss_evolved"].append(loss)
     state.sums["seconds"] += time.perf_counter() - start
 
 
-def _train_minibatch(state, settings, tokens, labels, weights):
+def _train_minibatch(state, settings, task):
     start = time.perf_counter()
     dropout_before = state.streams["dropout"].bit_generator.state
-    chosen = state.order[state.batch * settings.batch_size :][: settings.batch_size]
-    tokens, labels, weights = tokens[chosen], labels[chosen], None if weights is None else weights[chosen]
     try:
-        loss, gradients, logits = state.network.backpropagate(tokens, labels, state.streams["dropout"], weights=weights)
+        loss, gradients, count, right, carried = task.backpropagate(state, settings)
     except FloatingPointError:  # from a layer, which says what overflows
         state.streams["dropout"].bit_generator.state = dropout_before
         state.inconsistent = False  # nothing has been changed yet
@@ -274,26 +308,27 @@ def _train_minibatch(state, settings, tokens, labels, weights):
             f"the loss is {loss} and the norm of the gradient {norm} in minibatch {state.batch + 1} of epoch "
             f"{state.epoch + 1}: training has diverged; lower the learning rates"
         )
-    rate_factor = 1 / (1 + settings.learning_rate_decay * state.epoch)
+    rate_factor = 1 / (1 + settings.learning_rate_decay * state.epoch) * task.rate_share(state, settings)
     state.optimizer.update(state.network.parameters, gradients, rate_factor)
     update_average(state, settings.averaging)
-    state.sums["loss"] += float(loss) * len(chosen)
-    state.sums["right"] += _weight_of(logits.argmax(axis=1) == labels, weights)
+    state.sums["loss"] += float(loss) * count
+    state.sums["right"] += right
+    state.carried = carried
     state.sums["seconds"] += time.perf_counter() - start
     state.batch, state.n_updates = state.batch + 1, state.n_updates + 1
 
 
-def _end_epoch(state, validation):
+def _end_epoch(state, settings, task):
     start = time.perf_counter()
     _check_weights(state)
-    n_texts, history = len(state.order), state.history
+    count, history = task.count(settings), state.history
     network = averaged_network(state)
-    loss, accuracy = _validate(network, validation)
-    if _is_best(state, loss, accuracy):
+    loss, accuracy = task.validate(network)
+    if _is_best(state, loss, accuracy, task.judged_by):
         state.best_network, state.best_epoch = network.copy(), state.epoch
     entries = {
-        "train_loss": state.sums["loss"] / n_texts,
-        "train_accuracy": min(1.0, state.sums["right"] / n_texts),  # weights add up to n_texts but for rounding
+        "train_loss": state.sums["loss"] / count,
+        "train_accuracy": min(1.0, state.sums["right"] / count),  # weights add up to n_texts but for rounding
         "validation_loss": loss,
         "validation_accuracy": accuracy,
         "gate_counts": state.network.gate_counts(),
@@ -301,7 +336,7 @@ def _end_epoch(state, validation):
     }
     for key, entry in entries.items():
         history[key].append(entry)
-    state.epoch, state.batch, state.order = state.epoch + 1, 0, None
+    state.epoch, state.batch, state.order, state.carried = state.epoch + 1, 0, None, {}
 
 
 def _check_weights(state):
@@ -318,7 +353,7 @@ def _out_of_patience(state, settings):
     return settings.patience is not None and state.epoch - 1 - state.best_epoch >= settings.patience
 
 
-def _is_best(state, loss, accuracy):
+def _is_best(state, loss, accuracy, judged_by):
     """Whether a network with these validation scores is the best so far; without validation, the latest is."""
     if loss is None or state.best_network is None:
         return True
@@ -326,11 +361,9 @@ def _is_best(state, loss, accuracy):
         best = state.first_weights
     else:
         best = {key: state.history["validation_" + key][state.best_epoch] for key in ("loss", "accuracy")}
+    if judged_by == "loss":
+        return loss < best["loss"]
     return (accuracy, -loss) > (best["accuracy"], -best["loss"])
-
-
-def _validate(network, validation):
-    return evaluate(network, *validation) if validation else (None, None)
 
 
 def evaluate(network, tokens, labels, weights=None, batch_size=256):
@@ -354,7 +387,8 @@ def _weight_of(chosen, weights):
     return int(chosen.sum()) if weights is None else float(weights[chosen].sum())
 
 
-def _summary(history):
-    accuracy = history["validation_accuracy"][-1]
-    text = f"loss {history['train_loss'][-1]:.3f}"
-    return text if accuracy is None else f"{text}, validation accuracy {accuracy:.3f}"
+def _summary(history, judged_by):
+    judged = history["validation_" + judged_by][-1]
+    return f"loss {history['train_loss'][-1]:.3f}" + (
+        "" if judged is None else f", validation {judged_by} {judged:.3f}"
+    )

@@ -73,7 +73,7 @@ TARGETS = {
     "layers/embedding.py": ("test_embedding", "test_layers"),
     "layers/pooling.py": ("test_pooling",),
     "layers/readout.py": ("test_layers", "test_weighted_loss", "mutation_checks.test_readout"),
-    "layers/lstm.py": ("test_layers", "mutation_checks.test_lstm"),
+    "layers/lstm.py": ("test_layers", "mutation_checks.test_lstm", "test_language.test_two_minibatches"),
     "own_lstm.py": (
         "test_own_lstm.test_a_network", "test_own_lstm.test_gradients", "test_own_lstm.test_what",
         "mutation_checks.test_own",
@@ -84,15 +84,26 @@ TARGETS = {
     "fast/threads.py": ("test_threads", "mutation_checks.test_threads"),
     "fast/lstm.py": (
         "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_large", "mutation_checks.test_fast_lstm",
-        "test_pooling",
+        "test_pooling", "test_language.test_the_fast", "test_language.test_gradients",
     ),
     "fast/embedding.py": (
         "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_gradients",
-        "mutation_checks.test_fast_embedding",
+        "mutation_checks.test_fast_embedding", "test_language.test_the_fast",
     ),
     "fast/adam.py": ("test_optimizers", "mutation_checks.test_adam"),
-    "fast/pooling.py": ("test_pooling",),
-    "fast/engine.py": ("test_engines", "test_network", "test_threads", "test_pooling"),
+    "fast/pooling.py": ("test_pooling", "test_language.test_the_fast"),
+    "fast/engine.py": (
+        "test_engines", "test_network", "test_threads", "test_pooling", "test_language.test_the_fast",
+        "test_language.test_gradients",
+    ),
+    "language/softmax.py": ("test_language.test_gradients", "test_language.test_blocks", "test_language_parity"),
+    "language/network.py": (
+        "test_language.test_gradients", "test_language.test_the_fast", "test_language.test_two_minibatches",
+        "test_language.test_dropout", "test_language_parity",
+    ),
+    "language/sampling.py": (
+        "test_language.test_probabilities", "test_language.test_log", "test_language.test_drawing",
+    ),
 }  # fmt: skip
 
 # Tests that take longer than all others together, and catch no mutant that these miss.

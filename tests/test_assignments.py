@@ -82,6 +82,8 @@ def test_the_notebook_agrees_with_its_hidden_tests(name):
     points = {key: cell["metadata"]["nbgrader"]["points"] for key, cell in cells.items() if key.startswith("test-")}
     assert points == {f"test-{task.name}": task.points for task in assignment.tasks}
     assert {f"check-{task.name}" for task in assignment.tasks} <= cells.keys()
+    tagged = {key for key, cell in cells.items() if "picture" in cell["metadata"].get("tags", ())}
+    assert tagged == {key for key in cells if key.startswith("picture-")} - {"picture-text"}, "nbgrader leaves them out"
     assert (assignment.folder / "rubric.md").exists() and assignment.minutes > 0
     assert f"{assignment.minutes} minutes" in source_of(cells["intro"])
     assert f"{assignment.maximum:g} points" in source_of(cells["intro"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs" / "derivations").glob("*.md"))
+PAGES = [*sorted((ROOT / "docs" / "derivations").glob("*.md")), ROOT / "docs" / "language.md"]
 DOCS = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts]
 EQUATIONS = [
     (page, body) for page in PAGES for body in re.findall(r"```\{math\}\n(.*?)```", page.read_text("utf8"), re.S)

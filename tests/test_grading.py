@@ -3,15 +3,12 @@
 import csv
 import io
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
+import class_of_a_hundred
 import numpy as np
 import pytest
 
@@ -101,6 +98,12 @@ def test_what_is_sent_is_a_copy():
         ("g = 1", "f is missing", "There is no function f"),
         ("f = 1", "f is missing", "There is no function f"),
         ("def f(x): return object()", "f returns no numbers", "not an array of numbers"),
+        (
+            "def f(x): return [0.5 + 1e-9 * k for k in range(100_000)]",
+            "f returns too much",
+            "got lists with 100,000 entries, 1,289,009 bytes; at most 1,048,576 bytes of lists are sent: return a Nu",
+        ),
+        ("def f(x): return np.zeros(2**25 + 1)", "f returns too much", "got arrays of 268,435,464 bytes; at most 268,"),
         ("import os\ndef f(x): os.kill(os.getppid(), 9)", "not allowed: os.kill", "not allowed"),
         ("import ctypes\ndef f(x): return ctypes.CDLL(None).getpid()", "not allowed: ctypes.dlopen", "not allowed"),
         (
@@ -293,37 +296,11 @@ def test_what_is_graded_already_is_not_run_again_and_what_changed_is(submissions
     assert records.keys() == {path.parent.name for path in tmp_path.glob("out/students/*/record.json")}
 
 
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="kills a group of processes, which Windows has not")
-def test_the_grader_killed_in_the_middle_and_started_again_gives_the_same_points(submissions, tmp_path):
-    grade("A1", submissions, tmp_path / "whole", seed=3, folder=FOLDER, limits=Limits())
-    command = [
-        sys.executable,
-        "-m",
-        "numpy_setlstm",
-        "grade",
-        "A1",
-        str(submissions),
-        "--output",
-        str(tmp_path / "out"),
-    ]
-    command += ["--seed", "3", "--assignments", str(FOLDER)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temporary")}
-    (tmp_path / "temporary").mkdir()
-    run = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
-    while not list(tmp_path.glob("out/students/*/record.json")):
-        assert run.poll() is None, "it ended before it could be killed"
-        time.sleep(0.01)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    assert not (tmp_path / "out" / "grades.csv").exists()
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert re.match(r"9 submissions, \d+\.\d points on average: ", done.stdout)
-    assert (tmp_path / "out" / "grades.csv").read_bytes() == (tmp_path / "whole" / "grades.csv").read_bytes()
-    for _ in range(600):  # the processes of the submissions end by themselves
-        if list((tmp_path / "temporary").iterdir()):
-            time.sleep(0.1)
-    assert not list((tmp_path / "temporary").iterdir()), "a process left its folder behind"
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's /proc and signals")
+def test_the_grader_killed_in_the_middle_and_started_again_gives_the_same_points(capsys):
+    """A short form of ``python tests/class_of_a_hundred.py``."""
+    code = class_of_a_hundred.main(["A1", "--submissions", "10", "--seconds", str(LIMITS.seconds)])
+    assert code == 0, capsys.readouterr().out
 
 
 def test_a_student_page_has_nothing_of_the_hidden_tests(submissions, tmp_path):
@@ -341,6 +318,26 @@ def test_the_error_that_nbgrader_shows_has_no_line_of_the_hidden_tests(monkeypat
             judge_here("A1", "sigmoid", {"sigmoid": broken})
         shown = "\n".join(caught.value._render_traceback_())
         assert shown and "expect(" not in shown and caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("code", "report"),
+    [
+        ("def sigmoid(z): raise NotImplementedError", "sigmoid is not implemented yet."),
+        ("sigmoid = 1", "There is no function sigmoid; was its cell stopped by an error?"),
+        ("import sys\ndef sigmoid(z): sys.exit(0)", "sigmoid stops: SystemExit: 0"),
+        ("def sigmoid(z): return 1 / 0", "sigmoid stops: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_in_nbgrader_students_read_what_they_read_elsewhere(code, report, monkeypatch):
+    monkeypatch.setenv("NUMPY_SETLSTM_ASSIGNMENTS", str(FOLDER))
+    names = {}
+    exec(code, names)
+    with pytest.raises(AssertionError) as here:
+        judge_here("A1", "sigmoid", names)
+    with submission(code) as student, pytest.raises(Wrong) as there:
+        load_assignment("A1").tasks[0].judge(student, np.random.default_rng(0))
+    assert str(here.value) == report == re.sub(r"line \d+ of cell 1: ", "", there.value.report)
 
 
 # The command line
@@ -368,6 +365,35 @@ def test_an_error_is_one_line(options, message, tmp_path, monkeypatch, capsys):
         assert stop.code == 2
     printed = capsys.readouterr()
     assert len(printed.err.splitlines()) == 1 and message in printed.err and printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("check", "code"),
+    [
+        ("with visible.trying('f'):\n    f()", 0),
+        ("with visible.trying('f'):\n    g()", 1),
+        ("with visible.trying('f'):\n    visible.compare('f', f, 2.0)", 1),
+        ("visible.compare('f', f, 1.0)\nwith visible.picture('g'):\n    g()", 0),
+        ("visible.compare('f', f, 1.0)\ng()", 1),
+        ("visible.compare('f', f, 1.0)\nraise NotImplementedError", 1),
+    ],
+)
+def test_whatever_stops_a_check_is_a_failed_check(check, code, tmp_path, capfd):
+    """A picture is none, and neither is what students try for themselves."""
+    own = "from numpy_setlstm.grading import visible\ndef f(): return 1.0\nwith visible.trying('own'):\n    g()"
+    cells = [
+        {"cell_type": "code", "source": source, "metadata": {"nbgrader": {"grade_id": name}}}
+        for name, source in (("own", own), ("check-f", check))
+    ]
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf8")
+    assert main(["check", "A1", str(tmp_path / "a.ipynb"), "--assignments", str(tmp_path)]) == code
+    capfd.readouterr()
+
+
+def test_the_command_says_where_the_results_are(tmp_path, capsys):
+    options = ["--output", str(tmp_path / "out"), "--assignments", str(FOLDER)]
+    assert main(["grade", "A1", str(A1 / "wrong" / "overflow.py"), *options]) == 0
+    assert capsys.readouterr().out == f"1 submissions, 16.0 points on average: {tmp_path / 'out' / 'class.html'}\n"
 
 
 def test_a_student_without_the_repository_runs_the_checks_of_the_notebook(tmp_path, capfd):

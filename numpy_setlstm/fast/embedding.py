@@ -42,9 +42,7 @@ def fast_embedding_forward(tokens, E, steps, dtype=None, keep=None, *, empty=np.
     x = empty((-(-T // steps), D, steps, N), E.dtype if dtype is None else dtype)
     x.fill(0)
     if not isinstance(E, SparseMatrix):
-        vectors = E[tokens] if keep is None else E[tokens] * keep  # (N, T, D)
-        for t in range(T):
-            x[t // steps, :, t % steps] = vectors[:, t].T
+        put_in_groups(E[tokens] if keep is None else E[tokens] * keep, x)
         return x, DenseCache(tokens, keep)
     which, positions = E.connections_of_rows(tokens.T.ravel())  # (K,) each: whose connection, and where it is stored
     (t, n), cols = np.divmod(which, N), E.cols[positions]
@@ -56,6 +54,19 @@ def fast_embedding_forward(tokens, E, steps, dtype=None, keep=None, *, empty=np.
         values = values * keep
     x.reshape(-1)[places] = values
     return x, SparseCache(positions, places, keep)
+
+
+def put_in_groups(vectors, x):
+    """Write vectors (N, T, D) to x of shape (n_groups, D, S, N), for a fast LSTM; the rest of the last group stays."""
+    steps = x.shape[2]
+    for t in range(vectors.shape[1]):
+        x[t // steps, :, t % steps] = vectors[:, t].T
+
+
+def out_of_groups(x, n_steps):
+    """The vectors (N, T, D) that :func:`put_in_groups` wrote, of T = `n_steps` steps."""
+    S = x.shape[2]
+    return np.stack([x[t // S, :, t % S].T for t in range(n_steps)], axis=1)
 
 
 def fast_embedding_backward(dx, caches, E):
@@ -71,8 +82,8 @@ def fast_embedding_backward(dx, caches, E):
 
 def _backward_dense(dx, cache, shape):
     """Sum the gradients of each word: like ``np.add.at(dE, tokens, dx)``, by sorting the places by word."""
-    (n_texts, T), D, S = cache.tokens.shape, dx.shape[1], dx.shape[2]
-    by_text = np.stack([dx[t // S, :, t % S].T for t in range(T)], axis=1)  # (N, T, D)
+    (n_texts, T), D = cache.tokens.shape, dx.shape[1]
+    by_text = out_of_groups(dx, T)  # (N, T, D)
     by_text = dropout_backward(by_text, cache.keep).reshape(n_texts * T, D)
     dE = np.zeros(shape, dx.dtype)  # (V, D)
     words, places = np.unique(cache.tokens.ravel(), return_inverse=True)

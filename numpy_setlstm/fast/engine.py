@@ -10,7 +10,12 @@ import numpy as np
 
 from numpy_setlstm.checks import choice, whole
 from numpy_setlstm.fast.adam import FastAdam
-from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
+from numpy_setlstm.fast.embedding import (
+    fast_embedding_backward,
+    fast_embedding_forward,
+    out_of_groups,
+    put_in_groups,
+)
 from numpy_setlstm.fast.kernels import KERNELS, choose_kernel
 from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
 from numpy_setlstm.fast.memory import ArrayPool
@@ -25,6 +30,7 @@ from numpy_setlstm.fast.threads import (
     split_batch,
 )
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward, dropout_mask
+from numpy_setlstm.layers.lstm import LSTMGradients
 from numpy_setlstm.layers.readout import LinearCache, linear_backward, linear_forward
 from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.parameters import directions_of
@@ -105,7 +111,7 @@ class FastEngine:
 
         def backward_part(k):
             with self._background(products) as background:
-                dx, db = fast_lstm_backward(dh[k], lstm[k], background, empty=self._pool.empty)
+                dx, db, *_ = fast_lstm_backward(dh[k], lstm[k], background, empty=self._pool.empty)
             return dx, *(product.gradient() for product in products[k]), db
 
         dx, *of_weights = zip(*run_parts(backward_part, range(len(dh)), self._threads), strict=True)
@@ -114,6 +120,29 @@ class FastEngine:
             of_direction = slice(k * len(parts), (k + 1) * len(parts))
             gradients |= {name: sum(of[of_direction]) for name, of in zip(names, of_weights, strict=True)}
         return gradients | {"W_out": dW_out, "b_out": db_out}
+
+    def run_lstm(self, x, W_x, W_h, b, h0, c0, *, keep=True):
+        """States h (N, T, H) after each step, memory c (N, H) after the last, cache: what a language model needs."""
+        (N, T, D), H, empty = x.shape, W_h.shape[0], self._pool.empty
+        dtype = np.result_type(x, h0, c0, b, weights_of(W_x), weights_of(W_h))
+        steps = steps_per_group(N)
+        groups = np.zeros((-(-T // steps), D, steps, N), dtype)
+        put_in_groups(x, groups)
+        (product_x,) = make_products(W_x, self.kernel, dtype, [steps * N], empty)
+        (product_h,) = make_products(W_h, self.kernel, dtype, [N], empty)
+        mask = np.ones((N, T), bool)
+        options = {"keep": keep, "pool": make_pool("all", mask, H, dtype, empty), "state": (h0.T, c0.T), "empty": empty}
+        with self._background([(product_x, product_h)]) as background:
+            h, cache = fast_lstm_forward(groups, product_x, product_h, b, mask, background, **options)
+        return h.transpose(2, 0, 1), cache.c_last.T, cache if keep else None
+
+    def run_lstm_back(self, dh, cache):
+        """The LSTMGradients from dh (N, T, H); undoes :meth:`run_lstm`."""
+        products = cache.product_x, cache.product_h
+        with self._background([products]) as background:
+            dx, db, dh0, dc0 = fast_lstm_backward(dh.transpose(1, 2, 0), cache, background, empty=self._pool.empty)
+        dW_x, dW_h = (product.gradient() for product in products)
+        return LSTMGradients(out_of_groups(dx, dh.shape[1]), dW_x, dW_h, db, dh0.T, dc0.T)
 
     @property
     def _threads(self):

@@ -30,7 +30,10 @@ GROUP, GROUP_COLUMNS = 4, 256  # the most steps in a group; the most steps times
 
 
 class FastLSTMCache(NamedTuple):
-    """x (n_groups, D, S, N), the products, mask (N, T), slopes (T, 6, H, N), h (T + 1, H, N), the pool or None."""
+    """x (n_groups, D, S, N), the products, mask (N, T), slopes (T, 6, H, N), h (T + 1, H, N), the pool or None.
+
+    And `c_last`, the memory (H, N) after the last step.
+    """
 
     x: np.ndarray
     product_x: object
@@ -39,6 +42,7 @@ class FastLSTMCache(NamedTuple):
     slopes: np.ndarray
     h: np.ndarray
     pool: object
+    c_last: np.ndarray
 
 
 def steps_per_group(n_texts):
@@ -50,13 +54,16 @@ def steps_per_group(n_texts):
     return max(1, min(GROUP, GROUP_COLUMNS // max(1, n_texts)))
 
 
-def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True, pool=None, empty=np.empty):
+def fast_lstm_forward(
+    x, product_x, product_h, b, mask, background, *, keep=True, pool=None, state=(0, 0), empty=np.empty
+):
     """Run an LSTM over x of shape (n_groups, D, S, N): step t is ``x[t // S, :, t % S]``; the rest is ignored.
 
     The products, from :func:`~numpy_setlstm.fast.products.make_products`, are those with W_x for S · N columns and with
     W_h for N columns; mask is (N, T), True for a word. The products with x, and the slopes, are computed in
-    `background`. With `keep`, the cache holds what :func:`fast_lstm_backward` needs. Returns h of shape (H, N), the
-    hidden state after the last step or what the `pool` makes of all, and the cache.
+    `background`. `state` has h and c, (H, N) each, before the first step. With `keep`, the cache holds what
+    :func:`fast_lstm_backward` needs. Returns h of shape (H, N), the hidden state after the last step or what the `pool`
+    makes of all, and the cache.
     """
     n_groups, D, S, N = x.shape
     T, H = mask.shape[1], len(b) // len(GATES)
@@ -65,7 +72,7 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True
     slopes = empty((T, 6, H, N), x.dtype) if keep else None  # see _slopes
     gates = empty((steps, 4 * H, N), x.dtype)
     h, c = (empty((steps + 1, H, N), x.dtype) for _ in range(2))  # before each step, and after the last
-    h[0] = c[0] = 0
+    h[0], c[0] = state
     z_x, ig = empty((background.ahead + 1, 4 * H, S, N), x.dtype), empty((H, N), x.dtype)
     reading, sloping = [], []
     for t in range(T):
@@ -99,16 +106,16 @@ def fast_lstm_forward(x, product_x, product_h, b, mask, background, *, keep=True
     for piece in sloping:
         piece.result()
     pooled = h[-1] if pool is None else pool.pooled  # (H, N)
-    return pooled, FastLSTMCache(x, product_x, product_h, mask, slopes, h, pool)
+    return pooled, FastLSTMCache(x, product_x, product_h, mask, slopes, h, pool, c[-1].copy())
 
 
 def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
     """Backpropagation through time from dh of shape (H, N); undoes :func:`fast_lstm_forward`, last step first.
 
-    Returns dx of shape (n_groups, D, S, N), 0 in the rest of the last group, and db of shape (4H,). The gradients of
-    W_x and W_h are in the products: ``product_x.gradient()``.
+    Returns dx of shape (n_groups, D, S, N), 0 in the rest of the last group, db of shape (4H,), and the gradients of
+    the state before the first step, (H, N) each. Those of W_x and W_h are in the products: ``product_x.gradient()``.
     """
-    x, product_x, product_h, mask, slopes, h, pool = cache
+    x, product_x, product_h, mask, slopes, h, pool, _ = cache
     S, N = x.shape[2:]
     T, H = mask.shape[1], h.shape[1]
     padded = (~mask).any(axis=0)  # (T,)
@@ -119,7 +126,7 @@ def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
     product_h.begin_backward()
 
     submitted, dz_of_group = [], {}
-    dpooled, dh = dh, dh if pool is None else np.zeros_like(dh)
+    dpooled, dh = dh, dh if pool is None else np.zeros((H, N), dx.dtype)
     for t in reversed(range(T)):
         if pool is not None:
             pool.give_back(t, dpooled, dh)
@@ -148,7 +155,7 @@ def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
             dc += dc_past
     for piece in submitted:
         piece.result()
-    return dx, db
+    return dx, db, dh, dc
 
 
 def _read_words(x, product_x, b, z_x):

@@ -10,7 +10,7 @@ import numpy as np
 def make_pool(pooling, mask, n_units, dtype, empty=np.empty):
     """The pool of texts with the mask (N, T), True for a word; None for "last"."""
     shape = (n_units, len(mask))
-    return None if pooling == "last" else {"mean": MeanPool, "max": MaxPool}[pooling](mask, shape, dtype, empty)
+    return None if pooling == "last" else POOLS[pooling](mask, shape, dtype, empty)
 
 
 class MeanPool:
@@ -52,3 +52,21 @@ class MaxPool:
     def give_back(self, t, dpooled, dh):
         """Add the gradient of the states after step t to dh (H, N)."""
         np.add(dh, dpooled, out=dh, where=self.step == t)
+
+
+class AllStates:
+    """No pooling: a language model reads the states of every step, (T, H, N)."""
+
+    def __init__(self, mask, shape, dtype, empty):
+        self.pooled = empty((mask.shape[1], *shape), dtype)
+
+    def see(self, t, h):
+        """Keep the states after step t."""
+        self.pooled[t] = h
+
+    def give_back(self, t, dpooled, dh):
+        """Add the gradient of the states after step t to dh (H, N)."""
+        dh += dpooled[t]
+
+
+POOLS = {"mean": MeanPool, "max": MaxPool, "all": AllStates}

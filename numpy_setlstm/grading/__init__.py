@@ -4,8 +4,8 @@ import importlib
 
 _NAMES = {
     "process": ("Limits", "Submission", "Wrong"),
-    "tasks": ("Assignment", "Task", "expect", "expect_gradients", "grade_submission", "judge_here", "load_assignment",
-              "obvious_kind"),
+    "comparisons": ("expect", "expect_gradients", "obvious_kind"),
+    "tasks": ("Assignment", "Task", "grade_submission", "judge_here", "load_assignment"),
     "course": ("check", "grade", "release"),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names}

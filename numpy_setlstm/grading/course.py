@@ -86,7 +86,7 @@ def check(assignment, path, folder=None):
         cells = files.read_submission(path)
     except files.NotReadableError as error:
         raise ValueError(f"{path} {error}") from None
-    command = [*python("import json, sys; from numpy_setlstm.grading.visible import run; run(json.load(sys.stdin))")]
+    command = [*python("import json, sys; from numpy_setlstm.grading.run_checks import run; run(json.load(sys.stdin))")]
     text = json.dumps({"code": given + cells, "checks": checks})
     try:
         done = subprocess.run(command, input=text, text=True, timeout=CHECK_SECONDS, encoding="utf8")

@@ -6,7 +6,10 @@ from collections import Counter, defaultdict
 from html import escape
 from itertools import combinations
 
-STYLE = "body{font:16px sans-serif;max-width:60em;margin:2em auto}td,th{padding:.2em .8em;text-align:left}"
+STYLE = (
+    "body{font:16px sans-serif;max-width:60em;margin:2em auto}td,th{padding:.2em .8em;text-align:left}"
+    "pre{white-space:pre-wrap}"
+)
 NOTHING = "nothing handed in"
 MOST_PAIRS = 50  # on the page of the class; all are in pairs.csv
 

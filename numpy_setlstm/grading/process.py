@@ -249,6 +249,7 @@ def wrong_call(name, error, kind, refused, **_):
         "MemoryError": "needs too much memory",
         "SystemExit": "ends the program",
         "WireError": "returns no numbers",
+        "TooLongError": "returns too much",
     }
     if kind == "NotImplementedError":
         return Wrong("not implemented yet", f"{name} is not implemented yet.")

@@ -3,12 +3,10 @@
 import contextlib
 import hashlib
 import inspect
-import linecache
 import os
 import re
-import sys
+import sysconfig
 import traceback
-from itertools import zip_longest
 
 import numpy as np
 
@@ -17,11 +15,14 @@ from numpy_setlstm.gradcheck import check_layer
 __all__ = ["account", "compare", "found", "gradients", "judged", "mended", "picture", "trying"]
 
 verdicts = []  # of all checks so far, for the command line
+latest = {}  # the last verdict on each name
+FOLDERS = [*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")), *np.__path__]
+LIBRARIES = tuple(os.path.join(folder, "") for folder in [*FOLDERS, os.path.dirname(os.path.dirname(__file__))])
 
 
 @contextlib.contextmanager
 def trying(name):
-    """Run a block; what stops it is said in a line or two, and the notebook goes on.
+    """Run a block; what stops it is said in a line or two and is a failed check, and the notebook goes on.
 
     Parameters
     ----------
@@ -39,14 +40,43 @@ def trying(name):
     ...     raise NotImplementedError("sigmoid is not implemented yet")
     sigmoid: not implemented yet.
     """
+    with judging(name) as verdict:
+        yield
+        verdict.append(True)
+
+
+@contextlib.contextmanager
+def telling(name):
+    """Say in a line or two what stops a block, and where in the code of a student; it is no verdict."""
+    files = (frame.f_code.co_filename for frame, _ in traceback.walk_stack(inspect.currentframe()))
+    cell = next((file for file in files if not file.startswith(LIBRARIES)), "no file")  # that calls the check
     try:
         yield
     except NotImplementedError:
         print(f"{name}: not implemented yet.")
     except Exception as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if __file__ not in frame.filename]
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != cell]
+        frames = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
         where = f" in line {frames[-1].lineno} of {frames[-1].name}: {frames[-1].line}" if frames else ""
-        print(f"{name}: it stops with {type(error).__name__}: {error}{where}")
+        print(f"{name}: it stops with {type(error).__name__}: {str(error).strip()}{where}")
+
+
+@contextlib.contextmanager
+def judging(name):
+    """The verdict on a block: right if the block appends something to the list that it gets."""
+    right = []
+    with telling(name):
+        yield right
+    latest[name] = bool(right)
+    verdicts.append(latest[name])
+
+
+def explain(hints, after=None):
+    """Print what may be the cause, a line for each hint; a function that was wrong before comes first."""
+    if latest.get(after) is False:
+        hints = [f"The check of {after} failed, and this builds on it: mend that first, then run both checks again."]
+    for hint in hints:
+        print("-", hint)
 
 
 @contextlib.contextmanager
@@ -70,15 +100,13 @@ def picture(name):
     lstm_forward: not implemented yet.
     A picture appears here when lstm_forward works.
     """
-    drawn = []
-    with trying(name):
+    with telling(name):
         yield
-        drawn.append(True)
-    if not drawn:
-        print(f"A picture appears here when {name} works.")
+        return
+    print(f"A picture appears here when {name} works.")
 
 
-def compare(name, compute, expected, tolerance=1e-6, hints=()):
+def compare(name, compute, expected, tolerance=1e-6, hints=(), after=None):
     """Compare what a function returns with the right numbers, and print the verdict.
 
     Parameters
@@ -93,6 +121,8 @@ def compare(name, compute, expected, tolerance=1e-6, hints=()):
         Largest difference that is accepted.
     hints : dict of str to array_like, optional
         What typical mistakes give in the first array that is wrong.
+    after : str, optional
+        The name of an earlier check: of a function that this one calls, so it has to be right first.
 
     Examples
     --------
@@ -101,23 +131,23 @@ def compare(name, compute, expected, tolerance=1e-6, hints=()):
     >>> compare("y", lambda: np.array([1.0, 2.0]), [1.0, 3.0])
     y: wrong in 1 of 2 entries. The first is at [1]: yours is 2, expected 3.
     """
-    verdicts.append(False)
-    with trying(name):
+    with judging(name) as verdict:
         got = compute()
         if not isinstance(expected, dict):
             got, expected = (got,), {name: expected}
         elif not isinstance(got, tuple | list) or len(got) != len(expected):
-            print(f"{name}: expected {len(expected)} arrays, {', '.join(expected)}; got {type(got).__name__}.")
+            given = len(got) if isinstance(got, tuple | list) else f"one {type(got).__name__}"
+            print(f"{name}: wrong. It has to return {len(expected)} things, {', '.join(expected)}; got {given}.")
             return
         for (label, right), array in zip(expected.items(), got, strict=True):
             words = difference(label, array, right, tolerance)
             if words:
                 print(f"{name}: {words}" if label != name else words)
-                same = [h for h, numbers in dict(hints).items() if difference(label, array, numbers, tolerance) is None]
-                print("".join(f"- {hint}\n" for hint in same), end="")
+                numbers = dict(hints).items()
+                explain([h for h, wrong in numbers if difference(label, array, wrong, tolerance) is None], after)
                 return
         print(f"{name}: right.")
-        verdicts[-1] = True
+        verdict.append(True)
 
 
 def difference(name, got, expected, tolerance):
@@ -132,12 +162,14 @@ def difference(name, got, expected, tolerance):
         return None
     first = tuple(int(k) for k in np.argwhere(wrong)[0])
     numbers = f"yours is {got[first]:.6g}, expected {expected[first]:.6g}."
+    if not first:
+        return f"{name}: wrong, {numbers}"
     return (
         f"{name}: wrong in {np.count_nonzero(wrong)} of {wrong.size} entries. The first is at {list(first)}: {numbers}"
     )
 
 
-def gradients(name, forward, backward, inputs, params, **options):
+def gradients(name, forward, backward, inputs, params, douts=(), hints=(), after=None, **options):
     """Check a backward pass against its forward pass, and print what is wrong; see :func:`numpy_setlstm.check_layer`.
 
     Parameters
@@ -148,6 +180,12 @@ def gradients(name, forward, backward, inputs, params, **options):
         The layer.
     inputs, params : dict of str to ndarray
         Where it is checked.
+    douts : sequence of str, optional
+        What the notebook calls the gradients of the outputs.
+    hints : dict of str to float, optional
+        The fingerprint of the gradients that typical mistakes give.
+    after : str, optional
+        As for :func:`compare`.
     **options : object
         As for :func:`numpy_setlstm.check_layer`.
 
@@ -158,18 +196,33 @@ def gradients(name, forward, backward, inputs, params, **options):
     >>> gradients("square", forward, lambda dout, x: 2 * x * dout, {"x": np.ones(3)}, {})
     square: right, in all 3 entries.
     """
-    verdicts.append(False)
-    with trying(name):
+    with judging(name) as verdict:
         report = check_layer(forward, backward, inputs, params, raises=False, **options)
         if report.ok:
             print(f"{name}: right, in all {sum(array.checked for array in report.arrays)} entries.")
-            verdicts[-1] = True
+            verdict.append(True)
             return
         worst = report.worst
-        print(f"{name}: wrong. {worst.place} is {worst.analytic:.6g}, expected {worst.numeric:.6g}.")
-        for diagnosis in report.diagnoses:
-            print("-", diagnosis.text)
-        print(report)
+        place = f" at {list(worst.index)}" if worst.index else ""
+        print(f"{name}: wrong. The gradient of {worst.name}{place} is {worst.analytic:.6g}, not {worst.numeric:.6g}.")
+        found = fingerprint(report)
+        same = [hint for hint, number in dict(hints).items() if abs(found - number) <= 1e-6 * max(abs(number), 1)]
+        explain(same or [in_words(diagnosis.text, douts) for diagnosis in report.diagnoses], after)
+        if latest.get(after, True):
+            print(report)
+
+
+def fingerprint(report):
+    """A number for all gradients of a report, which recognizes a mistake and tells no gradient."""
+    entries = np.concatenate([np.ravel(array.analytic_all) for array in report.arrays])
+    return float(entries @ np.cos(np.arange(len(entries))))
+
+
+def in_words(text, douts):
+    """A diagnosis with the notebook's names for the gradients of the outputs."""
+    for number, dout in enumerate(douts, 1):
+        text = re.sub(rf"(the upstream gradient|that|the gradient) of output {number}\b", dout, text)
+    return text.replace("the upstream gradient", " and ".join(douts) or "the upstream gradient")
 
 
 def judged(name, judge):
@@ -185,13 +238,12 @@ def judged(name, judge):
     Examples
     --------
     >>> judged("runs", lambda: "fewer than three seeds")
-    runs: wrong. It looks like this: fewer than three seeds.
+    runs: wrong: fewer than three seeds.
     """
-    verdicts.append(False)
-    with trying(name):
+    with judging(name) as verdict:
         words = judge()
-        print(f"{name}: wrong. It looks like this: {words}." if words else f"{name}: right.")
-        verdicts[-1] = not words
+        print(f"{name}: wrong: {words}." if words else f"{name}: right.")
+        verdict += [] if words else [True]
 
 
 def account(answer, kinds):
@@ -302,26 +354,41 @@ def found(name, answer, layer, point, kinds, digest):
     >>> found("double", lambda: {"arrays": [], "kind": "", "line": None}, (), {}, {}, "")
     double: wrong. Nothing is found; the mistake shows at other sizes or other numbers.
     """
-    verdicts.append(False)
-    with trying(name):
+    with judging(name) as verdict:
         said = answer()
-        arrays, kind, line = account(said, kinds)
-        if not arrays or line is None:
-            print(f"{name}: wrong. Nothing is found; the mistake shows at other sizes or other numbers.")
-            return
-        forward, backward = layer
-        right = mended(backward, line, said.get("mended", ""))
-        if not check_layer(forward, right, point, {}, raises=False).ok:
-            print(f"{name}: wrong. With your code in line {line} the gradients are still wrong.")
-            return
-        shown = {array.name for array in check_layer(forward, backward, point, {}, raises=False).failures}
-        if arrays != shown:
-            print(f"{name}: wrong. Your code mends the layer, and it changes other arrays than those that you name.")
-        elif digest_of(kind, line, forward, right, point) != digest:
-            print(f"{name}: wrong. Your code mends the layer; the kind, or the number of the line, is another one.")
-        else:
-            print(f"{name}: right.")
-            verdicts[-1] = True
+        words = wrong_account(said, kinds) or tried(said, layer, point, kinds, digest)
+        print(f"{name}: wrong. {words}" if words else f"{name}: right.")
+        verdict += [] if words else [True]
+
+
+def wrong_account(said, kinds):
+    """What can be said of an answer without trying it; None if nothing."""
+    arrays, kind, line = account(said, kinds)
+    if not arrays:
+        return "Nothing is found; the mistake shows at other sizes or other numbers."
+    if kind is None:
+        return f"The kind {str(said['kind'])[:40]!r} is not in the table."
+    if line is None or not str(said.get("mended") or "").strip():
+        return 'This check needs the number of the line, and your code for it as "mended". It has not tried the rest.'
+    return None
+
+
+def tried(said, layer, point, kinds, digest):
+    """What is wrong with an answer, by running the layer with the line that is to mend it; None if nothing is."""
+    (arrays, kind, line), (forward, backward) = account(said, kinds), layer
+    try:
+        right = mended(backward, line, said["mended"])
+    except SyntaxError as error:
+        return f"Your code for line {line} is no Python: {error.msg}."
+    if not check_layer(forward, right, point, {}, raises=False).ok:
+        return f"With your code in line {line} the gradients are still wrong."
+    shown = {array.name for array in check_layer(forward, backward, point, {}, raises=False).failures}
+    if arrays != shown:
+        return "Your code mends the layer, and it changes other arrays than those that you name."
+    if digest_of(kind, line, forward, right, point) == digest:
+        return None
+    here = any(digest_of(other, line, forward, right, point) == digest for other in kinds)
+    return f"Your code mends the layer; {'the kind is another one' if here else 'but the mistake is in another line'}."
 
 
 def digest_of(kind, line, forward, backward, point):
@@ -331,24 +398,3 @@ def digest_of(kind, line, forward, backward, point):
     grads = backward(*(rng.normal(size=np.shape(out)) for out in outs), cache)
     size = sum(float(np.abs(grads[key]).sum()) for key in sorted(grads))
     return hashlib.sha256(f"{kind} {line} {size:.6g}".encode()).hexdigest()[:16]
-
-
-def run(job):
-    """Run the code of a submission in silence, then the checks; end with 0 if they found everything right."""
-    names = {"__name__": "submission", "display": print}
-    for part, silent in (("code", True), ("checks", False)):
-        for label, source in job[part]:
-            known = linecache.cache.get(label, (0, None, []))[2]
-            lines = [
-                one if one.strip() else two for one, two in zip_longest(source.splitlines(True), known, fillvalue="")
-            ]
-            linecache.cache[label] = (len(lines), None, lines, label)
-            silence = open(os.devnull, "w", encoding="utf8") if silent else contextlib.nullcontext(sys.stdout)
-            with silence as stream, contextlib.redirect_stdout(stream):
-                try:
-                    exec(compile(source, label, "exec"), names)
-                except NotImplementedError:
-                    pass
-                except (Exception, SystemExit) as error:
-                    print(f"{label} stops with {type(error).__name__}: {error}", file=sys.stderr)
-    sys.exit(0 if verdicts and all(verdicts) else 1)

@@ -22,6 +22,10 @@ class WireError(ValueError):
     """A message is damaged, too large, or not of numbers."""
 
 
+class TooLongError(WireError):
+    """A value is too large to be sent."""
+
+
 class Handle:
     """Something that stays in the process of the submission, such as a cache, by its number."""
 
@@ -30,13 +34,25 @@ class Handle:
 
 
 def pack(value):
-    """The bytes of a message; WireError if the value holds anything but numbers, text and handles."""
+    """The bytes of a message; WireError if the value holds anything but numbers, text and handles, or too many."""
     arrays = []
     header = json.dumps(_plain(value, arrays)).encode()
     length = sum(array.nbytes for array in arrays)
-    if len(header) > MAX_HEADER or length > MAX_BYTES:
-        raise WireError(f"{len(header) + length:,} bytes are too many to be sent")
+    if len(header) > MAX_HEADER:
+        got = f"lists with {entries(value):,} entries, {len(header):,} bytes"
+        raise TooLongError(f"got {got}; at most {MAX_HEADER:,} bytes of lists are sent: return a NumPy array")
+    if length > MAX_BYTES:
+        raise TooLongError(f"got arrays of {length:,} bytes; at most {MAX_BYTES:,} are sent: is the shape right?")
     return b"".join([LENGTHS.pack(len(header), length), header, *(array.tobytes() for array in arrays)])
+
+
+def entries(value, inside=False):
+    """How many single numbers and texts are in lists; an array is none."""
+    if isinstance(value, list | tuple):
+        return sum(entries(part, True) for part in value)
+    if isinstance(value, dict):
+        return sum(entries(part, inside) for part in value.values())
+    return int(inside and getattr(value, "ndim", 0) == 0)
 
 
 def _plain(value, arrays):

@@ -18,7 +18,7 @@ import warnings
 
 import numpy  # noqa: F401  before the guard: it loads libraries
 
-from numpy_setlstm.grading.wire import Handle, WireError, pack, receive
+from numpy_setlstm.grading.wire import Handle, TooLongError, WireError, pack, receive
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OPEN_TO_ALL = ("gradcheck", "grading.visible")  # the rooms of this package that any submission may import
@@ -64,7 +64,8 @@ def main():
         try:
             message = pack(answer | {"refused": guard.refused[:20]})
         except (WireError, RecursionError, TypeError, ValueError, MemoryError) as error:
-            wrong = {"error": f"what it returns cannot be read: {error}", "kind": "WireError"}
+            kind = "TooLongError" if isinstance(error, TooLongError) else "WireError"
+            wrong = {"error": f"what it returns cannot be read: {error}", "kind": kind}
             message = pack(wrong | {"refused": guard.refused[:20]})
         try:
             answers.write(message)
@@ -218,8 +219,7 @@ class Worker:
             try:
                 answer = {"result": action()}
             except BaseException as error:  # also what sys.exit raises
-                memory = "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
-                answer = {"error": place_of(error) + str(error)[:300], "kind": memory}
+                answer = {"error": place_of(error) + str(error)[:300], "kind": kind_of(error)}
         told = [str(w.message)[:100] for w in caught if issubclass(w.category, RuntimeWarning)]
         return answer | {"warnings": told[:5]}
 
@@ -251,6 +251,11 @@ def tracer(lines):
         return trace
 
     return trace
+
+
+def kind_of(error):
+    """The name of an error's class; NumPy has a class of its own for too little memory."""
+    return "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
 
 
 def place_of(error):

@@ -48,7 +48,10 @@ class LSTMStepCache(NamedTuple):
 
 
 class LSTMCache(NamedTuple):
-    """What :func:`lstm_backward` needs: x (N, T, D), weights, mask (N, T), h before each step (N, T, H), the steps."""
+    """What :func:`lstm_backward` needs: x (N, T, D), weights, mask (N, T), h before each step (N, T, H), the steps.
+
+    And the memory after the last step, `c_last` (N, H), which a text that goes on begins with.
+    """
 
     x: np.ndarray
     W_x: SparseMatrix | np.ndarray
@@ -56,6 +59,7 @@ class LSTMCache(NamedTuple):
     mask: np.ndarray
     h_prev: np.ndarray
     steps: list
+    c_last: np.ndarray
 
 
 class LSTMGradients(NamedTuple):
@@ -210,7 +214,7 @@ def lstm_forward(x, W_x, W_h, b, mask=None, h0=None, c0=None):
         c_t = np.where(word, c_new, c_t)
         h[:, t] = h_t
         steps.append(step)
-    return h, LSTMCache(x, W_x, W_h, mask, h_prev, steps)
+    return h, LSTMCache(x, W_x, W_h, mask, h_prev, steps, c_t)
 
 
 @checked(cache=cache(LSTMCache, "lstm_forward"), dh=array(), trusting=True)
@@ -251,7 +255,7 @@ def lstm_backward(dh, cache):
     >>> gradients.dW_h.shape, gradients.dx.shape
     ((4, 16), (2, 5, 3))
     """
-    x, W_x, W_h, mask, h_prev, steps = cache
+    x, W_x, W_h, mask, h_prev, steps, _ = cache
     (N, T, D), H = x.shape, h_prev.shape[2]
     if dh.shape != h_prev.shape:
         raise ValueError(f"dh has shape {dh.shape}; expected that of h, {h_prev.shape}")

@@ -23,6 +23,7 @@ group:
 """
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -238,6 +239,50 @@ def train(network, tokens, labels, masks, settings):
     return {"losses": torch.stack(losses), **{name: torch.stack(history) for name, history in weights.items()}}
 
 
+def language_case(seed, N, T, V, D, H, n_layers, density=None):
+    """A language model: the loss of every step, gradients, and five updates that carry the state, by Adam."""
+    rng = np.random.default_rng(seed)
+    network = nn.ModuleDict(
+        {
+            "embedding": nn.Embedding(V, D, dtype=torch.float64),
+            "lstm": nn.LSTM(D, H, n_layers, batch_first=True, dtype=torch.float64),
+            "readout": nn.Linear(H, V, dtype=torch.float64),
+        }
+    )
+    masks = draw_weights(network, rng, density)
+    for name, weight in network.named_parameters():
+        weight.requires_grad = "bias_hh" not in name
+    words = torch.from_numpy(rng.integers(1, V, (N, N_STEPS * T + 1)))
+    state = tuple(torch.from_numpy(rng.normal(size=(n_layers, N, H)) * 0.5).requires_grad_() for _ in range(2))
+    losses, *_ = language_losses(network, words[:, : T + 1], state)
+    losses.mean().backward()
+    arrays = {"words": words, "h0": state[0], "c0": state[1], "losses": losses}
+    arrays |= {"dh0": state[0].grad, "dc0": state[1].grad, "settings": np.array(json.dumps(OPTIMIZERS["adam"]))}
+    arrays |= weights_and_gradients(network, masks)
+    trained = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+    optimizer, after = optimizer_of(trained.values(), **OPTIMIZERS["adam"]), {name: [] for name in trained}
+    of_steps, state = [], tuple(part.detach() for part in state)
+    for k in range(N_STEPS):
+        optimizer.zero_grad()
+        losses, state = language_losses(network, words[:, k * T : (k + 1) * T + 1], state)
+        losses.mean().backward()
+        state = tuple(part.detach() for part in state)  # carried, and cut
+        for name, mask in masks.items():
+            trained[name].grad *= mask
+        optimizer.step()
+        of_steps.append(losses.detach())
+        for name, weight in trained.items():
+            after[name].append(weight.detach().clone())
+    arrays |= {f"steps/adam/{name}": torch.stack(history) for name, history in after.items()}
+    return arrays | {"steps/adam/losses": torch.stack(of_steps), "h_last": state[0], "c_last": state[1]}
+
+
+def language_losses(network, words, state):
+    """Cross-entropy of each step, (N, T), and the state after the last."""
+    h, state = network["lstm"](network["embedding"](words[:, :-1]), state)
+    return nn.functional.cross_entropy(network["readout"](h).transpose(1, 2), words[:, 1:], reduction="none"), state
+
+
 def cross_entropy_case():
     """Ordinary logits; equal ones; differences at which a softmax without care overflows."""
     rows = [[0.3, -1.2, 2.1, 0.0], [5.0, 5.0, 5.0, 5.0], [-700.0, 800.0, 100.0, 0.0], [1e4, 1e4 - 1, -1e4, 3.0]]
@@ -305,16 +350,20 @@ CASES = {
     ),
     "bidirectional_dense": lambda: bidirectional_case(19, N=4, T=6, V=8, D=2, H=3, C=2, padding="before"),
     "bidirectional_sparse": lambda: bidirectional_case(20, N=5, T=5, V=8, D=4, H=5, C=3, padding="after", density=0.3),
+    "language_dense": lambda: language_case(21, N=3, T=5, V=7, D=4, H=6, n_layers=2),
+    "language_sparse": lambda: language_case(22, N=4, T=6, V=9, D=5, H=7, n_layers=2, density=0.4),
+    "language_one_layer": lambda: language_case(23, N=3, T=4, V=8, D=6, H=5, n_layers=1, density=0.5),
     "cross_entropy": cross_entropy_case,
     "optimizers": lambda: optimizer_case(18),
 }
 
 
 def main():
-    """Write one file per case."""
+    """Write one file per case, of those that are named, or of all."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    for name, make in CASES.items():
+    for name in sys.argv[1:] or CASES:
+        make = CASES[name]
         arrays = {key: array.detach().numpy() if torch.is_tensor(array) else array for key, array in make().items()}
         path = FOLDER / f"{name}.npz"
         np.savez_compressed(path, torch_version=np.array(str(torch.__version__)), **arrays)

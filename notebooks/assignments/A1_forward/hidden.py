@@ -76,7 +76,7 @@ MISTAKES = [f"gate order {order}" for order in ORDERS] + [
     "no W_h",
 ]
 SEQUENCE_MISTAKES = ["padding read", "padding set to 0", "only h kept at padding", "state not carried", "c not carried",
-                     "h carried in place of c", "c returned"]  # fmt: skip
+                     "h carried in place of c", "c returned", "h set to 0 at padding"]  # fmt: skip
 
 
 def weights(rng, D, H):
@@ -98,12 +98,12 @@ def step(x, h_prev, c_prev, W_x, W_h, b, mistake=""):
 def sequence(x, W_x, W_h, b, mask, mistake=""):
     """All steps, with a typical mistake."""
     h = c = np.zeros((len(x), len(W_h)))
-    states = []
+    states, zero = [], ("padding set to 0", "h set to 0 at padding")
     for t in range(x.shape[1]):
         old = {"h carried in place of c": h}.get(mistake, c * (mistake not in ("c not carried", "state not carried")))
         h_word, c_word = step(x[:, t], h * (mistake != "state not carried"), old, W_x, W_h, b, mistake)
         word = mask[:, t, None] | (mistake == "padding read")
-        h_pad, c_pad = (0 * h, 0 * c) if mistake == "padding set to 0" else (h, c)
+        h_pad, c_pad = h * (mistake not in zero), c * (mistake != zero[0])
         h = np.where(word, h_word, h_pad)
         c = c_word if mistake == "only h kept at padding" else np.where(word, c_word, c_pad)
         states.append(c if mistake == "c returned" else h)

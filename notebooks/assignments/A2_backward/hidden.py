@@ -1,5 +1,7 @@
 """The hidden tests of A2, and what its typical mistakes compute. Students never get this file."""
 
+import contextlib
+
 import numpy as np
 
 from numpy_setlstm import lstm_backward, lstm_forward
@@ -7,7 +9,7 @@ from numpy_setlstm.grading import Task, Wrong, expect, expect_gradients, obvious
 from numpy_setlstm.layers.lstm import lstm_step_forward
 
 TITLE = "A2: An LSTM, backward"
-MINUTES = 150
+MINUTES = 180
 ALLOWED = ("matplotlib",)  # besides the standard library, NumPy and what students check with
 STEP_SIZES = ((3, 5, 4), (1, 2, 3), (4, 3, 1))  # N, D, H
 SIZES = ((4, 5, 3, 2, False), (2, 7, 2, 3, True), (3, 1, 4, 2, False))  # N, T, D, H, padding
@@ -39,6 +41,8 @@ def judge_time(submission, rng):
     for N, T, D, H, padding in SIZES:
         x, mask = {"x": rng.normal(size=(N, T, D))}, rng.random((N, T)) < (0.6 if padding else 2)
         mask[0] = True
+        if padding:  # between words, where dc has to be passed on too
+            mask[1, :3] = True, False, True
         params = weights(rng, D, H)
         right = {"h": sequence(mask)(**x, **params)}
         compare_forward(submission, "lstm_forward", x | params | {"mask": mask}, right)
@@ -50,7 +54,8 @@ def judge_time(submission, rng):
 
         changes_with_dout(ask, x | params, [[rng.normal(size=(N, T, H))] for _ in range(2)])
         judge_effort(submission, time_case(rng, *SMALL), count=True)
-        expect_gradients(sequence(mask), ask, x, params, recognize(time_mistakes(mask)), rng)
+        with step_or_time(submission):
+            expect_gradients(sequence(mask), ask, x, params, recognize(time_mistakes(mask)), rng)
     judge_effort(submission, time_case(rng, *LARGE))
 
 
@@ -71,7 +76,8 @@ def judge_last(submission, rng):
             return {name: dloss * np.asarray(grad) for name, grad in grads.items()}
 
         judge_effort(submission, last_case(rng, *SMALL), count=True)
-        expect_gradients(loss(labels, mask), ask, x, params, recognize(last_mistakes(labels, mask)), rng)
+        with step_or_time(submission):
+            expect_gradients(loss(labels, mask), ask, x, params, recognize(last_mistakes(labels, mask)), rng)
     judge_effort(submission, last_case(rng, *LARGE))
 
 
@@ -113,6 +119,26 @@ def changes_with_dout(ask, arguments, douts):
         zero = not any(np.any(grad) for grad in one.values())
         words = "the gradients are zero" if zero else "the gradients do not change with dh"
         raise Wrong(words, f"For two different dh, {words}.")
+
+
+@contextlib.contextmanager
+def step_or_time(submission):
+    """Tell two mistakes apart that give the same gradients through time: one of them shows in a single step."""
+    try:
+        yield
+    except Wrong as found:
+        in_step = found.cause.endswith("dc not carried") and not step_is_right(submission)
+        where = found.cause.removesuffix("dc not carried") or "in each step: "
+        raise Wrong(where + STEP_MISTAKES[0], found.report, found.signature) if in_step else found from None
+
+
+def step_is_right(submission):
+    """Whether the gradients of a single step are right."""
+    try:
+        judge_effort(submission, step_case(np.random.default_rng(0), *SMALL))
+    except Wrong:
+        return False
+    return True
 
 
 def recognize(mistakes):
@@ -218,7 +244,11 @@ TIME_MISTAKES = (
     "dh only of the last step",
     "padding not skipped",
     "nothing passed on at padding",
+    "dh not passed on at padding",
+    "dc not passed on at padding",
+    "padding passed on, but not masked",
     "steps in forward order",
+    "dx from the last step to the first",
 )
 
 
@@ -283,12 +313,13 @@ def back(arguments, dh, mask, mistake=""):
         word = mask[:, t, None] | (mistake == "padding not skipped")
         dh_t = dh[:, t] * (mistake != "dh only of the last step" or t == times[-1]) + dh_next
         point = {"x": x[:, t], "h_prev": before[t][0], "c_prev": before[t][1], "W_x": W_x, "W_h": W_h, "b": b}
-        one = step_back(point, np.where(word, dh_t, 0), np.where(word, dc_next, 0), mistake)
-        grads["x"][:, t] = one["x"]
-        passed = mistake != "nothing passed on at padding"
+        into = word | (mistake == "padding passed on, but not masked")
+        one = step_back(point, np.where(into, dh_t, 0), np.where(into, dc_next, 0), mistake)
+        grads["x"][:, times[-1] - t if mistake == "dx from the last step to the first" else t] = one["x"]
+        lost = mistake.replace("nothing", "dh, dc") if mistake.endswith("passed on at padding") else ""
         keeps_h, keeps_c = (mistake not in (f"{name} not carried", "nothing carried") for name in ("dh", "dc"))
-        dh_next = (one["h_prev"] + passed * np.where(word, 0, dh_t)) * keeps_h
-        dc_next = (one["c_prev"] + passed * np.where(word, 0, dc_next)) * keeps_c
+        dh_next = (one["h_prev"] + np.where(word | ("dh" in lost), 0, dh_t)) * keeps_h
+        dc_next = (one["c_prev"] + np.where(word | ("dc" in lost), 0, dc_next)) * keeps_c
         only = {"weights of the first step only": t == 0, "weights of the last step only": t == times[-1]}
         for name in ("W_x", "W_h", "b"):
             grads[name] = grads[name] + one[name] * only.get(mistake, True)

@@ -11,7 +11,7 @@ from numpy_setlstm.grading.notebook import given_cells, read_notebook
 from numpy_setlstm.grading.visible import account
 
 TITLE = "A3: Find the mistake"
-MINUTES = 90
+MINUTES = 70
 ALLOWED = ("matplotlib",)  # besides the standard library, NumPy and what students check with
 RIGHT = {  # gradients that can be wrong, kind and line of the mistake, and the lines that pass it on
     "words": ({"E"}, "repeated rows", 4, {6}),

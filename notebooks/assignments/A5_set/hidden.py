@@ -14,6 +14,7 @@ ALLOWED = ("matplotlib",)  # besides the standard library, NumPy and what studen
 SEEDS = 50
 ZETAS = (0.3, 0.5, 0.25, 0.1, 0.8, 0.0, 1.0)
 DRAWS = 600  # for the test of the places
+FEWEST_WORDS = 6  # of a reason
 
 
 def judge_prune(submission, rng):
@@ -52,19 +53,26 @@ def judge_carry(submission, rng):
 def judge_own(submission, rng):
     """A rule is right if it removes as many as it should, whatever their order, and is neither of the two known."""
     like = {"SET's own rule": prune, "the smallest |w|": smallest}
-    for zeta in (0.3, 0.3, 0.5, 0.1):
+    for number, zeta in enumerate((0.3, 0.3, 0.5, 0.1)):
         values, m, age = rng.normal(size=60), rng.normal(size=60), 5.0 * rng.permutation(60)
+        if number % 2:  # as in training, where most have the same age
+            age = np.where(age < 60, 25.0 * (1 + age % 2), 1000.0)
         chosen = own(submission, values, m, age, zeta)
         if not np.array_equal(chosen, own(submission, values, m, age, zeta)):
             raise Wrong("drawn at random", "own_rule gives two answers for the same input; a rule draws nothing.")
         order = rng.permutation(60)
         again = own(submission, values[order], m[order], age[order], zeta)
         if not np.array_equal(np.sort(order[again]), chosen):
-            words = "If the same connections are numbered in another order, own_rule removes others."
-            raise Wrong("about positions, not connections", words)
+            words = "If the same connections are numbered in another order, own_rule removes others"
+            cause = "about positions, where ages are equal" if number % 2 else "about positions, not connections"
+            raise Wrong(cause, f"{words}{' of the same age' * (number % 2)}.")
         like = {name: rule for name, rule in like.items() if np.array_equal(rule(values, zeta), chosen)}
     for name in like:
         raise Wrong(f"no rule of their own: {name}", f"own_rule removes the same connections as {name}.")
+    if len(str(submission.call("reason_of_own_rule") or "").split()) < FEWEST_WORDS:
+        raise Wrong(
+            "no reason in the docstring", "The docstring of own_rule does not say why the rule could be better."
+        )
 
 
 TASKS = [
@@ -110,6 +118,7 @@ PRUNE_MISTAKES = (
     "zeros not pruned",
     "zeros counted as negative",
     "of equal weights the last removed",
+    "of equal negative weights the last removed",
     "positions of what is kept",
     "positions not increasing",
     "largest removed",
@@ -147,7 +156,9 @@ def prune(values, zeta, mistake=""):
         if mistake == "rounded down for both signs together" and position:
             count = floor_share(zeta, len(values)) - len(chosen[0])
         order = np.argsort(sizes, kind="stable")
-        if mistake == "of equal weights the last removed":
+        if {"of equal weights the last removed": True, "of equal negative weights the last removed": position}.get(
+            mistake
+        ):
             order = len(group) - 1 - np.argsort(sizes[::-1], kind="stable")
         chosen.append(group[order[:count]])
     chosen = np.concatenate(chosen)
@@ -265,6 +276,7 @@ CARRY_MISTAKES = (
     "grown with the state of the pruned",
     "grown with the old state of their cell",
     "rows and columns left behind",
+    "sorted by column, then by row",
 )
 
 
@@ -292,7 +304,7 @@ def carry(rows, cols, pruned, new_rows, new_cols, state, mistake=""):
     all_rows = np.concatenate([np.delete(rows, pruned), new_rows])
     all_cols = np.concatenate([np.delete(cols, pruned), new_cols])
     carried = np.concatenate([np.delete(state, pruned, axis=1), new], axis=1)
-    order = np.lexsort((all_cols, all_rows))
+    order = np.lexsort((all_rows, all_cols) if mistake == "sorted by column, then by row" else (all_cols, all_rows))
     if mistake == "grown at the end, not sorted in":
         order = np.arange(len(order))
     if mistake == "rows and columns left behind":

