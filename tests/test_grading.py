@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from numpy_setlstm.cli import main
-from numpy_setlstm.grading import Limits, Submission, Wrong, grade, grade_submission, judge_here, load_assignment
+from numpy_setlstm.grading import Limits, Submission, Wrong, grade, grade_submission, judge_here, load_assignment, pages
 from numpy_setlstm.grading import notebook as files
 from numpy_setlstm.grading.static import findings
 from numpy_setlstm.grading.wire import LENGTHS, Handle, WireError, pack, receive
@@ -301,6 +301,15 @@ def test_the_grader_killed_in_the_middle_and_started_again_gives_the_same_points
     """A short form of ``python tests/class_of_a_hundred.py``."""
     code = class_of_a_hundred.main(["A1", "--submissions", "10", "--seconds", str(LIMITS.seconds)])
     assert code == 0, capsys.readouterr().out
+
+
+def test_a_student_reads_of_points_that_a_person_gives():
+    task = {"task": "runs", "points": 6, "maximum": 6, "cause": "", "report": ""}
+    for note, expected in (
+        ({"note": "A person gives 4 more."}, "6 of 6 points. A person gives 4 more."),
+        ({}, "6 of 6 points"),
+    ):
+        assert pages.student_page("A6", "anna", {"tasks": [task]} | note)[1] == ("text", expected)
 
 
 def test_a_student_page_has_nothing_of_the_hidden_tests(submissions, tmp_path):

@@ -49,7 +49,7 @@ def student_page(title, student, record):
     rows = [[t["task"], f"{t['points']:g}", f"{t['maximum']:g}", t["cause"] or "right"] for t in tasks]
     parts = [
         ("title", f"{title}: {student}"),
-        ("text", total),
+        ("text", ". ".join(filter(None, (total, record.get("note"))))),
         ("table", [["task", "points", "of", "likely cause"], *rows]),
     ]
     for task in tasks:

@@ -65,6 +65,8 @@ class Assignment:
         What may be imported, as for :class:`Submission`.
     minutes : int
         That it takes.
+    note : str
+        What students read below their points, such as of points that a person gives.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class Assignment:
     tasks: tuple
     allowed: tuple
     minutes: int
+    note: str = ""
 
     @property
     def notebook(self):
@@ -119,7 +122,7 @@ def load_assignment(name, folder=None):
     folder = find_folder(name, folder)
     hidden = hidden_tests(folder / HIDDEN_FILE, *(path.stat().st_mtime_ns for path in sorted(folder.glob("*.*"))))
     number, tasks, allowed = folder.name.split("_")[0], tuple(hidden.TASKS), tuple(hidden.ALLOWED)
-    return Assignment(number, hidden.TITLE, folder, tasks, allowed, hidden.MINUTES)
+    return Assignment(number, hidden.TITLE, folder, tasks, allowed, hidden.MINUTES, getattr(hidden, "NOTE", ""))
 
 
 @functools.lru_cache(16)
@@ -161,7 +164,8 @@ def grade_submission(assignment, path, seed, limits=None):
     Returns
     -------
     dict
-        ``{"tasks": [{"task", "points", "maximum", "cause", "report", "signature"}], "remarks": [...], "seed": ...}``.
+        ``{"tasks": [{"task", "points", "maximum", "cause", "report", "signature"}], "remarks": [...], "seed": ...}``, and
+        the assignment's "note" if the file can be read.
 
     Examples
     --------
@@ -181,7 +185,7 @@ def grade_submission(assignment, path, seed, limits=None):
         generators = [np.random.default_rng([seed, number]) for number in range(len(assignment.tasks))]
         records = [judged(task, submission, rng) for task, rng in zip(assignment.tasks, generators, strict=True)]
         remarks += submission.remarks
-    return {"tasks": records, "remarks": remarks, "seed": seed}
+    return {"tasks": records, "remarks": remarks, "seed": seed, "note": assignment.note}
 
 
 def judged(task, submission, rng):

@@ -10,6 +10,7 @@ from numpy_setlstm.grading.process import as_array
 
 TITLE = "A6: A report on your own network"
 MINUTES = 90
+NOTE = "A person gives up to 4 more, for the sentence and for what stands below the picture."
 ALLOWED = ("matplotlib",)  # besides the standard library, NumPy and what students check with
 
 
