@@ -164,8 +164,8 @@ def grade_submission(assignment, path, seed, limits=None):
     Returns
     -------
     dict
-        ``{"tasks": [{"task", "points", "maximum", "cause", "report", "signature"}], "remarks": [...], "seed": ...}``, and
-        the assignment's "note" if the file can be read.
+        ``{"tasks": [{"task", "points", "maximum", "cause", "report", "signature"}], "remarks": [...], "seed": ...}``,
+        and the assignment's "note" if the file can be read.
 
     Examples
     --------
