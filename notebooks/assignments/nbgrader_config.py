@@ -7,6 +7,8 @@ c.CourseDirectory.ignore.extend(["hidden.py", "rubric.md", "wrong", "cheats"])  
 
 # In seconds: a cell that takes longer is stopped, and the next one runs. Training in A6 takes a while.
 c.ExecutePreprocessor.timeout = 120
+c.ExecutePreprocessor.startup_timeout = 120
+c.ExecutePreprocessor.iopub_timeout = 60  # for what a cell has printed; a busy computer may need more than the usual 4
 
 # Pictures earn no points, and take most of the time.
 c.ExecutePreprocessor.skip_cells_with_tag = "picture"
