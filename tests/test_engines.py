@@ -181,6 +181,45 @@ def test_large_arrays_of_a_minibatch_come_from_the_pool(monkeypatch):
     assert (2, H, N) in sizes and (T, 6, H, N) not in sizes, "a prediction keeps only what its next step needs"
 
 
+def run_lstm(engine, n_texts, **options):
+    """States, memory and cache of the LSTM alone, over 9 steps, as a language model runs it."""
+    parameters, rng = network_of(1.5).parameters, np.random.default_rng(4)
+    x, h0, c0 = rng.normal(size=(n_texts, 9, 7)), *rng.normal(size=(2, n_texts, 5))
+    return engine.run_lstm(x, *(parameters[name] for name in ("W_x", "W_h", "b")), h0, c0, **options)
+
+
+@pytest.mark.parametrize("engine", [PlainEngine(), FastEngine("gather"), FastEngine("scratch")])
+def test_an_lstm_by_itself_has_the_same_states_whether_its_cache_is_kept_or_not(engine):
+    *kept, cache = run_lstm(engine, 4, keep=True)
+    *states, nothing = run_lstm(engine, 4, keep=False)
+    assert cache is not None and nothing is None
+    for array, expected in zip(states, kept, strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize(("n_texts", "S", "n_groups"), [(4, 4, 3), (100, 2, 5), (200, 1, 9)])
+def test_large_arrays_of_an_lstm_by_itself_come_from_the_pool_for_as_many_groups_as_its_steps_fill(
+    n_texts, S, n_groups, monkeypatch
+):
+    engine, sizes = FastEngine("gather"), []
+    monkeypatch.setattr(engine._pool, "empty", lambda *of: sizes.append(of[0]) or np.empty(*of))
+    h, _, cache = run_lstm(engine, n_texts, keep=True)
+    assert cache.x.shape == (n_groups, 7, S, n_texts)
+    sizes.clear()
+    engine.run_lstm_back(np.ones_like(h), cache)
+    assert (n_groups, 7, S, n_texts) in sizes, "the gradient of x is made elsewhere"
+
+
+@pytest.mark.parametrize(("cells", "active"), [(-1, True), (0, True), (1, False)])
+def test_when_a_second_thread_helps_an_lstm_by_itself(cells, active, monkeypatch):
+    engine, requests, parameters = FastEngine("gather", n_threads=2), [], network_of(1.5).parameters
+    monkeypatch.setattr(fast_engine, "BACKGROUND_CELLS", parameters["W_h"].nnz * 8 + cells)
+    monkeypatch.setattr(fast_engine, "Background", lambda active: requests.append(active) or Background(active))
+    h, _, cache = run_lstm(engine, 8, keep=True)
+    engine.run_lstm_back(np.ones_like(h), cache)
+    assert requests == [active, active]
+
+
 @pytest.mark.parametrize("dropout", DROPOUT)
 @pytest.mark.parametrize("padding", ["before", "between"])
 @pytest.mark.parametrize("connectivity", CONNECTIVITIES)
