@@ -79,7 +79,7 @@ class PlainEngine:
         logits, readout = linear_forward(h_read, p["W_out"], p["b_out"])  # (N, C)
         return logits, NetworkCache(embedding, x_keep, lstm, shares, h_keep, readout) if keep else None
 
-    def run_lstm(self, x, W_x, W_h, b, h0, c0, *, keep=True):
+    def run_lstm(self, x, W_x, W_h, b, h0, c0, *, keep):
         """States h (N, T, H) after each step, memory c (N, H) after the last, cache: what a language model needs."""
         h, cache = self.lstm_forward(x, W_x, W_h, b, None, h0, c0)
         return h, cache.c_last, cache if keep else None

@@ -10,6 +10,7 @@ from numpy_setlstm.fast.engine import FastEngine
 from numpy_setlstm.fast.threads import Background
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.initialization import NetworkSizes, init_network
+from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
 from numpy_setlstm.layers.readout import cross_entropy_backward, cross_entropy_forward
 from numpy_setlstm.network import Network, PlainEngine
 from numpy_setlstm.parameters import SPARSE_PARAMETERS
@@ -179,6 +180,57 @@ def test_large_arrays_of_a_minibatch_come_from_the_pool(monkeypatch):
     sizes.clear()
     network.predict_proba(tokens_with("none"))
     assert (2, H, N) in sizes and (T, 6, H, N) not in sizes, "a prediction keeps only what its next step needs"
+
+
+def lstm_arguments(n_texts):
+    """What an LSTM reads in 9 steps: x, its weights, and the states before the first step."""
+    parameters, rng = network_of(1.5).parameters, np.random.default_rng(4)
+    weights = (parameters[name] for name in ("W_x", "W_h", "b"))
+    return rng.normal(size=(n_texts, 9, 7)), *weights, *rng.normal(size=(2, n_texts, 5))
+
+
+def run_lstm(engine, n_texts, *, keep):
+    """States, memory and cache of the LSTM alone, as a language model runs it."""
+    return engine.run_lstm(*lstm_arguments(n_texts), keep=keep)
+
+
+@pytest.mark.parametrize("engine", [PlainEngine(), FastEngine("gather"), FastEngine("scratch")])
+def test_an_lstm_by_itself_equals_the_layer_whether_its_cache_is_kept_or_not(engine):
+    """Within rounding; PlainEngine is the layer."""
+    h, c, cache = run_lstm(engine, 4, keep=True)
+    h_alone, c_alone, nothing = run_lstm(engine, 4, keep=False)
+    assert nothing is None
+    x, W_x, W_h, b, h0, c0 = lstm_arguments(4)
+    expected, of_layer = lstm_forward(x, W_x, W_h, b, None, h0, c0)
+    for ours, theirs in ((h, expected), (h_alone, expected), (c, of_layer.c_last), (c_alone, of_layer.c_last)):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-14)
+    dh = np.random.default_rng(5).normal(size=h.shape)
+    gradients = zip(engine.run_lstm_back(dh, cache), lstm_backward(dh, of_layer), strict=True)
+    for ours, theirs in gradients:
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("n_texts", "S", "n_groups"), [(4, 4, 3), (100, 2, 5), (200, 1, 9)])
+def test_large_arrays_of_an_lstm_by_itself_come_from_the_pool_for_as_many_groups_as_its_steps_fill(
+    n_texts, S, n_groups, monkeypatch
+):
+    engine, sizes = FastEngine("gather"), []
+    monkeypatch.setattr(engine._pool, "empty", lambda *of: sizes.append(of[0]) or np.empty(*of))
+    h, _, cache = run_lstm(engine, n_texts, keep=True)
+    assert cache.x.shape == (n_groups, 7, S, n_texts)
+    sizes.clear()
+    engine.run_lstm_back(np.ones_like(h), cache)
+    assert (n_groups, 7, S, n_texts) in sizes, "the gradient of x is made elsewhere"
+
+
+@pytest.mark.parametrize(("cells", "active"), [(-1, True), (0, True), (1, False)])
+def test_when_a_second_thread_helps_an_lstm_by_itself(cells, active, monkeypatch):
+    engine, requests, parameters = FastEngine("gather", n_threads=2), [], network_of(1.5).parameters
+    monkeypatch.setattr(fast_engine, "BACKGROUND_CELLS", parameters["W_h"].nnz * 8 + cells)
+    monkeypatch.setattr(fast_engine, "Background", lambda active: requests.append(active) or Background(active))
+    h, _, cache = run_lstm(engine, 8, keep=True)
+    engine.run_lstm_back(np.ones_like(h), cache)
+    assert requests == [active, active]
 
 
 @pytest.mark.parametrize("dropout", DROPOUT)

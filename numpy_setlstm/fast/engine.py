@@ -121,7 +121,7 @@ class FastEngine:
             gradients |= {name: sum(of[of_direction]) for name, of in zip(names, of_weights, strict=True)}
         return gradients | {"W_out": dW_out, "b_out": db_out}
 
-    def run_lstm(self, x, W_x, W_h, b, h0, c0, *, keep=True):
+    def run_lstm(self, x, W_x, W_h, b, h0, c0, *, keep):
         """States h (N, T, H) after each step, memory c (N, H) after the last, cache: what a language model needs."""
         (N, T, D), H, empty = x.shape, W_h.shape[0], self._pool.empty
         dtype = np.result_type(x, h0, c0, b, weights_of(W_x), weights_of(W_h))
