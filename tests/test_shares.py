@@ -249,6 +249,7 @@ def test_the_pages_agree_with_the_results(tmp_path, name):
         ("account_of_candidates", "candidates places", lambda script, saved: script.format_ways(saved, script.PLACES)),
         ("account_of_candidates", "candidates counts", lambda script, saved: script.format_ways(saved, script.COUNTS)),
         ("cost_of_growth", "growth", lambda script, saved: script.format_cost(saved)),
+        ("whole_reviews", "whole", lambda script, saved: script.format_parts(saved)),
     ],
 )
 def test_the_tables_of_the_scripts_agree_with_what_they_measured(tmp_path, monkeypatch, script, mark, make_tables):
