@@ -176,6 +176,85 @@ def test_dropout_is_of_the_vectors_and_of_the_states_that_are_read_not_of_those_
     assert network.copy().dropout == 0.5 and network.copy().engine is network.engine
 
 
+def test_dropout_draws_the_same_in_the_gradients():
+    """With dropout, too, a gradient is the slope of the loss: all generators begin at the same place."""
+    network = network_of(**NETWORKS["two layers"], dropout=0.4)
+    inputs, targets, state, _ = data_of(network)
+
+    def loss(p):
+        return -network.forward(inputs, targets, state, rng=np.random.default_rng(3), parameters=p)[0].mean()
+
+    value, gradients, _, _ = network.backpropagate(inputs, targets, state, rng=np.random.default_rng(3))
+    assert value == loss(network.parameters) > 0
+    check_gradients(loss, network.parameters, gradients, method="complex")
+
+
+@pytest.mark.parametrize("kind", ["two layers", "tied"])
+def test_a_network_foresees_what_its_losses_say(kind, monkeypatch):
+    """Logits of what comes next, which targets are right, and nothing kept where nothing is needed."""
+    monkeypatch.setattr(softmax, "MOST_CELLS", 4 * V)
+    network = network_of(**NETWORKS[kind])
+    inputs, targets, state, _ = data_of(network)
+    logits, after = network.next_logits(inputs, state)
+    assert logits.shape == (N, V) and after.keys() == state.keys()
+    assert max(abs(array).max() for array in state.values()) > 0.5  # so that a state that is lost shows
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    all_targets = [np.full((N, T), word) for word in range(V)]
+    every = [network.forward(inputs, words, state) for words in all_targets]
+    np.testing.assert_allclose(log_p, np.stack([one[0][:, -1] for one in every], axis=1), rtol=1e-12)
+    most = np.argmax([one[0] for one in every], axis=0)  # (N, T)
+    found, right, then, cache = network.forward(inputs, targets, state, keep=False)
+    assert cache is None and right.shape == found.shape == (N, T)
+    np.testing.assert_array_equal(right, most == targets)
+    np.testing.assert_array_equal(network.forward(inputs, most, state)[1], True)
+    for name, array in after.items():
+        np.testing.assert_array_equal(array, then[name])
+    assert network.backpropagate(inputs, most, state)[2] == N * T
+
+
+@pytest.mark.parametrize("way", ["forward", "next_logits"])
+def test_a_network_that_only_reads_keeps_nothing(way, monkeypatch):
+    network, kept = network_of(**NETWORKS["two layers"]), []
+    run = network.engine.run_lstm
+    monkeypatch.setattr(
+        network.engine, "run_lstm", lambda *arrays, keep: kept.append(keep) or run(*arrays, keep=keep), raising=False
+    )
+    inputs, targets, state, _ = data_of(network)
+    if way == "forward":
+        network.forward(inputs, targets, state, keep=False)
+        assert kept == [False, False]
+        network.read(inputs, state)
+        assert kept[2:] == [True, True]
+    else:
+        network.next_logits(inputs, state)
+        assert kept == [False, False]
+
+
+def test_a_network_begins_counts_and_is_copied_as_it_should():
+    network = network_of("fast", kernel="scratch", **NETWORKS["two layers"])
+    network.embedding_dropout, network.dropout = 0.1, 0.2
+    start = network.start(3)
+    assert list(start) == ["h", "c", "h_2", "c_2"]
+    for state in start.values():
+        assert state.shape == (3, 4) and state.dtype == np.float64 and not state.any()
+    counts = network.gate_counts()
+    assert list(counts) == ["W_x", "W_h", "W_x_2", "W_h_2"]
+    assert all(sum(counts[name].values()) == network.parameters[name].nnz for name in counts)
+    other = network.with_parameters(dict(network.parameters))
+    assert (other.embedding_dropout, other.dropout) == (0.1, 0.2) and other.engine is network.engine
+    assert other.scales == network.scales and network.scales and other.parameters is not network.parameters
+    assert network.engine.kernel == "scratch"
+
+
+def test_one_target_is_right_beside_others():
+    """Rows are judged one by one; the real part counts in a complex step."""
+    h, W = np.eye(3), np.array([[1.0, 3, 2], [6, 0, 6], [7, 0, 9]])
+    _, right, _ = softmax.log_prob_forward(h, W, np.zeros(3), np.array([1, 1, 2]))
+    assert right.tolist() == [True, False, True]
+    _, right, _ = softmax.log_prob_forward(h, W + np.array([0, 0, 1e-30j]), np.zeros(3), np.array([1, 0, 2]))
+    assert right.all()
+
+
 @pytest.mark.parametrize("piece", [1, 2, 256])
 def test_log_probabilities_are_those_of_one_pass(piece, monkeypatch):
     monkeypatch.setattr(sampling, "PIECE", piece)
