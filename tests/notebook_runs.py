@@ -90,7 +90,9 @@ TOGETHER = {
     "07": [
         {"ZETA": "0.5", "SEEDS": "(3,)", "HIDDEN": "32", "REVIEWS": "900", "EPOCHS": "3", "SENTENCE": "'Good movie!'"}
     ],
-    "10": [{"CONNECTIVITY": "'dense'", "SEEDS": "(3,)", "HIDDEN": "16", "REVIEWS": "100", "EPOCHS": "1", "ORDERS": "2"}],
+    "10": [
+        {"CONNECTIVITY": "'dense'", "SEEDS": "(3,)", "HIDDEN": "16", "REVIEWS": "100", "EPOCHS": "1", "ORDERS": "2"},
+    ],
 }
 
 
