@@ -32,6 +32,7 @@ TITLES = {
     "07_training_on_reviews": "Training on reviews",
     "08_many_topologies": "Many good topologies",
     "09_when_sparsity_pays": "When sparsity pays",
+    "10_it_learns_to_spell": "It learns to spell",
 }
 
 

@@ -132,4 +132,16 @@ assert found[1] == known[1] == 0 and found[0.5] < 0.8 < found[0] and abs(found[0
 assert found[0.1] < known[0.1] and known[0.2] < found[0.2] < found[0] - 0.01
 assert nulls["kept"] < trained.min() and trained.max() < nulls["redrawn"]
 """,
+    "10": """
+bits, shares = np.transpose([watched[epoch] for epoch in (0, 1, 2, 5)])
+assert bits[0] > 5 and (np.diff(bits) < 0).all() and bits[1] < count_bits[2]
+assert entropy < bits[-1] < count_bits[4] and (np.diff(count_bits) < 0).all()
+assert shares[0] < 0.1 and (np.diff(shares) > 0).all() and abs(shares[-1] - count_spelled[4]) < 0.05
+in_letters, in_sentences = found["letters"], found["second_sentence"]
+assert in_letters[0].max() > in_letters[1].max() > 5 * in_letters[2].max()
+assert in_letters[0].max() - in_letters[1].max() < 0.1
+assert 0.5 > in_sentences[0].max() > 1.5 * max(in_sentences[1].max(), in_sentences[2].max())
+evolved, static, dense = (np.array(each) for each in results.values())
+assert np.abs(evolved - static).max() < 0.03 and dense.min() > 1.5 * max(evolved.max(), static.max())
+""",
 }

@@ -67,6 +67,12 @@ CHANGED = {
     ],
     "08": [*({"ZETA": value} for value in ("0.05", "0.5")), {"SEEDS": "(1, 2, 3)"}, {"HIDDEN": "32"}],
     "09": [{"HIDDEN": "128"}, {"DENSITY": "0.2"}],
+    "10": [
+        *({"SEEDS": value} for value in ("(1,)", "(2,)", "(3,)")),
+        *({"HIDDEN": value} for value in ("32", "128")),
+        *({"ZETA": value} for value in ("0.05", "0.5")),
+        *({"CONNECTIVITY": repr(kind)} for kind in ("static", "dense")),
+    ],
 }
 #: By notebook, values that are changed together in the tests, and make it short.
 TOGETHER = {
@@ -83,6 +89,9 @@ TOGETHER = {
     "06": [{"ZETA": "0.05", "SEED": "1", "HIDDEN": "128", "REVIEWS": "900"}],
     "07": [
         {"ZETA": "0.5", "SEEDS": "(3,)", "HIDDEN": "32", "REVIEWS": "900", "EPOCHS": "3", "SENTENCE": "'Good movie!'"}
+    ],
+    "10": [
+        {"CONNECTIVITY": "'dense'", "SEEDS": "(3,)", "HIDDEN": "16", "REVIEWS": "100", "EPOCHS": "1", "ORDERS": "2"},
     ],
 }
 

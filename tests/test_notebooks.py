@@ -29,7 +29,7 @@ from notebook_runs import TOGETHER  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 HANGS = 900  # seconds after which a notebook is stopped
-TRAINS_LONG = ("07", "08", "09")  # half a minute to a minute each
+TRAINS_LONG = ("07", "08", "09", "10")  # half a minute to a minute each
 SOLVED_LATER = ("00", "06")  # whose solutions train
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 each_notebook_run = pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_code_is_read_without_scrolling(path):
             assert len(line) <= 88, line
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS[1:7], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*NOTEBOOKS[1:7], NOTEBOOKS[10]], ids=lambda path: path.stem)
 def test_it_has_a_blank_to_fill_in_and_questions_with_folded_answers(path):
     notebook = nbformat.read(path, as_version=4)
     assert len(notebook_runs.fill_in_blanks(notebook)) >= 1
