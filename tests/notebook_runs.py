@@ -77,9 +77,8 @@ CHANGED = {
 #: By notebook, values that are changed together in the tests, and make it short.
 TOGETHER = {
     "00": [
-        {"CONNECTIVITY": "'static'", "HIDDEN": "32", "REVIEWS": "1500", "SENTENCE": "'Good movie!'"},
+        {"ZETA": "0.5", "HIDDEN": "32", "REVIEWS": "1500", "SEED": "3", "SENTENCE": "'Good movie!'"},
         {"CONNECTIVITY": "'dense'", "HIDDEN": "32", "REVIEWS": "1500", "SEED": "2"},
-        {"ZETA": "0.5", "HIDDEN": "128", "REVIEWS": "1500", "SEED": "3", "SENTENCE": "'Not bad at all.'"},
     ],
     "01": [{"SENTENCE": "'never seen'", "SENTENCES": CHANGED["01"][3]["SENTENCES"], "SEED": "3"}],
     "02": [{"HIDDEN": "16", "SEED": "2", "BIASES": "(0.5, 2, 5)", "STEPS": "50"}],
