@@ -127,3 +127,10 @@ def test_nbgrader_and_the_visible_checks_agree(path, monkeypatch, capfd):
     assert check(name, path) == (not causes)
     printed = capfd.readouterr().out
     assert ("wrong" in printed or "stops" in printed or "shape" in printed) == bool(causes), printed
+
+
+def test_the_table_of_all_answers_is_as_they_state():
+    import answers_table  # which imports this module
+
+    expected = answers_table.make_page()
+    assert answers_table.PAGE.read_text(encoding="utf8") == expected, "run python tests/answers_table.py"
