@@ -172,7 +172,8 @@ def test_the_files_are_what_they_should_be():
             assert (golden["weights"][key][~absent] == 0).sum() == 1, "a connection whose weight is 0"
             for steps in golden.get("steps", {}).values():
                 assert not steps[key][:, absent].any(), "a weight that does not exist has moved"
-    assert sum(path.stat().st_size for path in FOLDER.glob("*.npz")) < 300_000
+    sizes = {kind: sum(path.stat().st_size for path in FOLDER.glob(f"{kind}*.npz")) for kind in ("", "language")}
+    assert sizes[""] - sizes["language"] < 300_000 and sizes["language"] < 120_000
 
 
 @pytest.mark.parametrize("name", golden_names("network"))
