@@ -50,8 +50,8 @@ WINGS = {
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 WING_OF = dict.fromkeys(FLOOR_OF, "core") | {room: wing for wing, rooms in WINGS.items() for room in rooms}
 
-WIDTH, BOX, ROW, GAP, TOP = 950, 26, 58, 20, 34  # pixels: the drawing, a box, a row, between floors, the wings' titles
-LEFT, RIGHT = 320, 830  # pixels: where the core begins and ends
+WIDTH, BOX, ROW, GAP, TOP = 1070, 26, 58, 20, 34  # pixels: the drawing, a box, a row, between floors, the wings' titles
+LEFT, RIGHT = 320, 915  # pixels: where the core begins and ends
 BANDS = {"tools": (110, LEFT), "core": (LEFT, RIGHT), "fast": (RIGHT, WIDTH)}
 BANDS |= dict.fromkeys(("lab", "language"), BANDS["fast"])  # by wing
 HEADINGS = {"tools": "tools", "core": "core", "fast": "speed, language, lab"}
@@ -163,6 +163,9 @@ def spread(rows, ways):
                 offsets.append(offsets[-1] + half[left] + half[right])
             firsts = increasing([x[place] - offset for place, offset in zip(group, offsets, strict=True)])
             first, last = low + half[group[0]], high - half[group[-1]] - offsets[-1]
+            if last < first:
+                rooms = ", ".join(name for _, name in group)
+                raise ValueError(f"{rooms} need {first - last:.0f} pixels more beside each other: widen their band")
             x |= {p: min(max(f, first), last) + o for p, f, o in zip(group, firsts, offsets, strict=True)}
     return x
 
