@@ -226,7 +226,8 @@ class SparseMatrix:
             raise ValueError(
                 f"x has shape {x.shape}, W has shape {self.shape}; x @ W needs x's last size to be {self.shape[0]}"
             )
-        y = np.zeros((*x.shape[:-1], self.shape[1]), np.result_type(x, self.values))  # (..., n_cols)
+        shape = (*x.shape[:-1], self.shape[1])  # (..., n_cols)
+        y = np.zeros(shape, np.result_type(x, self.values))
         W_T = self.T  # its rows are the columns of W, with their connections side by side
         for column, connections in W_T.topology.by_row():
             y[..., column] = x.take(W_T.cols[connections], axis=-1) @ W_T.values[connections]

@@ -142,13 +142,13 @@ def lstm_step_backward(dh, dc, cache):
     """
     i, f, o, g, c_prev, tanh_c = cache
     do = dh * tanh_c  # h = o * tanh_c
-    dc = dc + dh * o * (1 - tanh_c**2)  # h = o * tanh(c); c is also used by the next step, hence the sum
+    dc = dc + dh * o * (1 - tanh_c**2)  # h = o * tanh(c); the next step uses c, too
     df = dc * c_prev  # c = f * c_prev + i * g
     di = dc * g
     dg = dc * i
     dc_prev = dc * f
-    dz = np.concatenate([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)], axis=1)  # (N, 4H)
-    return dz, dc_prev
+    dz = [di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)]
+    return np.concatenate(dz, axis=1), dc_prev  # (N, 4H), (N, H)
 
 
 @checked(
@@ -266,7 +266,8 @@ def lstm_backward(dh, cache):
         word = mask[:, t, None]  # (N, 1)
         dh_t = dh[:, t] + dh_next  # h_t is used by the loss and by the next step
         # h_t = where(word, h_new, h_t): the gradient goes to the one that was chosen
-        dz[:, t], dc_prev = lstm_step_backward(np.where(word, dh_t, 0), np.where(word, dc_next, 0), steps[t])
+        dh_word, dc_word = np.where(word, dh_t, 0), np.where(word, dc_next, 0)
+        dz[:, t], dc_prev = lstm_step_backward(dh_word, dc_word, steps[t])
         dh_next = np.where(word, 0, dh_t) + dz[:, t] @ W_h.T  # z = ... + h_t @ W_h
         dc_next = np.where(word, 0, dc_next) + dc_prev
     dz_flat = dz.reshape(N * T, 4 * H)
