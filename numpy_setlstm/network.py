@@ -88,6 +88,10 @@ class PlainEngine:
         """The LSTMGradients from dh (N, T, H); undoes :meth:`run_lstm`."""
         return self.lstm_backward(dh, cache)
 
+    def lay_out(self, W):
+        """The readout of a language model as its products shall read it: as it is."""
+        return W
+
     def backward(self, dlogits, cache):
         """Gradients of all parameters, by name, from dlogits (N, C); undoes :meth:`forward`, last line first."""
         dh_read, dW_out, db_out = linear_backward(dlogits, cache.readout)

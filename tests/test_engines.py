@@ -14,7 +14,7 @@ from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
 from numpy_setlstm.layers.readout import cross_entropy_backward, cross_entropy_forward
 from numpy_setlstm.network import Network, PlainEngine
 from numpy_setlstm.parameters import SPARSE_PARAMETERS
-from numpy_setlstm.sparse import weights_of
+from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams, train
 
 SIZES = NetworkSizes(n_words=23, embedding_dim=7, hidden_size=5, n_classes=3)
@@ -312,3 +312,13 @@ def test_a_number_of_threads_that_is_none_is_refused(n_threads):
     with pytest.raises(ValueError, match="n_threads is .*; expected a whole number from 1 to"):
         FastEngine(n_threads=n_threads)
     assert FastEngine(n_threads=1).n_threads == 1
+
+
+def test_a_sparse_readout_is_laid_out_if_there_is_room(monkeypatch):
+    W = SparseMatrix((2, 3), [0, 1], [2, 0], [5.0, 7.0])
+    monkeypatch.setattr(fast_engine, "SCRATCH_MAX_CELLS", 6)
+    np.testing.assert_array_equal(FastEngine().lay_out(W), W.toarray())
+    assert FastEngine(kernel="gather").lay_out(W) is W and PlainEngine().lay_out(W) is W
+    assert FastEngine().lay_out(W.toarray()).shape == (2, 3)
+    monkeypatch.setattr(fast_engine, "SCRATCH_MAX_CELLS", 5)
+    assert FastEngine().lay_out(W) is W

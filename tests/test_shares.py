@@ -260,3 +260,13 @@ def test_the_tables_of_the_scripts_agree_with_what_they_measured(tmp_path, monke
     saved = json.loads(module.RESULTS.read_text("utf8"))
     fill_blocks(page, mark, lambda _: make_tables(module, saved))
     assert page.read_text("utf8") == (docs / "shares.md").read_text("utf8"), f"run python docs/{script}.py"
+
+
+def test_the_figure_shows_other_scores_as_well():
+    rows = [
+        {"dataset": "d", "connectivity": "static", "share": 0.02, "mean": 2.5, "low": 2.4, "high": 2.6},
+        {"dataset": "d", "connectivity": "static", "share": 0.05, "mean": 2.4, "low": 2.3, "high": 2.5},
+    ]
+    (ax,) = plot_shares(rows, ylabel="bits", xlabel="connections, %", scale=1.0)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("connections, %", "bits")
+    assert ax.yaxis.get_major_formatter()(2.5) == "2.5" and ax.xaxis.get_major_formatter()(0.02) == "2"

@@ -16,7 +16,7 @@ from numpy_setlstm.fast.embedding import (
     out_of_groups,
     put_in_groups,
 )
-from numpy_setlstm.fast.kernels import KERNELS, choose_kernel
+from numpy_setlstm.fast.kernels import KERNELS, SCRATCH_MAX_CELLS, choose_kernel
 from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
 from numpy_setlstm.fast.memory import ArrayPool
 from numpy_setlstm.fast.pooling import make_pool
@@ -143,6 +143,11 @@ class FastEngine:
             dx, db, dh0, dc0 = fast_lstm_backward(dh.transpose(1, 2, 0), cache, background, empty=self._pool.empty)
         dW_x, dW_h = (product.gradient() for product in products)
         return LSTMGradients(out_of_groups(dx, dh.shape[1]), dW_x, dW_h, db, dh0.T, dc0.T)
+
+    def lay_out(self, W):
+        """The readout of a language model as an ndarray, if there is room: for so many rows BLAS is faster."""
+        is_small = isinstance(W, SparseMatrix) and W.size <= SCRATCH_MAX_CELLS
+        return W.toarray() if is_small and self.kernel != "gather" else W
 
     @property
     def _threads(self):

@@ -22,6 +22,7 @@ from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward
 from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
 from numpy_setlstm.network import BaseNetwork, gate_counts, make_engine
 from numpy_setlstm.parameters import LAYERS, layers_of
+from numpy_setlstm.sparse import SparseMatrix
 
 
 class LanguageCache(NamedTuple):
@@ -31,6 +32,7 @@ class LanguageCache(NamedTuple):
     x_keep: np.ndarray | None
     lstms: list
     h_keeps: list
+    W: SparseMatrix | np.ndarray  # of the readout, as it is stored
     readout: LogProbCache
 
 
@@ -88,19 +90,23 @@ class LanguageNetwork(BaseNetwork):
         N, T, H = read.shape
         tied = "W_out" not in p
         W = p["E" if tied else "W_out"]
-        log_p, right, readout = log_prob_forward(read.reshape(N * T, H), W, p["b_out"], targets.ravel(), tied)
-        return log_p.reshape(N, T), right.reshape(N, T), after, LanguageCache(*cache, readout) if keep else None
+        laid_out = self.engine.lay_out(W)
+        log_p, right, readout = log_prob_forward(read.reshape(N * T, H), laid_out, p["b_out"], targets.ravel(), tied)
+        return log_p.reshape(N, T), right.reshape(N, T), after, LanguageCache(*cache, W, readout) if keep else None
 
     def next_logits(self, inputs, state, labels=None):
         """Logits (N, V) of what comes after inputs (N, T), and the state after them."""
         read, after, _ = self.read(inputs, state, labels, keep=False)
         p = self.parameters
-        return read[:, -1] @ (p["W_out"] if "W_out" in p else p["E"].T) + p["b_out"], after
+        W = self.engine.lay_out(p["W_out"] if "W_out" in p else p["E"])
+        return read[:, -1] @ (W if "W_out" in p else W.T) + p["b_out"], after
 
     def backward(self, dlog_p, cache):
         """Gradients of all parameters, and of the state before the first step, by name, from dlog_p (N, T)."""
-        (N, T), readout = dlog_p.shape, cache.readout
+        (N, T), W, readout = dlog_p.shape, cache.W, cache.readout
         dread, dW, db_out = log_prob_backward(dlog_p.reshape(N * T), readout)
+        if isinstance(W, SparseMatrix) and dW.ndim == 2:  # it was laid out
+            dW = dW[W.rows, W.cols]
         dx = dread.reshape(N, T, -1)
         of_lstms, before = {}, {}
         for k in reversed(range(len(cache.lstms))):

@@ -1,4 +1,4 @@
-"""Accuracy against the share of parameters, for several kinds of networks."""
+"""Accuracy, or another score, against the share of parameters, for several kinds of networks."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -20,20 +20,27 @@ _STYLES = {
 }
 
 
-def plot_shares(rows, axes=None, *, reference="dense", labels=None):
-    """Draw the accuracy of each kind of network against its share of the dense network's parameters.
+def plot_shares(
+    rows, axes=None, *, reference="dense", labels=None, xlabel="parameters, % of the dense network's",
+    ylabel="test accuracy, %", scale=100.0,
+):  # fmt: skip
+    """Draw the accuracy of each kind of network, or another score, against its share of the dense network's parameters.
 
     Parameters
     ----------
     rows : sequence of dict
         Each with "dataset", "connectivity", "share" (of the dense network's parameters, in (0, 1]), "mean", and the
-        ends of its interval "low" and "high", or None for both; accuracies in [0, 1].
+        ends of its interval "low" and "high", or None for both; accuracies in [0, 1], or other scores.
     axes : sequence of matplotlib.axes.Axes, optional
         One per data set, in order of first appearance.
     reference : str, default "dense"
         The kind that is drawn as a line through all shares.
     labels : dict of str to str, optional
         What the kinds are called in the legend.
+    xlabel, ylabel : str, optional
+        What the axes show.
+    scale : float, default 100
+        By which the scores are multiplied: 100 shows shares as percentages, 1 other numbers as they are.
 
     Returns
     -------
@@ -72,7 +79,9 @@ def plot_shares(rows, axes=None, *, reference="dense", labels=None):
             elif found:
                 beside = 1 + 0.025 * (place - len(kinds) / 2)  # so that intervals do not hide each other
                 _draw_kind(ax, found, kind, names[kind], beside)
-        _finish(ax, dataset, sorted({row["share"] for row in of_dataset}), widest)
+        _finish(ax, sorted({row["share"] for row in of_dataset}), widest, scale)
+        ax.set_title(dataset, loc="left", size="medium")
+        ax.set(xlabel=xlabel, ylabel=ylabel)
     handles, found = _all_handles(axes)
     columns = min(len(axes) + 1, WIDEST)
     axes[0].figure.legend(handles, found, loc="outside lower center", ncols=columns, frameon=False)
@@ -107,17 +116,14 @@ def _draw_reference(ax, row, label):
         ax.axhspan(row["low"], row["high"], color=ink(ax), alpha=0.08, lw=0, zorder=0)
 
 
-def _finish(ax, dataset, shares, widest):
+def _finish(ax, shares, widest, scale):
     shares = [share for share in shares if share < 1] or shares
     ax.set(xscale="log", xlim=(min(widest) / 1.25, max(widest) * 1.25))  # the same for all data sets
     ax.xaxis.set_major_locator(FixedLocator(shares))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g}"))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}"))
-    ax.set_title(dataset, loc="left", size="medium")
-    ax.set_xlabel("parameters, % of the dense network's")
-    ax.set_ylabel("test accuracy, %")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda score, _: f"{scale * score:.4g}"))
 
 
 def _all_handles(axes):
