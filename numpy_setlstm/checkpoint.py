@@ -248,20 +248,19 @@ def unpack_state(header, arrays, engine, network_class=Network):
     best_network = None
     if header["has_best"]:
         best_network = unpack_network("best", header["best"], arrays, network.engine, network_class)
+    shapes = header["initial_shapes"]
     state = TrainingState(
         network=network,
         optimizer=optimizer,
         streams=streams,
         initial_topologies={
-            name: Topology(
-                header["initial_shapes"][name], arrays[f"initial/{name}/rows"], arrays[f"initial/{name}/cols"]
-            )
+            name: Topology(shapes[name], arrays[f"initial/{name}/rows"], arrays[f"initial/{name}/cols"])
             for name in header["network"]["names"]  # in their order, which JSON's tables do not keep
-            if name in header["initial_shapes"]
+            if name in shapes
         },
         order=arrays.get("order"),
         average={name: arrays[f"average/{name}"] for name in network.parameters if header["n_averaged"]},
-        averaged_from={k: arrays[f"averaged_from/{k}"] for k in network.parameters if f"averaged_from/{k}" in arrays},
+        averaged_from={name: arrays[f"averaged_from/{name}"] for name in shapes if f"averaged_from/{name}" in arrays},
         carried={name: arrays[f"carried/{name}"] for name in network.carried_shapes if f"carried/{name}" in arrays},
         history=header["history"] | {"set_steps": set_steps},
         best_network=best_network,
