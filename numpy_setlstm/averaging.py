@@ -55,7 +55,7 @@ def update_average(state, averaging, interval=5):
     state.n_averaged += 1
     for name, average in state.average.items():
         if averaging == SNT_ASGD:
-            rate = np.divide(1, state.n_averaged - state.averaged_from.get(name, 0)).astype(average.dtype)
+            rate = 1 / (state.n_averaged - state.averaged_from.get(name, 0))
         else:
             rate = (1 - averaging) / (1 - averaging**state.n_averaged)
         average += rate * (weights_of(parameters[name]) - average)

@@ -250,7 +250,7 @@ def _regrow_in_blocks(W, kept, n_blocks, rng, *, reserved_rows, growth_scores):
     scores, cells, width = [None] * n_blocks, [], W.shape[1] // n_blocks
     if growth_scores is not None:
         scored, sizes = scored_cells(growth_scores, W.shape)
-        scores = _split(SparseMatrix(W.shape, *np.divmod(scored, W.shape[1]), sizes * 1.0), n_blocks)
+        scores = _split(SparseMatrix(W.shape, *np.divmod(scored, W.shape[1]), sizes.astype(float)), n_blocks)
     left = _split(SparseMatrix(W.shape, W.rows[kept], W.cols[kept], W.values[kept]), n_blocks)
     for k, (block, is_inside) in enumerate(zip(left, _in_blocks(W, n_blocks), strict=True)):
         options = {"reserved_rows": reserved_rows, "growth_scores": scores[k]}

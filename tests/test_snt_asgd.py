@@ -75,6 +75,8 @@ def test_the_mean_waits_and_is_then_that_of_all_weights_since():
     assert list(state.averaged_from) == sparse and not any(a.any() for a in state.averaged_from.values())
     update_average(state, 0)
     assert (state.average, state.averaged_from, state.n_averaged) == ({}, {}, 0)
+    update_average(state, 0.5)  # a mean that forgets exponentially counts nothing
+    assert state.averaged_from == {} and state.n_averaged == 1
 
 
 def test_by_default_the_interval_is_five_epochs():
