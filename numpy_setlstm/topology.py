@@ -177,7 +177,7 @@ def prune(W, zeta, prune_rule="sign", *, n_blocks=1):
 
 def _in_blocks(W, n_blocks):
     """For each of `n_blocks` blocks of as many columns, whether each connection is in it: arrays of bool (nnz,)."""
-    if n_blocks < 1 or W.shape[1] % n_blocks:
+    if not 1 <= n_blocks <= max(1, W.shape[1]) or W.shape[1] % n_blocks:
         raise ValueError(f"n_blocks is {n_blocks}; expected a divisor of the {W.shape[1]} columns, such as 1")
     width = W.shape[1] // n_blocks
     return [(W.cols >= k * width) & (W.cols < (k + 1) * width) for k in range(n_blocks)]

@@ -57,7 +57,15 @@ def test_in_blocks_the_largest_scores_of_each_gate_grow():
         assert apart.values.tolist() == [5.0, 5.0, 0.0, 0.0] and step.grown.tolist() == [2, 3]
 
 
-@pytest.mark.parametrize("n_blocks", [0, -1, 3, 5])
+def test_a_matrix_without_columns_is_one_block():
+    W = SparseMatrix((3, 0), [], [], np.zeros(0))
+    assert prune(W, 0.5, n_blocks=1).tolist() == []
+    for n_blocks in (2, 10**9):
+        with pytest.raises(ValueError, match=f"n_blocks is {n_blocks}; expected a divisor of the 0 columns, such as 1"):
+            prune(W, 0.5, n_blocks=n_blocks)
+
+
+@pytest.mark.parametrize("n_blocks", [0, -1, 3, 5, 8])
 def test_columns_that_are_not_those_of_so_many_blocks_are_refused(n_blocks):
     W = erdos_renyi((3, 4), np.random.default_rng(0), density=0.5)
     message = f"n_blocks is {n_blocks}; expected a divisor of the 4 columns, such as 1"

@@ -588,6 +588,9 @@ def test_write_trains_saves_and_writes_after_each_epoch(tmp_path, capsys):
     assert capsys.readouterr().out == first, "the same seed writes the same"
     assert write(*train) == 2
     assert "exists: continue with --resume" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        write(*train, "--averaging", "asgd")
+    assert "'asgd' is not a finite number, nor snt-asgd" in capsys.readouterr().err
     assert write(*train, "--resume", "--epochs", 3) == 0
     assert "epoch 3: training" in capsys.readouterr().out
 

@@ -54,7 +54,12 @@ def growth(text):
 
 def averaging(text):
     """A finite number, or the name of a rule."""
-    return text if text == SNT_ASGD else finite(text)
+    if text == SNT_ASGD:
+        return text
+    try:
+        return finite(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, nor {SNT_ASGD}") from None
 
 
 def path(text):
