@@ -23,7 +23,7 @@ from numpy_setlstm.weighting import as_pairs, from_pairs
 
 __all__ = ["CheckpointError", "load_arrays", "save_arrays"]
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 SMALL_HEADER = 2**20
 _HEADER = "header"
 _STATE_KEYS = (
@@ -210,8 +210,8 @@ def pack_state(state):
         arrays |= best_arrays
     if state.order is not None:
         arrays["order"] = state.order
-    arrays |= {f"average/{name}": average for name, average in state.average.items()}
-    arrays |= {f"carried/{name}": array for name, array in state.carried.items()}
+    for part in ("average", "averaged_from", "carried"):
+        arrays |= {f"{part}/{name}": array for name, array in getattr(state, part).items()}
     for name, quantities in optimizer.state.items():
         arrays |= {f"optimizer/{name}/{quantity}": array for quantity, array in quantities.items()}
     for name, topology in state.initial_topologies.items():
@@ -248,19 +248,19 @@ def unpack_state(header, arrays, engine, network_class=Network):
     best_network = None
     if header["has_best"]:
         best_network = unpack_network("best", header["best"], arrays, network.engine, network_class)
+    shapes = header["initial_shapes"]
     state = TrainingState(
         network=network,
         optimizer=optimizer,
         streams=streams,
         initial_topologies={
-            name: Topology(
-                header["initial_shapes"][name], arrays[f"initial/{name}/rows"], arrays[f"initial/{name}/cols"]
-            )
+            name: Topology(shapes[name], arrays[f"initial/{name}/rows"], arrays[f"initial/{name}/cols"])
             for name in header["network"]["names"]  # in their order, which JSON's tables do not keep
-            if name in header["initial_shapes"]
+            if name in shapes
         },
         order=arrays.get("order"),
         average={name: arrays[f"average/{name}"] for name in network.parameters if header["n_averaged"]},
+        averaged_from={name: arrays[f"averaged_from/{name}"] for name in shapes if f"averaged_from/{name}" in arrays},
         carried={name: arrays[f"carried/{name}"] for name in network.carried_shapes if f"carried/{name}" in arrays},
         history=header["history"] | {"set_steps": set_steps},
         best_network=best_network,
@@ -354,6 +354,12 @@ def upgrade(header):
     """The header of a model in today's format, from any version of it."""
     if header["format_version"] == FORMAT_VERSION:
         return header
+    header = _from_format_3(header) if header["format_version"] < 4 else header
+    return header | {"parameters": {"keep_gate_counts": False, "averaging_interval": 5} | header["parameters"]}
+
+
+def _from_format_3(header):
+    """The header of a model in format 4, from an older one."""
     header = _from_format_1(header) if header["format_version"] == 1 else header
     added = {"bidirectional": False, "class_weight": None, "warm_start": False}  # in format 3
     added |= {"candidates": None, "evolve_every": None, "evolve_from": 0.0, "evolve_until": None}  # in format 4

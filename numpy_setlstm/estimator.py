@@ -51,6 +51,9 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         Fraction of the connections that each SET step replaces.
     prune_rule : {"sign", "magnitude"}
         Which connections a SET step removes: see :func:`numpy_setlstm.topology.prune`.
+    keep_gate_counts : bool, default False
+        Whether each gate of W_x and W_h is pruned and regrown on its own, and so keeps its number of connections. By
+        default all gates of a matrix are ranked together, and connections move from gate to gate: docs/variants.md.
     growth : {"zero", "random", "gradient"} or dict
         "zero", "random": new connections are in random cells, and start at 0 or are drawn like the initial ones.
         "gradient": they are where the gradient of the loss is largest, and start at 0. A dict has one rule for each of
@@ -90,10 +93,14 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         In epoch k, counted from 0, the learning rates are divided by 1 + decay · k.
     embedding_dropout, dropout : float in [0, 1), default 0.5
         Of the word vectors, and of the hidden state that the readout reads.
-    averaging : float in [0, 1), default 0.0
+    averaging : float in [0, 1) or "snt-asgd", default 0.0
         After each minibatch, average ← averaging · average + (1 − averaging) · weights, corrected for its beginning;
         the averaged weights are those that are validated, kept and used. 0: the weights themselves. Training goes on
-        from the weights, and is the same with any averaging. :eq:`average` in docs/derivations/adam.md.
+        from the weights, and is the same with any averaging. :eq:`average` in docs/derivations/adam.md. "snt-asgd": the
+        plain mean of all weights since the validation loss has stopped falling, and of each connection since it exists.
+    averaging_interval : int, default 5
+        For "snt-asgd": the mean begins after the first epoch whose validation loss is above the lowest one of this many
+        epochs or more before it.
     max_norm : float, default 1.0
         Gradients are clipped to this joint norm.
     validation_fraction : float in [0, 1), default 0.1
@@ -162,13 +169,13 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
     def __init__(
         self, connectivity="set", *, embedding_dim=256, hidden_size=256, bidirectional=False, pooling="last",
         parameter_share=0.039, er_epsilon=None, every_word=False, frequency_exponent=0.0, zeta=TrainingSettings.zeta,
-        prune_rule="sign", growth="zero", candidates=None, zeta_schedule="constant", evolve_every=None, evolve_from=0.0,
-        evolve_until=None, vocabulary_size=None, max_length=100, padding="pre", truncating="pre", tokenizer=None,
-        word_vectors=None, n_epochs=8, batch_size=64, optimizer="adam", learning_rate=None,
-        embedding_learning_rate=None, embedding_scale=None, learning_rate_decay=0.0, embedding_dropout=0.5, dropout=0.5,
-        averaging=0.0, max_norm=1.0, validation_fraction=0.1, patience=None, class_weight=None, warm_start=False,
-        without_known_words="warn", engine="fast", lstm=None, check=True, kernel="auto", n_threads=None,
-        dtype="float32", progress=False, random_state=None,
+        prune_rule="sign", keep_gate_counts=False, growth="zero", candidates=None, zeta_schedule="constant",
+        evolve_every=None, evolve_from=0.0, evolve_until=None, vocabulary_size=None, max_length=100, padding="pre",
+        truncating="pre", tokenizer=None, word_vectors=None, n_epochs=8, batch_size=64, optimizer="adam",
+        learning_rate=None, embedding_learning_rate=None, embedding_scale=None, learning_rate_decay=0.0,
+        embedding_dropout=0.5, dropout=0.5, averaging=0.0, averaging_interval=5, max_norm=1.0, validation_fraction=0.1,
+        patience=None, class_weight=None, warm_start=False, without_known_words="warn", engine="fast", lstm=None,
+        check=True, kernel="auto", n_threads=None, dtype="float32", progress=False, random_state=None,
     ):  # fmt: skip
         arguments = locals()
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit

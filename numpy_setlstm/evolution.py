@@ -10,6 +10,7 @@ import numpy as np
 
 from numpy_setlstm.averaging import carry_average
 from numpy_setlstm.cells import draw_free_cells, united
+from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.parameters import EVOLVING, first_of
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.text import PADDING_ID
@@ -79,6 +80,7 @@ def evolve_network(state, settings, per_epoch, sizes):
             scale=network.scales[name] if rule == "random" else 0.0,
             reserved_rows=reserved_rows_of(name),
             growth_scores=scores.get(name),
+            n_blocks=len(GATES) if settings.keep_gate_counts and first_of(name) in ("W_x", "W_h") else 1,
         )
         state.optimizer.carry(name, steps[name])
         carry_average(state, name, steps[name])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from numpy_setlstm.averaging import SNT_ASGD
 from numpy_setlstm.checks import choice, number, short, whole
 from numpy_setlstm.datasets.splitting import split_by_text
 from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
@@ -41,6 +42,7 @@ _WHOLE_NUMBERS = {
     "batch_size": 1,
     "n_threads": 1,
     "patience": 1,
+    "averaging_interval": 1,
     "vocabulary_size": 3,  # padding, unknown, and a word
     "candidates": 1,
     "evolve_every": 1,
@@ -60,7 +62,7 @@ _OPTIONAL = (
     "embedding_scale",
     "random_state",
 )
-_SWITCHES = ("bidirectional", "check", "every_word", "progress", "warm_start")
+_SWITCHES = ("bidirectional", "check", "every_word", "keep_gate_counts", "progress", "warm_start")
 _RANGES = {  # lowest and highest, and whether each is allowed itself
     "zeta": "[0, 1]",
     "evolve_from": "[0, inf)",
@@ -68,7 +70,6 @@ _RANGES = {  # lowest and highest, and whether each is allowed itself
     "evolve_until": "[0, inf)",
     "parameter_share": "(0, 1]",
     "er_epsilon": "(0, inf)",
-    "averaging": "[0, 1)",
     "embedding_dropout": "[0, 1)",
     "dropout": "[0, 1)",
     "validation_fraction": "[0, 1)",
@@ -125,8 +126,11 @@ def check_parameters(parameters):
             check_class_weight(value)
         if name == "growth":
             check_growth(value)
-        if name == "patience" and parameters.get("validation_fraction") == 0:
-            raise ValueError(f"patience is {value}, and validation_fraction 0 leaves no texts to judge epochs by")
+        if name == "averaging" and not (isinstance(value, str) and value == SNT_ASGD):
+            number("[0, 1)", f"a number in [0, 1), or {SNT_ASGD!r}")(name, value)
+        if name == "patience" or (name == "averaging" and value == SNT_ASGD):
+            if parameters.get("validation_fraction") == 0:
+                raise ValueError(f"{name} is {value}, and validation_fraction 0 leaves no texts to judge epochs by")
         if name == "random_state" and not isinstance(value, np.random.Generator):
             if not isinstance(value, int | np.integer) or value < 0:
                 raise ValueError(
@@ -325,9 +329,12 @@ def check_warm_start(parameters, trained_with):
 
 def check_partial_fit(parameters, known, classes):
     """Reject parameters that need all texts or epochs in advance, and other classes than the `known` ones, if any."""
-    for name, value in (("class_weight", "balanced"), ("zeta_schedule", "cosine")):
+    for name, value, needs in (
+        ("class_weight", "balanced", "how many texts of each class there will be"),
+        ("zeta_schedule", "cosine", "the last epoch"),
+        ("averaging", SNT_ASGD, "the loss on validation texts"),
+    ):
         if isinstance(parameters[name], str) and parameters[name] == value:
-            needs = "how many texts of each class there will be" if name == "class_weight" else "the last epoch"
             raise ValueError(f"{name} is {value!r}, which needs to know {needs}; partial_fit does not: choose another")
     if known is not None and classes is not None and not np.array_equal(check_classes(np.asarray(classes)), known):
         raise ValueError(f"classes are {classes}, and were {known.tolist()} in the first call; leave them out")

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from numpy_setlstm.averaging import SNT_ASGD, is_triggered
 from numpy_setlstm.initialization import NetworkSizes
 from numpy_setlstm.inputs import check_parameters
 from numpy_setlstm.parameters import SPARSE_PARAMETERS
@@ -17,7 +18,7 @@ from numpy_setlstm.weighting import from_pairs
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 _DIGEST = re.compile("[0-9a-f]{64}")
-_SWITCHES = ("progress", "check", "warm_start", "bidirectional", "every_word")
+_SWITCHES = ("progress", "check", "warm_start", "bidirectional", "every_word", "keep_gate_counts")
 
 
 def check_model(header, arrays):
@@ -51,8 +52,8 @@ def check_fields(header, arrays):
 
 def check_records(header):
     """Check what a header records of the training."""
-    _check_averages(header)
     _check_history(header)
+    _check_averages(header)
 
 
 def _short(value):
@@ -215,6 +216,14 @@ def check_networks(header, arrays, shapes):
             expect_array(f"{prefix}/{name}/values", arrays, parameters["dtype"], shape)
             if header["n_averaged"]:
                 expect_array(f"average/{name}", arrays, parameters["dtype"], shape)
+    if header["n_averaged"] and parameters["averaging"] == SNT_ASGD:
+        for name in header["initial_shapes"]:
+            counts, most = arrays[f"averaged_from/{name}"], header["n_averaged"]
+            expect_array(f"averaged_from/{name}", arrays, np.int32, arrays[f"network/{name}/rows"].shape)
+            if counts.size and not 0 <= counts.min() <= counts.max() <= most:
+                raise ValueError(f"averaged_from/{name} has numbers outside 0 to {most}, the minibatches averaged")
+    elif any(name.startswith("averaged_from/") for name in arrays):
+        raise ValueError(f"averaging is {parameters['averaging']}, but there are arrays averaged_from: set it back")
 
 
 def _expect(what, found, expected, said=None):
@@ -250,7 +259,13 @@ def check_position(header, order, most):
 def _check_averages(header):
     """Check that minibatches are averaged if the parameters say so, and not more than there were."""
     averaging, n_averaged, n_updates = header["parameters"]["averaging"], header["n_averaged"], header["n_updates"]
-    is_expected = bool(n_averaged) == (averaging > 0 and n_updates > 0)
+    if averaging == SNT_ASGD:
+        losses, interval = header["history"]["validation_loss"], header["parameters"]["averaging_interval"]
+        before = [k for k in range(1, len(losses) + 1) if is_triggered(losses[:k], interval)][:1]  # so many epochs
+        is_due = bool(before) and [header["epoch"], header["batch"]] > [before[0], 0]
+    else:
+        is_due = averaging > 0 and n_updates > 0
+    is_expected = bool(n_averaged) == is_due
     if not header["inconsistent"] and not (is_expected and n_averaged <= n_updates):
         raise ValueError(
             f"averaging is {averaging}, but {n_averaged} of {n_updates} minibatches are averaged: set it back"

@@ -123,8 +123,8 @@ def erdos_renyi(
     return SparseMatrix(shape, *np.divmod(cells, n_cols), values)
 
 
-@checked(W=_MATRIX, zeta=ZETA, prune_rule=choice(PRUNE_RULES))
-def prune(W, zeta, prune_rule="sign"):
+@checked(W=_MATRIX, zeta=ZETA, prune_rule=choice(PRUNE_RULES), n_blocks=integer)
+def prune(W, zeta, prune_rule="sign", *, n_blocks=1):
     r"""Choose the weakest connections.
 
     Parameters
@@ -136,6 +136,8 @@ def prune(W, zeta, prune_rule="sign"):
         "sign": :math:`\lfloor \zeta n_+ \rfloor` of the :math:`n_+` positive weights, those nearest 0, and
         :math:`\lfloor \zeta n_- \rfloor` of the :math:`n_-` negative ones, those nearest 0. A weight of exactly 0
         counts as positive. "magnitude": the :math:`\lfloor \zeta n \rfloor` smallest :math:`|w|`.
+    n_blocks : int, default 1
+        How many blocks of as many columns, such as the 4 gates of an LSTM, are each pruned by the rule on their own.
 
     Returns
     -------
@@ -145,7 +147,8 @@ def prune(W, zeta, prune_rule="sign"):
     Raises
     ------
     ValueError
-        If `zeta` is outside [0, 1], the rule is unknown, or a weight is NaN or infinite.
+        If `zeta` is outside [0, 1], the rule is unknown, a weight is NaN or infinite, or the columns are not those of
+        `n_blocks` blocks.
 
     Notes
     -----
@@ -166,11 +169,18 @@ def prune(W, zeta, prune_rule="sign"):
             f"{bad.size} of {W.nnz} weights are not finite, the first is {W.values[bad[0]]} at "
             f"({W.rows[bad[0]]}, {W.cols[bad[0]]}): training has diverged; lower the learning rate, or clip gradients"
         )
-    groups = [np.arange(W.nnz)]
-    if prune_rule == "sign":
-        groups = [np.flatnonzero(W.values >= 0), np.flatnonzero(W.values < 0)]
+    signs = [W.values >= 0, W.values < 0] if prune_rule == "sign" else [np.ones(W.nnz, bool)]
+    groups = [np.flatnonzero(sign & block) for block in _in_blocks(W, n_blocks) for sign in signs]
     weakest = [group[smallest(np.abs(W.values[group]), floor_share(zeta, len(group)))] for group in groups]
     return np.sort(np.concatenate(weakest))
+
+
+def _in_blocks(W, n_blocks):
+    """For each of `n_blocks` blocks of as many columns, whether each connection is in it: arrays of bool (nnz,)."""
+    if not 1 <= n_blocks <= max(1, W.shape[1]) or W.shape[1] % n_blocks:
+        raise ValueError(f"n_blocks is {n_blocks}; expected a divisor of the {W.shape[1]} columns, such as 1")
+    width = W.shape[1] // n_blocks
+    return [(W.cols >= k * width) & (W.cols < (k + 1) * width) for k in range(n_blocks)]
 
 
 def floor_share(zeta, count):
@@ -235,6 +245,28 @@ def regrow(shape, rows, cols, count, rng, *, reserved_rows=0, growth_scores=None
     return np.divmod(cells + offset, n_cols)
 
 
+def _regrow_in_blocks(W, kept, n_blocks, rng, *, reserved_rows, growth_scores):
+    """Do :func:`regrow` in each of `n_blocks` blocks of columns, up to the connections that W has there."""
+    scores, cells, width = [None] * n_blocks, [], W.shape[1] // n_blocks
+    if growth_scores is not None:
+        scored, sizes = scored_cells(growth_scores, W.shape)
+        scores = _split(SparseMatrix(W.shape, *np.divmod(scored, W.shape[1]), sizes.astype(float)), n_blocks)
+    left = _split(SparseMatrix(W.shape, W.rows[kept], W.cols[kept], W.values[kept]), n_blocks)
+    for k, (block, is_inside) in enumerate(zip(left, _in_blocks(W, n_blocks), strict=True)):
+        options = {"reserved_rows": reserved_rows, "growth_scores": scores[k]}
+        count = np.count_nonzero(is_inside) - block.nnz
+        rows, cols = regrow(block.shape, block.rows, block.cols, count, rng, **options)
+        cells.append(rows * W.shape[1] + k * width + cols)
+    return np.divmod(np.sort(np.concatenate(cells)), W.shape[1])
+
+
+def _split(W, n_blocks):
+    """The SparseMatrices that stand side by side in W."""
+    shape = W.shape[0], W.shape[1] // n_blocks
+    blocks = enumerate(_in_blocks(W, n_blocks))
+    return [SparseMatrix(shape, W.rows[b], W.cols[b] - k * shape[1], W.values[b]) for k, b in blocks]
+
+
 @dataclass(frozen=True, eq=False)
 class SetStep:
     """What one SET step did to a matrix, and how everything stored per connection follows.
@@ -296,7 +328,7 @@ class SetStep:
 
 
 @checked(W=_MATRIX, rng=generator, scale=_SCALE)
-def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0, growth_scores=None):
+def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0, growth_scores=None, n_blocks=1):
     r"""One step of Sparse Evolutionary Training: prune the weakest connections, regrow as many.
 
     Parameters
@@ -315,6 +347,9 @@ def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0, gro
         Number of leading rows kept empty.
     growth_scores : ndarray or SparseMatrix of the shape of `W`, optional
         Which cells to grow, instead of random ones: see :func:`regrow`.
+    n_blocks : int, default 1
+        Blocks of as many columns, such as the 4 gates of an LSTM, in each of which as many connections grow as are
+        pruned, by :func:`prune`. With 1, connections move between gates.
 
     Returns
     -------
@@ -337,10 +372,13 @@ def set_step(W, zeta, rng, *, prune_rule="sign", scale=0.0, reserved_rows=0, gro
     >>> new.nnz == W.nnz, len(step.pruned) == len(step.grown)
     (True, True)
     """
-    pruned = prune(W, zeta, prune_rule)
+    pruned = prune(W, zeta, prune_rule, n_blocks=n_blocks)
     kept = np.delete(np.arange(W.nnz), pruned)
     options = {"reserved_rows": reserved_rows, "growth_scores": growth_scores}
-    new_rows, new_cols = regrow(W.shape, W.rows[kept], W.cols[kept], len(pruned), rng, **options)
+    if n_blocks == 1:
+        new_rows, new_cols = regrow(W.shape, W.rows[kept], W.cols[kept], len(pruned), rng, **options)
+    else:
+        new_rows, new_cols = _regrow_in_blocks(W, kept, n_blocks, rng, **options)
 
     # Merge two sorted lists of cells: a grown connection goes where its key belongs among the kept ones.
     kept_keys = W.topology.keys[kept]

@@ -54,10 +54,12 @@ class TrainingSettings:
     batch_size: int = 64  #: Texts per minibatch; the last one of an epoch may be smaller
     max_norm: float = 1.0  #: Gradients are clipped to this joint norm
     learning_rate_decay: float = 0.0  #: In epoch k, counted from 0, learning rates are divided by 1 + decay · k
-    averaging: float = 0.0  #: See :func:`numpy_setlstm.averaging.update_average`
+    averaging: float | str = 0.0  #: See :func:`numpy_setlstm.averaging.update_average`
+    averaging_interval: int = 5  #: See :func:`numpy_setlstm.averaging.is_triggered`
     evolve: bool = True  #: Whether to take SET steps
     zeta: float = 0.1  #: Fraction of the connections that each SET step replaces, in [0, 1]
     prune_rule: str = "sign"  #: See :func:`numpy_setlstm.topology.prune`
+    keep_gate_counts: bool = False  #: Whether connections do not move from gate to gate
     #: In random cells, from 0 ("zero") or drawn ("random"); or where the "gradient" is largest; a dict: by parameter
     growth: str | dict = "zero"
     candidates: int | None = None  #: See :func:`numpy_setlstm.evolution.with_candidates`
@@ -103,6 +105,7 @@ class TrainingState:
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
     average: dict = field(default_factory=dict)  #: By parameter, of its weights; see :mod:`numpy_setlstm.averaging`
     n_averaged: int = 0  #: Number of minibatches in the averages; without any there are none
+    averaged_from: dict = field(default_factory=dict)  #: By sparse matrix, `n_averaged` when each connection grew
     #: Copy of the network after the best epoch, topology and weights, or averaged weights, together
     best_network: Network | None = None
     best_epoch: int = -1  #: Its index; -1 before an epoch has ended, and as long as the first weights are better
@@ -310,7 +313,7 @@ def _train_minibatch(state, settings, task):
         )
     rate_factor = 1 / (1 + settings.learning_rate_decay * state.epoch) * task.rate_share(state, settings)
     state.optimizer.update(state.network.parameters, gradients, rate_factor)
-    update_average(state, settings.averaging)
+    update_average(state, settings.averaging, settings.averaging_interval)
     state.sums["loss"] += float(loss) * count
     state.sums["right"] += right
     state.carried = carried

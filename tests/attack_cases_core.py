@@ -603,17 +603,20 @@ def erdos_renyi(draw):
     return topology.erdos_renyi, arguments, reference
 
 
-def pruned_of(W, zeta, prune_rule="sign"):
+def pruned_of(W, zeta, prune_rule="sign", n_blocks=1):
     require(isinstance(W, SparseMatrix) and W.dtype.kind == "f", "W")
     zeta = Fraction(repr(float(number_in(zeta, 0, 1))))
     require(isinstance(prune_rule, str) and prune_rule in ("sign", "magnitude"), "rule")
     values = [float(w) for w in W.values]
     require(all(map(math.isfinite, values)), "finite")
-    groups = [range(len(values))]
-    if prune_rule == "sign":
-        groups = [[k for k, w in enumerate(values) if w >= 0], [k for k, w in enumerate(values) if w < 0]]
+    n_blocks = whole(n_blocks, 1, 10**6)
+    require(W.shape[1] % n_blocks == 0, "blocks")
+    groups = {}
+    for k, (w, col) in enumerate(zip(values, W.cols.tolist(), strict=True)):
+        sign = w >= 0 if prune_rule == "sign" else None
+        groups.setdefault((col * n_blocks // W.shape[1], sign), []).append(k)
     chosen = []
-    for group in groups:
+    for group in groups.values():
         chosen += sorted(group, key=lambda k: (abs(values[k]), k))[: math.floor(zeta * len(group))]
     return sorted(chosen)
 
@@ -628,6 +631,8 @@ def prune(draw):
     arguments = {"W": W, "zeta": draw.pick([0.0, 0.3, 0.5, 1.0, 0.29, 1])}
     if draw.chance(0.7):
         arguments["prune_rule"] = draw.pick(["sign", "magnitude"])
+    if draw.chance(0.3):
+        arguments["n_blocks"] = draw.pick([1, 1, max(1, W.shape[1])])
     return topology.prune, arguments, lambda **a: np.array(pruned_of(**a), int)
 
 
@@ -691,9 +696,11 @@ def set_step(draw):
         arguments["reserved_rows"] = 1
     if draw.chance(0.3):
         arguments["growth_scores"] = np.abs(draw.rng.normal(size=W.shape).round(1)).astype(draw.real)
+    if draw.chance(0.3):
+        arguments["n_blocks"] = draw.pick([1, W.shape[1]])
 
-    def reference(W, zeta, rng, prune_rule="sign", scale=0.0, reserved_rows=0, growth_scores=None):
-        pruned = pruned_of(W, zeta, prune_rule)
+    def reference(W, zeta, rng, prune_rule="sign", scale=0.0, reserved_rows=0, growth_scores=None, n_blocks=1):
+        pruned = pruned_of(W, zeta, prune_rule, n_blocks)
         generator_of(rng)
         number_in(scale, 0, math.inf, open_above=True)
         reserved = whole(reserved_rows, 0, W.shape[0])
@@ -716,7 +723,16 @@ def set_step(draw):
                     return f"a grown weight is {new.values[k]}"
             if new.dtype != W.dtype or step.grown_cells.T.tolist() != [list(pair) for pair in grown]:
                 return "dtype or cells"
-            return fault_of_growth(set(kept), grown, shape, len(pruned), reserved, scores)
+            width = shape[1] // n_blocks
+            for block in range(n_blocks):
+                cells = [[c for c in part if c[1] // width == block] for part in (kept, grown, pairs)]
+                first = [[(r, c - block * width) for r, c in part] for part in cells]
+                count, of_block = len(first[2]) - len(first[0]), slice(block * width, (block + 1) * width)
+                scores_of_block = None if scores is None else scores[:, of_block]
+                wrong = fault_of_growth(set(first[0]), first[1], (shape[0], width), count, reserved, scores_of_block)
+                if wrong:
+                    return wrong
+            return None
 
         return fault
 

@@ -51,7 +51,7 @@ TARGETS = {
     "optimizers.py": ("test_optimizers", "mutation_checks.test_optimizers"),
     "sparse.py": ("test_sparse", "test_kernels"),
     "cells.py": ("test_cells",),
-    "topology.py": ("test_topology",),
+    "topology.py": ("test_topology", "test_gate_counts"),
     "initialization.py": (
         "test_network", "test_bidirectional.test_all_parameters", "test_bidirectional.test_both",
         "test_bidirectional.test_one_direction", "test_word_connections", "mutation_checks.test_sizes",
@@ -59,10 +59,11 @@ TARGETS = {
     "evolution.py": (
         "test_training.test_growth", "test_training.test_gradient", "test_training.test_the_optimizers_state",
         "test_training.test_a_cosine_falls", "test_weighted_loss.test_growth", "mutation_checks.test_evolution",
-        "test_averaging.test_the_mean_follows",
+        "test_averaging.test_the_mean_follows", "test_gate_counts.test_the_embedding", "test_gate_counts.test_with_all",
     ),
     "averaging.py": (
         "test_averaging.test_the", "test_averaging.test_without_averaging_there", "test_averaging.test_survivors",
+        "test_snt_asgd.test_the_mean", "test_snt_asgd.test_by_default", "test_snt_asgd.test_in_training",
     ),
     "network.py": (
         "test_network", "test_engines", "test_weighted_loss.test_the_gradients", "test_bidirectional.test_gates",

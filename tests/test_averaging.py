@@ -102,7 +102,7 @@ def test_survivors_keep_their_mean_and_grown_connections_begin_with_their_weight
     W = SparseMatrix.from_array(rng.normal(size=(6, 7)) * (rng.random((6, 7)) < 0.5))
     means = dict(zip(zip(W.rows.tolist(), W.cols.tolist(), strict=True), rng.normal(size=W.nnz), strict=True))
     new, step = set_step(W, 0.5, rng, scale=1.0)
-    state = SimpleNamespace(network=SimpleNamespace(parameters={"W": new}), average={}, n_averaged=0)
+    state = SimpleNamespace(network=SimpleNamespace(parameters={"W": new}), average={}, n_averaged=0, averaged_from={})
     carry_average(state, "W", step)
     assert state.average == {}
     state.average, state.n_averaged = {"W": np.array(list(means.values()))}, 1

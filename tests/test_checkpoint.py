@@ -972,6 +972,7 @@ SET_OF_FORMAT_1 = [0.5001339, 0.5019313, 0.5501407, 0.5479848]
 PRUNED_OF_FORMAT_1 = [0.492631, 0.4927937, 0.4898684, 0.4884397]
 SET_OF_FORMAT_2 = [0.5074188, 0.5056677, 0.4980263, 0.5021315]
 BIDIRECTIONAL_OF_FORMAT_3 = [0.4836890, 0.4785547, 0.4786933, 0.4815067]
+AVERAGED_OF_FORMAT_4 = [0.4793868, 0.4637973, 0.5130836, 0.5250828]
 
 
 @pytest.mark.parametrize(
@@ -981,12 +982,14 @@ BIDIRECTIONAL_OF_FORMAT_3 = [0.4836890, 0.4785547, 0.4786933, 0.4815067]
         ("1_pruned", PRUNED_OF_FORMAT_1),
         ("2_set", SET_OF_FORMAT_2),
         ("3_bidirectional", BIDIRECTIONAL_OF_FORMAT_3),
+        ("4_averaged", AVERAGED_OF_FORMAT_4),
     ],
 )
 def test_a_file_of_an_older_format_is_read(what, expected, tmp_path):
     """Format 1 had `density` for the share of parameters, and a pretraining of its own; it knew no engines.
 
-    Format 2 knew neither `class_weight` nor a second direction; format 3 evolved between two epochs only.
+    Format 2 knew neither `class_weight` nor a second direction; format 3 evolved between two epochs only; in format 4
+    the gates of a matrix were always pruned together.
     """
     texts = ["a lovely film", "a dull film", "not dull at all", "not lovely at all"]
     clf = SetLSTMClassifier.load(Path(__file__).parent / "golden" / "models" / f"format_{what}.npz")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -455,6 +456,18 @@ def test_probabilities_leave_out_padding_and_unknown():
 # Files
 
 
+def test_a_file_of_an_older_format_is_read_and_goes_on(tmp_path):
+    """In format 4 the gates of a matrix were always pruned together, and every mean forgot exponentially."""
+    model = SetLSTMLanguageModel.load(Path(__file__).parent / "golden" / "models" / "format_4_language.npz")
+    np.testing.assert_allclose(model.log_prob("tick"), [-2.3708763, -2.2435172, -2.1377301], atol=1e-6)
+    assert (model.keep_gate_counts, model.averaging, model.averaging_interval) == (False, 0.5, 5)
+    model.set_params(n_epochs=3).fit("tick tock, " * 8, resume=True)
+    model.save(tmp_path / "model.npz")
+    again = SetLSTMLanguageModel.load(tmp_path / "model.npz")
+    assert len(again.history_["train_loss"]) == 3
+    np.testing.assert_array_equal(again.log_prob("tick"), model.log_prob("tick"))
+
+
 def test_a_file_says_of_which_kind_its_model_is(tmp_path):
     path, other = tmp_path / "language.npz", tmp_path / "classifier.npz"
     SetLSTMLanguageModel(**SMALL | {"n_epochs": 1}).fit(TEXT).save(path)
@@ -575,6 +588,9 @@ def test_write_trains_saves_and_writes_after_each_epoch(tmp_path, capsys):
     assert capsys.readouterr().out == first, "the same seed writes the same"
     assert write(*train) == 2
     assert "exists: continue with --resume" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        write(*train, "--averaging", "asgd")
+    assert "'asgd' is not a finite number, nor snt-asgd" in capsys.readouterr().err
     assert write(*train, "--resume", "--epochs", 3) == 0
     assert "epoch 3: training" in capsys.readouterr().out
 

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 
+from numpy_setlstm.averaging import SNT_ASGD
 from numpy_setlstm.datasets import DATASETS
 from numpy_setlstm.datasets.table import EXTENSIONS, is_table
 
@@ -49,6 +50,16 @@ def growth(text):
     if "=" not in text:
         return text
     return dict(rule.split("=", 1) if "=" in rule else (rule, "") for rule in text.split(","))
+
+
+def averaging(text):
+    """A finite number, or the name of a rule."""
+    if text == SNT_ASGD:
+        return text
+    try:
+        return finite(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, nor {SNT_ASGD}") from None
 
 
 def path(text):

@@ -2,7 +2,7 @@
 
 from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
 from numpy_setlstm.inputs import CONNECTIVITIES
-from numpy_setlstm.lab.console import finite, growth, path, seed_number, whole
+from numpy_setlstm.lab.console import averaging, finite, growth, path, seed_number, whole
 from numpy_setlstm.layers.pooling import POOLINGS
 from numpy_setlstm.network import ENGINES
 from numpy_setlstm.optimizers import OPTIMIZERS
@@ -50,6 +50,7 @@ TRAIN_PARAMETERS = {
     "frequency_exponent": {"type": finite, "metavar": "P", "help": "connections of a word ~ occurrences^P at first"},
     "zeta": {"type": finite, "help": "fraction of the connections that a SET step replaces"},
     "prune_rule": {"choices": PRUNE_RULES, "help": "which connections a SET step removes"},
+    "keep_gate_counts": {"action": "store_const", "const": True, "help": "no connection moves from gate to gate"},
     "growth": {
         "type": growth,
         "metavar": "RULE",
@@ -71,7 +72,8 @@ TRAIN_PARAMETERS = {
     "learning_rate_decay": {"type": finite, "metavar": "DECAY", "help": "rates / (1 + DECAY · epoch)"},
     "embedding_dropout": {"type": finite, "metavar": "P", "help": "of the word vectors"},
     "dropout": {"type": finite, "metavar": "P", "help": "of the hidden state that is read"},
-    "averaging": {"type": finite, "metavar": "DECAY", "help": "of the running mean of the weights that predicts"},
+    "averaging": {"type": averaging, "metavar": "DECAY", "help": "of the weights' mean that predicts; or snt-asgd"},
+    "averaging_interval": {"type": whole, "metavar": "N", "help": "epochs that the loss has not fallen, for snt-asgd"},
     "engine": {"choices": ENGINES, "help": "code that runs: made for speed, or the layers as you read them"},
     "n_threads": {"type": whole, "metavar": "N", "help": "threads that share a minibatch (default: all cores)"},
 }

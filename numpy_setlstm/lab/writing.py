@@ -12,6 +12,7 @@ from numpy_setlstm.files import make_folder
 from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.lab.console import (
     as_text,
+    averaging,
     complain,
     dataset_name,
     finite,
@@ -43,6 +44,7 @@ PARAMETERS = {
     "density": {"type": finite, "help": "connections as a share of the cells of a sparse matrix"},
     "zeta": {"type": finite, "help": "fraction of the connections that a SET step replaces"},
     "prune_rule": {"choices": PRUNE_RULES, "help": "which connections a SET step removes"},
+    "keep_gate_counts": {"action": "store_const", "const": True, "help": "no connection moves from gate to gate"},
     "growth": {"type": growth, "metavar": "RULE", "help": f"of new connections: {', '.join(GROWTHS)}"},
     "candidates": {"type": whole, "metavar": "K", "help": "random cells to choose from, with --growth gradient"},
     "zeta_schedule": {"choices": ZETA_SCHEDULES, "help": "whether zeta stays or falls from one SET step to the next"},
@@ -55,7 +57,8 @@ PARAMETERS = {
     "learning_rate_schedule": {"choices": RATE_SCHEDULES, "help": "whether it stays or falls to 0"},
     "learning_rate_decay": {"type": finite, "metavar": "DECAY", "help": "rate / (1 + DECAY · epoch)"},
     "dropout": {"type": finite, "metavar": "P", "help": "of the states that are read"},
-    "averaging": {"type": finite, "metavar": "DECAY", "help": "of the running mean of the weights that predicts"},
+    "averaging": {"type": averaging, "metavar": "DECAY", "help": "of the weights' mean that predicts; or snt-asgd"},
+    "averaging_interval": {"type": whole, "metavar": "N", "help": "epochs that the loss has not fallen, for snt-asgd"},
     "engine": {"choices": ENGINES, "help": "code that runs: made for speed, or the layers as you read them"},
     "n_threads": {"type": whole, "metavar": "N", "help": "threads (default: all cores)"},
 }

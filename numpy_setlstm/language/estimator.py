@@ -37,7 +37,7 @@ class SetLSTMLanguageModel(Trainable):
         Which matrices are sparse: embedding, LSTM (of both layers), readout. All others are dense.
     density : float in (0, 1], default 0.05
         The share of its cells that are connections, in each sparse matrix.
-    zeta, prune_rule, growth, candidates, zeta_schedule, evolve_every, evolve_from, evolve_until
+    zeta, prune_rule, keep_gate_counts, growth, candidates, zeta_schedule, evolve_every, evolve_from, evolve_until
         As in :class:`~numpy_setlstm.SetLSTMClassifier`. ``growth="gradient"`` looks at the next 8 minibatches.
     vocabulary_size : int, optional
         V, all special ones included; by default all characters, or the 20,000 most frequent words.
@@ -58,7 +58,7 @@ class SetLSTMLanguageModel(Trainable):
         Standard deviation of the initial vectors' entries; by default 1, or :math:`1 / \sqrt{H}` if tied.
     embedding_dropout, dropout : float in [0, 1), default 0.0
         Of the vectors that are read, and of the states that the second layer and the readout read.
-    averaging, max_norm
+    averaging, averaging_interval, max_norm
         As in :class:`~numpy_setlstm.SetLSTMClassifier`.
     validation_fraction : float in [0, 1), default 0.1
         Share that is held out to choose the best epoch: the end of one text, some of several. 0: the last epoch.
@@ -98,12 +98,12 @@ class SetLSTMLanguageModel(Trainable):
 
     def __init__(
         self, connectivity="set", *, unit="character", embedding_dim=64, hidden_size=256, n_layers=1, tied=False,
-        sparse=("W_x", "W_h"), density=0.05, zeta=TrainingSettings.zeta, prune_rule="sign", growth="zero",
-        candidates=None, zeta_schedule="constant", evolve_every=None, evolve_from=0.0, evolve_until=None,
+        sparse=("W_x", "W_h"), density=0.05, zeta=TrainingSettings.zeta, prune_rule="sign", keep_gate_counts=False,
+        growth="zero", candidates=None, zeta_schedule="constant", evolve_every=None, evolve_from=0.0, evolve_until=None,
         vocabulary_size=None, n_epochs=8, batch_size=32, n_steps=50, optimizer="adam", learning_rate=0.003,
         learning_rate_schedule="constant", learning_rate_decay=0.0, embedding_scale=None, embedding_dropout=0.0,
-        dropout=0.0, averaging=0.0, max_norm=1.0, validation_fraction=0.1, patience=None, engine="fast", kernel="auto",
-        n_threads=None, dtype="float32", progress=False, random_state=None,
+        dropout=0.0, averaging=0.0, averaging_interval=5, max_norm=1.0, validation_fraction=0.1, patience=None,
+        engine="fast", kernel="auto", n_threads=None, dtype="float32", progress=False, random_state=None,
     ):  # fmt: skip
         arguments = locals()
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit

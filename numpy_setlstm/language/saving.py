@@ -4,7 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from numpy_setlstm.checkpoint import CheckpointError, explained, load_arrays, pack_state, save_model, unpack_state
+from numpy_setlstm.checkpoint import (
+    CheckpointError,
+    explained,
+    load_arrays,
+    pack_state,
+    save_model,
+    unpack_state,
+    upgrade,
+)
 from numpy_setlstm.language.network import LanguageNetwork
 from numpy_setlstm.language.settings import BUILT_IN, check_language_parameters, engine_of, sizes_of
 from numpy_setlstm.language.text import BORDER, BORDER_ID
@@ -45,6 +53,7 @@ def load(cls, path, max_bytes=None):
     if header.get("model") != KIND:
         raise CheckpointError(f"{path} is a classifier: load it with SetLSTMClassifier.load")
     with explained(f"{path} cannot be loaded as a {KIND}"):
+        header = upgrade(header)
         check_language_model(header, arrays)
         model = cls(**header["parameters"] | {"sparse": tuple(header["parameters"]["sparse"])})
         missing = model.get_params().keys() - header["parameters"].keys()
@@ -63,7 +72,7 @@ def check_language_model(header, arrays):
     check_fields(header, arrays)
     parameters, order = header["parameters"], arrays.get("order")
     check_language_parameters(parameters)
-    check_settings(header, ("progress",), BUILT_IN, list(header["network"]["shapes"]))
+    check_settings(header, ("progress", "keep_gate_counts"), BUILT_IN, list(header["network"]["shapes"]))
     if "classes" in arrays:
         check_classes_array(arrays["classes"])
     if header["vocabulary"] is None:

@@ -289,8 +289,8 @@ def word_bands(rows, cols):
 
 
 @checked(initial=a_topology, steps=set_steps, n_groups=whole(1, 2**20), finite=False)
-def turnover(initial, steps, group_of, n_groups):
-    """Fraction of its connections that each group lost and gained in each SET step.
+def group_counts(initial, steps, group_of, n_groups):
+    """How many connections each group has, before and after each SET step.
 
     Parameters
     ----------
@@ -303,8 +303,7 @@ def turnover(initial, steps, group_of, n_groups):
 
     Returns
     -------
-    pruned, grown : ndarray of shape (n_steps, n_groups)
-        Relative to the connections of the group before the step; NaN if it had none.
+    ndarray of shape (n_steps + 1, n_groups), int
 
     Raises
     ------
@@ -316,22 +315,50 @@ def turnover(initial, steps, group_of, n_groups):
     >>> from numpy_setlstm import erdos_renyi
     >>> W = erdos_renyi((30, 40), np.random.default_rng(0), density=0.5)
     >>> steps = null_evolution(W, 2, 0.3, np.random.default_rng(1))
+    >>> group_counts(W.topology, steps, gates_of(W.shape), 4)
+    array([[142, 154, 149, 155],
+           [137, 150, 154, 159],
+           [137, 160, 139, 164]])
+    """
+    if not callable(group_of):
+        raise TypeError(f"group_of is {type(group_of).__name__}; expected a function, such as gates_of(shape)")
+
+    def count(cells):
+        counts = np.bincount(group_of(*cells), minlength=n_groups)
+        if len(counts) > n_groups:
+            raise ValueError(f"group_of gives the group {len(counts) - 1}; expected 0 to {n_groups - 1}")
+        return counts
+
+    changes = [count(step.grown_cells) - count(step.pruned_cells) for step in steps]
+    return np.cumsum([count((initial.rows, initial.cols)), *changes], axis=0)
+
+
+@checked(initial=a_topology, steps=set_steps, n_groups=whole(1, 2**20), finite=False)
+def turnover(initial, steps, group_of, n_groups):
+    """Fraction of its connections that each group lost and gained in each SET step.
+
+    Parameters
+    ----------
+    initial, steps, group_of, n_groups
+        See :func:`group_counts`, and for what is raised.
+
+    Returns
+    -------
+    pruned, grown : ndarray of shape (n_steps, n_groups)
+        Relative to the connections of the group before the step; NaN if it had none.
+
+    Examples
+    --------
+    >>> from numpy_setlstm import erdos_renyi
+    >>> W = erdos_renyi((30, 40), np.random.default_rng(0), density=0.5)
+    >>> steps = null_evolution(W, 2, 0.3, np.random.default_rng(1))
     >>> pruned, grown = turnover(W.topology, steps, gates_of(W.shape), 4)
     >>> pruned.round(2)
     array([[0.32, 0.32, 0.3 , 0.26],
            [0.29, 0.31, 0.35, 0.24]])
     """
-    if not callable(group_of):
-        raise TypeError(f"group_of is {type(group_of).__name__}; expected a function, such as gates_of(shape)")
-    before = np.bincount(group_of(initial.rows, initial.cols), minlength=n_groups)
-    if len(before) > n_groups:
-        raise ValueError(f"group_of gives the group {len(before) - 1}; expected 0 to {n_groups - 1}")
-    pruned, grown = np.empty((2, len(steps), n_groups))
-    for k, step in enumerate(steps):
-        lost, gained = (
-            np.bincount(group_of(*cells), minlength=n_groups) for cells in (step.pruned_cells, step.grown_cells)
-        )
-        base = np.where(before > 0, before, np.nan)
-        pruned[k], grown[k] = lost / base, gained / base
-        before = before - lost + gained
-    return pruned, grown
+    counts = group_counts(initial, steps, group_of, n_groups)
+    lost = [np.bincount(group_of(*step.pruned_cells), minlength=n_groups) for step in steps]
+    lost = np.array(lost, int).reshape(len(steps), n_groups)
+    before = np.where(counts[:-1] > 0, counts[:-1], np.nan)
+    return lost / before, (np.diff(counts, axis=0) + lost) / before

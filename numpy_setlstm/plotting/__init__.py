@@ -28,7 +28,13 @@ from numpy_setlstm.plotting.checks import COMPRESSED_BELOW, plot_check_errors, p
 from numpy_setlstm.plotting.comparison import plot_accuracies, plot_differences
 from numpy_setlstm.plotting.connectivity import MAX_DOTS, plot_connectivity, plot_connectivity_change, plot_set_step
 from numpy_setlstm.plotting.degrees import plot_degrees, plot_empty_rows, plot_weight_histogram
-from numpy_setlstm.plotting.evolution import plot_ever_tried, plot_evolution, plot_survival, plot_turnover
+from numpy_setlstm.plotting.evolution import (
+    plot_ever_tried,
+    plot_evolution,
+    plot_gate_counts,
+    plot_survival,
+    plot_turnover,
+)
 from numpy_setlstm.plotting.flow import plot_gradient_flow, plot_gradient_norms
 from numpy_setlstm.plotting.gates import plot_gates
 from numpy_setlstm.plotting.learning import plot_learning_curves
@@ -74,6 +80,7 @@ __all__ = [
     "plot_evolution",
     "plot_evolution_frame",
     "plot_expansion",
+    "plot_gate_counts",
     "plot_gates",
     "plot_gradient_flow",
     "plot_gradient_norms",

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from numpy_setlstm.measures.evolution import surviving_fraction
+from numpy_setlstm.layers.lstm import GATES
+from numpy_setlstm.measures.evolution import gates_of, group_counts, surviving_fraction
 from numpy_setlstm.plotting.style import (
     GATE_NAMES,
     GREEN,
@@ -139,6 +140,56 @@ def plot_turnover(turnover, ax=None, *, panel=False):
 def _ring_outliers(ax, pruned, null):
     outside = (pruned < np.array(null["low"], float)) | (pruned > np.array(null["high"], float))
     ax.plot(1 + np.flatnonzero(outside), pruned[outside], "o", ms=11, mfc="none", color=ink(ax), label="_outside")
+
+
+def plot_gate_counts(topology, set_steps, nulls=(), ax=None):
+    """Draw how many connections each gate of an LSTM's matrix has, before and after each SET step.
+
+    Connections move between gates by chance alone: gates are pruned as their weights are, and regrown alike, so that
+    gates of unequal size become more equal. Only a line outside the band of the nulls is an effect of training.
+
+    Parameters
+    ----------
+    topology : Topology
+        Before the first step, of a matrix (n, 4H) with the gates side by side.
+    set_steps : sequence of SetStep
+    nulls : sequence of list of SetStep, optional
+        Evolutions of the same matrix without training, such as a hundred of
+        :func:`~numpy_setlstm.measures.matched_null`.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The gray band is the middle 95 % of the `nulls`, from the lowest to the highest edge of all gates, so a point
+        inside may be outside the band of its own gate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numpy_setlstm.measures import matched_null, null_evolution
+    >>> from numpy_setlstm.topology import erdos_renyi
+    >>> W = erdos_renyi((32, 128), np.random.default_rng(0), density=0.05)
+    >>> steps = null_evolution(W, 5, 0.3, np.random.default_rng(1))
+    >>> nulls = [matched_null(W.topology, steps, np.random.default_rng(k)) for k in range(20)]
+    >>> plot_gate_counts(W.topology, steps, nulls).get_lines()[0].get_ydata()
+    array([42, 48, 57, 60, 53, 56])
+    """
+    ax = axes_or_new(ax, (7.5, 3.6))
+    group_of = gates_of(topology.shape)
+    observed = group_counts(topology, set_steps, group_of, len(GATES))
+    null = np.array([group_counts(topology, steps, group_of, len(GATES)) for steps in nulls])
+    for k, (color, marker) in enumerate(_group_styles(ax, GATES)):
+        ax.plot(observed[:, k], color=color, marker=marker, ms=5, lw=1.8, label=GATE_NAMES[GATES[k]])
+    if len(null):
+        low, high = np.percentile(null, (2.5, 97.5), axis=0)  # (n_steps + 1, 4)
+        edges, label = (low.min(axis=1), high.max(axis=1)), "null model: without training"
+        ax.fill_between(np.arange(len(low)), *edges, color=gray(ax), alpha=0.25, lw=0, zorder=1, label=label)
+    ax.set_title("connections of each gate", loc="left", size="medium")
+    ax.set_xlabel("SET steps")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _legend_of_lines(ax)
+    return ax
 
 
 def plot_ever_tried(ever_tried, ax=None):

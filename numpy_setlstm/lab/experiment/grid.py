@@ -45,7 +45,8 @@ DATASET_RATES = {
 
 # Settings without effect on a connectivity: sweeping them adds no runs of it.
 _EVOLUTION = (
-    "zeta", "zeta_schedule", "prune_rule", "growth", "candidates", "evolve_every", "evolve_from", "evolve_until"
+    "zeta", "zeta_schedule", "prune_rule", "keep_gate_counts", "growth", "candidates", "evolve_every", "evolve_from",
+    "evolve_until",
 )  # fmt: skip
 _WORDS = ("every_word", "frequency_exponent")
 UNUSED_SETTINGS = {
