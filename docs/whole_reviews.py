@@ -10,17 +10,20 @@ the top of the repository::
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from numpy_setlstm import SetLSTMClassifier
+from numpy_setlstm import SetLSTMClassifier, tokenize
 from numpy_setlstm.datasets import load_imdb
+from numpy_setlstm.inputs import split
 from numpy_setlstm.lab.experiment.page import fill_blocks
 from numpy_setlstm.lab.files import write_json
 from numpy_setlstm.lab.formatting import markdown_table
 
 HERE = Path(__file__).parent
+LEAST_DIFFERENCE = 0.3  # between the log odds of a pair and those of each of its words
 RESULTS, PAGE = HERE / "shares" / "whole.json", HERE / "shares.md"
 FIRST = {
     "embedding_dim": 64,
@@ -39,6 +42,7 @@ PARTS = {  # what is new in each network
     "the mean of all states": {"pooling": "mean"},
     "both directions": {"bidirectional": True, "parameter_share": 0.155},
     "averaged weights": {"averaging": 0.998},
+    "pairs of words": {"pairs": {"least_count": 15, "least_z": 2.5}, "n_epochs": 5},
     "a quarter of the connections, grown by the gradient": {
         "parameter_share": 0.0419,  # 1 % of the parameters of the dense network with D = H = 256
         "growth": "gradient",
@@ -62,16 +66,60 @@ def settings_of(part):
     return settings
 
 
+def telling_pairs(texts, labels, least_count, least_z):
+    """Return the pairs of neighboring words, a set, that are in many texts, and say more of the label than their words.
+
+    `texts` are lists of words, `labels` 0 or 1. In a texts of label 1 and b of label 0, a + b is at least
+    `least_count`, |a - b| / sqrt(a + b) at least `least_z`, and the log odds are not near those of either word.
+    """
+    words, pairs = (Counter(), Counter()), (Counter(), Counter())  # by label: the number of texts
+    for text, label in zip(texts, labels, strict=True):
+        words[label].update(set(text))
+        pairs[label].update(set(zip(text, text[1:], strict=False)))
+
+    def odds(counts, one):
+        return np.log((counts[1][one] + 1) / (counts[0][one] + 1))
+
+    chosen = set()
+    for pair in pairs[0].keys() | pairs[1].keys():
+        a, b = pairs[1][pair], pairs[0][pair]
+        if a + b < least_count or abs(a - b) / np.sqrt(a + b) < least_z:
+            continue
+        if min(abs(odds(pairs, pair) - odds(words, word)) for word in pair) >= LEAST_DIFFERENCE:
+            chosen.add(pair)
+    return chosen
+
+
+def join_pairs(words, pairs):
+    """Return the words, each one that ends a pair with the word before it.
+
+    >>> join_pairs(["was", "not", "good"], {("not", "good")})
+    ['was', 'not', 'not good']
+    """
+    return [
+        f"{before} {word}" if (before, word) in pairs else word
+        for before, word in zip([None, *words], words, strict=False)
+    ]
+
+
 def measure(reviews, part, seed):
     """Return parameters and accuracies of a network."""
-    clf = SetLSTMClassifier("set", random_state=seed, **settings_of(part))
-    clf.fit(reviews.train_texts, reviews.train_labels)
+    settings = settings_of(part)
+    of_pairs = settings.pop("pairs", None)
+    clf = SetLSTMClassifier("set", random_state=seed, **settings)
+    texts, test_texts = reviews.train_texts, reviews.test_texts
+    if of_pairs is not None:
+        texts, test_texts = ([tokenize(text) for text in of] for of in (texts, test_texts))
+        learn, _ = split(texts, reviews.train_labels, clf.validation_fraction)  # as fit does
+        pairs = telling_pairs([texts[k] for k in learn], reviews.train_labels[learn], **of_pairs)
+        texts, test_texts = ([join_pairs(text, pairs) for text in of] for of in (texts, test_texts))
+    clf.fit(texts, reviews.train_labels)
     return {
         "part": part,
         "seed": seed,
         "parameters": clf.n_parameters_,
         "validation": clf.history_["validation_accuracy"][clf.best_epoch_],
-        "test": clf.score(reviews.test_texts, reviews.test_labels),
+        "test": clf.score(test_texts, reviews.test_labels),
     }
 
 
