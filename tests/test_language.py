@@ -431,6 +431,35 @@ def test_what_it_learns_is_what_it_says():
     assert model.sample("the ", 30, 2.0, np.random.default_rng(1)) != model.sample("the ", 30, 2.0)
 
 
+@pytest.mark.parametrize("kind", ["one text", "several", "labels", "words"])
+def test_a_list_of_texts_is_judged_as_one_by_one(kind):
+    texts, labels = ["a bad film", "a good film", "bad", "so good"] * 10, ["neg", "pos"] * 20
+    settings = SMALL | {"n_epochs": 2, "unit": "word" if kind == "words" else "character"}
+    settings |= {"batch_size": 2, "n_steps": 3, "dtype": "float64"}
+    learn = {"one text": (TEXT,), "several": (texts,), "words": (texts,), "labels": (texts, labels)}[kind]
+    model = SetLSTMLanguageModel(**settings).fit(*learn)
+    some, of_some = (
+        ["a bad, bad film", "good film", "a film"],
+        ["neg", "pos", "neg"] if kind == "labels" else [None] * 3,
+    )
+    one_by_one = [model.log_prob(text, label) for text, label in zip(some, of_some, strict=True)]
+    labels = np.array(of_some) if kind == "labels" else None
+    found = model.log_prob(some, labels)
+    assert isinstance(found, list) and len(found) == 3
+    for mine, alone in zip(found, one_by_one, strict=True):
+        np.testing.assert_array_equal(mine, alone)
+    every = np.concatenate(one_by_one)
+    assert model.score(some, labels) == every.mean()
+    assert model.perplexity(some, labels) == np.exp(-every.mean())
+    if kind != "words":
+        assert model.bits_per_character(some, labels) == -every.mean() / np.log(2)
+    (alone,) = model.log_prob(some[:1], None if labels is None else labels[:1])
+    np.testing.assert_array_equal(alone, one_by_one[0])
+    if kind == "labels":
+        np.testing.assert_array_equal(model.log_prob(some, "pos")[1], one_by_one[1])
+        np.testing.assert_array_equal(model.log_prob(some, "pos")[0], model.log_prob(some[0], "pos"))
+
+
 def test_with_labels_it_writes_a_text_of_a_label_to_its_end():
     texts, labels = ["what a lovely film", "what a dull film"] * 40, ["pos", "neg"] * 40
     model = SetLSTMLanguageModel(**SMALL | {"n_epochs": 40, "hidden_size": 16, "validation_fraction": 0})
@@ -566,7 +595,7 @@ def test_write_trains_saves_and_writes_after_each_epoch(tmp_path, capsys):
     train = ["--text", tmp_path / "cat.txt", "--output", tmp_path / "run", "--length", 30, *small_options()]
     assert write(*train, "--prompt", "the ") == 0
     said = capsys.readouterr().out
-    assert said.count("bits per character") == 4 and said.count("\nthe ") == 2
+    assert said.count("bits per character") == 4 and said.count("\nthe ") == 3  # once before training
     model = tmp_path / "run" / "model.npz"
     assert write("--model", model, "--prompt", "the cat", "--length", 20) == 0
     first = capsys.readouterr().out
@@ -586,7 +615,7 @@ def test_write_learns_from_labeled_texts(tmp_path, capsys):
     train = ["--dataset", tmp_path / "reviews.csv", "--output", tmp_path / "run", "--unit", "word", *small_options()]
     assert write(*train) == 0
     said = capsys.readouterr().out
-    assert said.count("--- negative") == said.count("--- positive") == 2 and said.count("perplexity") == 4
+    assert said.count("--- negative") == said.count("--- positive") == 3 and said.count("perplexity") == 4
     assert write("--model", tmp_path / "run" / "model.npz", "--label", "positive", "--length", 5) == 0
     assert write("--model", tmp_path / "run" / "model.npz", "--label", "good") == 2
     assert "label is 'good'; expected one of ['negative', 'positive']" in capsys.readouterr().err

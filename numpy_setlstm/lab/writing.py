@@ -1,14 +1,16 @@
 """The command `write`: a language model learns from text and writes some after each epoch, or a saved one writes."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from numpy_setlstm.datasets import DATA_HOME_VARIABLE, DATASETS, load_dataset, load_table
+from numpy_setlstm.datasets.files import kind_of
 from numpy_setlstm.datasets.table import is_table
 from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
-from numpy_setlstm.files import make_folder
+from numpy_setlstm.files import locked, make_folder
 from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.lab.console import (
     as_text,
@@ -22,6 +24,7 @@ from numpy_setlstm.lab.console import (
     seed_number,
     whole,
 )
+from numpy_setlstm.lab.experiment.demo import check_model
 from numpy_setlstm.lab.experiment.results import MODEL_FILE
 from numpy_setlstm.language.estimator import SetLSTMLanguageModel
 from numpy_setlstm.language.settings import RATE_SCHEDULES
@@ -56,6 +59,7 @@ PARAMETERS = {
     "learning_rate_decay": {"type": finite, "metavar": "DECAY", "help": "rate / (1 + DECAY · epoch)"},
     "dropout": {"type": finite, "metavar": "P", "help": "of the states that are read"},
     "averaging": {"type": finite, "metavar": "DECAY", "help": "of the running mean of the weights that predicts"},
+    "validation_fraction": {"type": finite, "metavar": "SHARE", "help": "held out to choose the best epoch"},
     "engine": {"choices": ENGINES, "help": "code that runs: made for speed, or the layers as you read them"},
     "n_threads": {"type": whole, "metavar": "N", "help": "threads (default: all cores)"},
 }
@@ -90,23 +94,44 @@ def _train(options, given):
             raise FileExistsError(f"{model_path} exists: continue with --resume, or choose another --output")
         model = SetLSTMLanguageModel(random_state=options.seed, progress=True, **given)
     text, labels = _read(options)
-    make_folder(options.output)
-
-    def write(model):
-        epoch, history = len(model.history_["train_loss"]), model.history_
-        loss = history["validation_loss"][-1]
-        judged = "" if loss is None else f", validation {_measure(loss, model.unit)}"
-        say(f"\nepoch {epoch}: training {_measure(history['train_loss'][-1], model.unit)}{judged}")
-        labels = [options.label] if options.label is not None or model.classes_ is None else model.classes_
-        for label in labels:
-            say(f"--- {label}\n{_write(model, options, label)}" if label is not None else _write(model, options))
-
-    model.fit(text, labels, resume=options.resume, checkpoint_path=model_path, after_epoch=write)
+    with locked(make_folder(options.output)):
+        check_model(model, model_path, options.resume)
+        hooks = {"before_training": partial(_begin, options), "after_epoch": partial(_end_epoch, options)}
+        model.fit(text, labels, resume=options.resume, checkpoint_path=model_path, **hooks)
     say(f"\n{model_path} has the model of epoch {model.best_epoch_ + 1}: write --model {model_path}")
     if model.training_state_.interrupted and model.training_state_.epoch < model.n_epochs:
         complain("interrupted; the same command with --resume continues")
         return False
     return True
+
+
+def _begin(options, model):
+    """Say what trains, and write before anything is learnt: so a bad request to write is found now."""
+    share, n_units = model.n_parameters_ / model.n_dense_parameters_, len(model.vocabulary_)
+    size = f"{model.n_parameters_:,} parameters, {100 * share:.3g} % of a dense network's"
+    say(f"{size}; {n_units:,} {model.unit}s in the vocabulary")
+    epoch = len(model.history_["train_loss"])
+    say(f"\nafter {epoch} epochs:" if epoch else "\nbefore training:")
+    _write_all(options, model)
+
+
+def _end_epoch(options, model):
+    """Say what was learnt, and write."""
+    history = model.history_
+    loss = history["validation_loss"][-1]
+    judged = "" if loss is None else f", validation {_measure(loss, model.unit)}"
+    seconds = f"{history['seconds'][-1]:.0f} s"
+    training = _measure(history["train_loss"][-1], model.unit)
+    say(f"\nepoch {len(history['train_loss'])}: training {training}{judged}, {seconds}")
+    _write_all(options, model)
+
+
+def _write_all(options, model):
+    """Write for the label that was asked for, or for each."""
+    if options.label is not None or model.classes_ is None:
+        return say(_write(model, options))
+    for label in model.classes_.tolist():
+        say(f"--- {label}\n{_write(model, options, label)}")
 
 
 def _read(options):
@@ -124,6 +149,8 @@ def _read(options):
 
 def read_text(file):
     """The text of a file in UTF-8, with line ends as in Python."""
+    if (kind := kind_of(Path(file))) != "a file":
+        raise ValueError(f"{file} is {kind}; expected a file of text" if kind else f"there is no file {file}")
     try:
         text = Path(file).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -136,9 +163,9 @@ def read_text(file):
 
 def _write(model, options, label=None):
     rng = np.random.default_rng(options.seed)
-    label = options.label if label is None else label
-    if label is not None and model.classes_ is not None and model.classes_.dtype.kind in "biu":
-        label = int(label)
+    if label is None and options.label is not None:
+        known = [] if model.classes_ is None else model.classes_.tolist()  # of which some may be numbers
+        label = {str(one): one for one in known}.get(as_text(options.label), as_text(options.label))
     return model.sample(as_text(options.prompt), options.length, options.temperature, rng, label)
 
 
