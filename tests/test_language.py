@@ -621,6 +621,36 @@ def test_write_learns_from_labeled_texts(tmp_path, capsys):
     assert "label is 'good'; expected one of ['negative', 'positive']" in capsys.readouterr().err
 
 
+def test_write_learns_from_a_part(tmp_path, capsys):
+    """The first characters of a file, or some texts of a data set: the same ones again when training is resumed."""
+    (tmp_path / "cat.txt").write_text("#" + TEXT[:99] + "Q" * 300, encoding="utf8")
+    part = ["--text", tmp_path / "cat.txt", "--limit", 100, "--validation-fraction", 0, "--output", tmp_path / "file"]
+    assert write(*part, *small_options()) == 0
+    words = SetLSTMLanguageModel.load(tmp_path / "file" / "model.npz").vocabulary_.words
+    assert "#" in words and "Q" not in words
+    rows = "\n".join(f"{('bad', 'good')[k % 2]},a word{k} for each film" for k in range(200))
+    (tmp_path / "reviews.csv").write_text(f"label,text\n{rows}\n", encoding="utf8")
+    part = ["--dataset", tmp_path / "reviews.csv", "--unit", "word", "--validation-fraction", 0, "--limit", 20]
+    assert write(*part, "--output", tmp_path / "table", *small_options()) == 0
+    words = SetLSTMLanguageModel.load(tmp_path / "table" / "model.npz").vocabulary_.words
+    assert sum(word.startswith("word") for word in words) == 20
+    assert write(*part, "--output", tmp_path / "table", *small_options(), "--resume", "--epochs", 3, "--seed", 5) == 0
+    assert "epoch 3: training" in capsys.readouterr().out
+
+
+def test_write_says_which_epoch_writes_if_it_is_not_the_last(tmp_path, capsys):
+    """What is held out is unlike what is learnt: the more is learnt, the worse it is foreseen."""
+    (tmp_path / "cat.txt").write_text(TEXT + "tac eht no tas god " * 5, encoding="utf8")
+    train = ["--text", tmp_path / "cat.txt", "--output", tmp_path / "run", *small_options()]
+    assert write(*train, "--learning-rate", 0.5, "--epochs", 4) == 0
+    said = capsys.readouterr().out
+    losses = [float(line.split("validation ")[1].split()[0]) for line in said.splitlines() if line.startswith("epoch ")]
+    best = int(np.argmin(losses)) + 1
+    assert best < 4, "the last epoch is not the best one"
+    assert f"; epoch {best} is still the best, and writes" in said.split("\nepoch 4:")[1].splitlines()[0]
+    assert "still" not in said.split("\nepoch 1:")[1].splitlines()[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -85,6 +85,9 @@ BAD_LINES = [
     ("--model folder", "folder is a folder; expected a file, such as model.npz in it"),
     ("--model none.npz", "there is no model file none.npz"),
     ("--model trained/model.npz --output new", "--model only writes: leave out --output"),
+    ("--model trained/model.npz --limit 9", "--model only writes: leave out --output, --resume and what belongs to"),
+    ("--text good.txt --output new --limit 0", "--limit is 0; expected a whole number of at least 1"),
+    ("--text good.txt --output new --limit 20", "the text to learn from has 18 characters; a minibatch of batch_size"),
 ]
 
 

@@ -13,6 +13,7 @@ from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
 from numpy_setlstm.files import locked, make_folder
 from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.lab.console import (
+    LARGEST,
     as_text,
     complain,
     dataset_name,
@@ -74,7 +75,7 @@ def run_write(options):
         raise ValueError("give one of --text FILE, --dataset NAME, or --model FILE, which was saved before")
     if options.model is None:
         return _train(options, given)
-    if given or options.output or options.resume:
+    if given or options.output or options.resume or options.limit is not None:
         raise ValueError("--model only writes: leave out --output, --resume and what belongs to training")
     say(_write(SetLSTMLanguageModel.load(options.model), options))
     return True
@@ -117,12 +118,13 @@ def _begin(options, model):
 
 def _end_epoch(options, model):
     """Say what was learnt, and write."""
-    history = model.history_
-    loss = history["validation_loss"][-1]
+    history, best = model.history_, model.best_epoch_ + 1
+    epoch, loss = len(history["train_loss"]), history["validation_loss"][-1]
     judged = "" if loss is None else f", validation {_measure(loss, model.unit)}"
     seconds = f"{history['seconds'][-1]:.0f} s"
     training = _measure(history["train_loss"][-1], model.unit)
-    say(f"\nepoch {len(history['train_loss'])}: training {training}{judged}, {seconds}")
+    still = "" if best == epoch else f"; epoch {best} is still the best, and writes"
+    say(f"\nepoch {epoch}: training {training}{judged}, {seconds}{still}")
     _write_all(options, model)
 
 
@@ -136,15 +138,20 @@ def _write_all(options, model):
 
 def _read(options):
     """The text and no labels, or texts and labels."""
+    limit = LARGEST if options.limit is None else options.limit
+    if limit < 1:
+        raise ValueError(f"--limit is {limit}; expected a whole number of at least 1")
     if options.text is not None:
-        return read_text(options.text), None
+        return read_text(options.text)[:limit], None
     if is_table(options.dataset):
         reviews = load_table(options.dataset)
     else:
         reviews = load_dataset(options.dataset, options.data_home, download=options.download)
     say(f"{reviews}")
-    texts = [_BREAK.sub("\n", text) for text in reviews.train_texts]
-    return texts, np.array(reviews.label_names)[reviews.train_labels]
+    n_texts = len(reviews.train_texts)
+    some = np.sort(np.random.default_rng(0).permutation(n_texts)[:limit])  # the same ones when training is resumed
+    texts = [_BREAK.sub("\n", reviews.train_texts[k]) for k in some]
+    return texts, np.array(reviews.label_names)[np.asarray(reviews.train_labels)[some]]
 
 
 def read_text(file):
@@ -183,6 +190,8 @@ def add_write_options(parser):
     home = f"folder of the data sets (default: the variable {DATA_HOME_VARIABLE})"
     add("--data-home", type=path, metavar="DIR", help=home)
     add("--download", action="store_true", help="download the data set if it is missing")
+    first = "learn from the first N characters of the file, or from N texts of the data set (default: all)"
+    add("--limit", type=whole, metavar="N", help=first)
     add("--output", type=path, metavar="DIR", help="for the model, which is saved after each epoch")
     add("--resume", action="store_true", help="continue training the model in DIR")
     add("--prompt", default="", metavar="TEXT", help="what the text begins with")
