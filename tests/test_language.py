@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -685,3 +686,35 @@ def test_write_refuses_a_temperature_that_is_none(temperature, model, tmp_path, 
     model.save(tmp_path / "model.npz")
     assert write("--model", tmp_path / "model.npz", "--temperature", temperature) == 2
     assert "expected a number above 0" in capsys.readouterr().err
+
+
+# Files of older versions
+
+OLD_TEXT = "the cat sat on the mat, and the dog sat on the cat. " * 12
+OLD_TEXTS = [f"a {word} film, {k}" for k in range(20) for word in ("bad", "good")]
+GOLDEN = Path(__file__).parent / "golden" / "models"
+
+
+def test_a_file_of_a_language_model_that_an_older_version_saved_is_read_and_trained_on(tmp_path):
+    """Saved in format 4 in the eleventh minibatch of the second epoch: two layers, averages, SET steps within epochs."""
+    model = SetLSTMLanguageModel.load(GOLDEN / "format_4_language.npz")
+    state = model.training_state_
+    assert (state.epoch, state.batch, model.n_layers, model.evolve_every) == (1, 10, 2, 8)
+    assert list(state.carried) == ["h", "c", "h_2", "c_2"]
+    np.testing.assert_allclose(model.score("the dog sat."), -2.6813115, rtol=1e-5)
+    assert model.sample("the ", 20) == "the da  ,mosnm, , st,nae"
+    model.fit(OLD_TEXT, resume=True)
+    np.testing.assert_allclose(model.history_["train_loss"], [2.6100820, 2.2916404, 2.0422783], rtol=1e-5)
+    np.testing.assert_allclose(model.score("the dog sat."), -2.5102326, rtol=1e-5)
+    model.save(tmp_path / "model.npz")
+    assert SetLSTMLanguageModel.load(tmp_path / "model.npz").score("the dog sat.") == model.score("the dog sat.")
+
+
+def test_a_file_of_a_language_model_with_labels_that_an_older_version_saved_is_read():
+    """Saved in format 4 after two epochs: words, a tied readout that is sparse, two labels."""
+    model = SetLSTMLanguageModel.load(GOLDEN / "format_4_language_labels.npz")
+    assert model.tied and "W_out" not in model.network_.parameters and model.classes_.tolist() == ["neg", "pos"]
+    scores = [model.score("a good film", label) for label in ("neg", "pos")]
+    np.testing.assert_allclose(scores, [-2.0376399, -2.0757866], rtol=1e-5)
+    model.set_params(n_epochs=3).fit(OLD_TEXTS, ["neg", "pos"] * 20, resume=True)
+    assert len(model.history_["train_loss"]) == 3
