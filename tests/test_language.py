@@ -696,7 +696,7 @@ GOLDEN = Path(__file__).parent / "golden" / "models"
 
 
 def test_a_file_of_a_language_model_that_an_older_version_saved_is_read_and_trained_on(tmp_path):
-    """Saved in format 4 in the eleventh minibatch of the second epoch: two layers, averages, SET steps within epochs."""
+    """Saved in format 4 after ten minibatches of the second epoch: two layers, averages, SET steps within epochs."""
     model = SetLSTMLanguageModel.load(GOLDEN / "format_4_language.npz")
     state = model.training_state_
     assert (state.epoch, state.batch, model.n_layers, model.evolve_every) == (1, 10, 2, 8)
