@@ -51,9 +51,9 @@ def build_vocabulary(texts, unit, max_size=None, *, bordered=False):
     >>> build_vocabulary([["b", "a", "a"]], "character").words
     ('<pad>', '<unk>', 'a', 'b')
     """
-    if max_size is None:
-        max_size = MOST_WORDS if unit == "word" else 2**31 - 1
     found = {one for text in texts for one in text}
+    if max_size is None:
+        max_size = MOST_WORDS if unit == "word" else len(SPECIAL_WORDS) + bordered + len(found)
     if len(found) < 2:
         which = f"no {unit}" if not found else f"one {unit} only, {found.pop()!r}"
         raise ValueError(f"the text has {which}: there is nothing to predict; give other text")
