@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numpy_setlstm.evolution import GRADIENT_BATCHES
+from numpy_setlstm.evolution import GRADIENT_BATCHES, evolve_network
 from numpy_setlstm.files import locked
 from numpy_setlstm.language.estimator import SetLSTMLanguageModel
 from numpy_setlstm.language.initialization import LanguageSizes, init_language_network
@@ -127,7 +127,7 @@ def test_text_may_be_one_or_several():
 
 def network_of(n_labels=0, **options):
     """A small network with weights of all parameters, in double precision."""
-    sizes = LanguageSizes(V, 3, 4, n_labels=n_labels)
+    sizes = LanguageSizes(V, options.pop("embedding_dim", 3), 4, tied=options.pop("tied", False), n_labels=n_labels)
     generators = np.random.default_rng(0).spawn(2)
     options = {"sparse": ("E", "W_h"), "density": 0.5, "dtype": np.float64, "engine": "plain"} | options
     network, rng = init_language_network(sizes, *generators, **options), np.random.default_rng(5)
@@ -200,13 +200,21 @@ def test_task_cuts_the_texts_anew_when_their_order_changes():
 
 @pytest.mark.parametrize("n_steps", [1, 3, 6, 50])
 @pytest.mark.parametrize("labels", [None, LABELS])
-def test_task_is_judged_by_the_mean_over_all_targets(n_steps, labels):
-    network = network_of(0 if labels is None else 2)
-    streams = make_streams(TEXTS, 2, labels=labels)
-    log_p, right, *_ = network.forward(streams.inputs, streams.targets, network.start(2), streams.labels)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_task_is_judged_by_the_mean_over_all_targets(n_steps, labels, dtype):
+    network = network_of(0 if labels is None else 2, dtype=dtype)
+    streams, start, kept = make_streams(TEXTS, 2, labels=labels), network.start(2), []
+    log_p = [network.forward(streams.inputs, np.full((2, 6), k), start, streams.labels)[0] for k in range(V)]
+    most, half = np.argmax(log_p, axis=0), np.arange(6) % 3 > 0
+    streams = streams._replace(targets=np.where(half, most, (most + 1) % V))  # two of three are the most probable
+    forward = network.forward
+    network.forward = lambda *of, keep=True: kept.append(keep) or forward(*of, keep=keep)
     loss, accuracy = evaluate(network, streams, n_steps)
-    np.testing.assert_allclose(loss, -log_p.mean(), rtol=1e-12)
-    assert accuracy == right.mean() and Prediction(TEXTS, n_steps, validation=streams).validate(network)[1] == accuracy
+    assert not any(kept), "nothing is kept for a way back that is not taken"
+    expected, *_ = forward(streams.inputs, streams.targets, start, streams.labels)
+    np.testing.assert_allclose(loss, -expected.mean(dtype=np.float64), rtol=1e-12 if n_steps == 50 else 1e-6)
+    assert accuracy == 8 / 12 and type(loss) is type(accuracy) is float
+    assert Prediction(TEXTS, n_steps, validation=streams).validate(network) == (loss, accuracy)
     assert Prediction(TEXTS, n_steps).validate(network) == (None, None)
 
 
@@ -237,6 +245,31 @@ def test_task_gives_growth_the_mean_gradient_at_few_cells_or_at_all(labels, batc
         expected[0] *= name != "E"  # the row of the padding, in which nothing may grow
         np.testing.assert_allclose(all_cells[name], expected, rtol=1e-11, atol=1e-18)
         assert all_cells[name].dtype == np.float64
+
+
+def test_task_lets_nothing_grow_at_the_padding_of_an_embedding_that_is_the_readout():
+    network = network_of(tied=True, embedding_dim=4)
+    task, state = Prediction(TEXTS, 4), state_of(network, np.arange(4))
+    sizes = task.gradient_sizes(state, TWO, ["E"])["E"]
+    assert (sizes[0] == 0).all() and (sizes[1:] > 0).all()
+    assert task.gradient_sizes(state, TWO, ["W_h"]).keys() == {"W_h"}
+
+
+@pytest.mark.parametrize("candidates", [None, 2])
+def test_task_evolves_where_the_gradient_is_largest(candidates):
+    settings = TrainingSettings(batch_size=2, n_epochs=5, growth="gradient", candidates=candidates, zeta=0.5)
+    task, order = Prediction(TEXTS, 4), np.array([1, 0, 3, 2])
+    one, two = (state_of(network_of(), order, batch=1) for _ in range(2))
+
+    def sizes(names, probe):
+        return task.gradient_sizes(two, settings, names, probe)
+
+    task.evolve(one, settings)
+    evolve_network(two, settings, task.count_batches(settings), sizes)
+    for name in ("E", "W_h"):
+        before, W, expected = (state.network.parameters[name] for state in (state_of(network_of(), order), one, two))
+        np.testing.assert_array_equal(W.topology.keys, expected.topology.keys)
+        assert not np.array_equal(W.topology.keys, before.topology.keys), f"{name} has evolved"
 
 
 # The estimator
