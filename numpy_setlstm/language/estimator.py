@@ -149,12 +149,12 @@ class SetLSTMLanguageModel(Trainable):
                 self._check_fitted()
             prepared = prepare(self, text, labels, resume=resume)
             self.classes_, self.vocabulary_, self._fingerprint, state, task = prepared
-            how_to_continue = "fit(text, resume=True)"
             if before_training is not None:
                 self.training_state_, self._trained_with = state, self.get_params()
                 self._publish(state)
                 before_training(self)
-            self._run_and_save(state, training_settings(self), task, checkpoint_path, how_to_continue, after_epoch)
+            how = {"again": "fit(text, resume=True)", "checkpoint_path": checkpoint_path, "after_epoch": after_epoch}
+            self._run_and_save(state, training_settings(self), task, **how)
         return self
 
     def log_prob(self, text, label=None):
