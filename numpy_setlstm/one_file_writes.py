@@ -40,7 +40,7 @@ LONGEST = 50_000  # characters of a file, as many as a minute is enough for
 
 
 def init_language_model(V, D, H, rng, er_epsilon=None):
-    """Parameters as of a classifier of V classes. V is small: E is dense, only W_x, W_h are sparse."""
+    """Parameters as of a classifier of V classes. V is small, so E is dense, too."""
     parameters = init_network(V, D, H, V, rng, er_epsilon)
     return parameters | {"E": rng.normal(size=(V, D))}
 
