@@ -12,6 +12,7 @@ from numpy_setlstm.evolution import GRADIENT_BATCHES, evolve_network
 from numpy_setlstm.files import locked
 from numpy_setlstm.language.estimator import SetLSTMLanguageModel
 from numpy_setlstm.language.initialization import LanguageSizes, init_language_network
+from numpy_setlstm.language.sampling import draw_ids
 from numpy_setlstm.language.task import Prediction, evaluate
 from numpy_setlstm.language.text import (
     BORDER_ID,
@@ -93,8 +94,8 @@ def test_text_becomes_units_and_units_text():
 
 
 def test_text_that_is_unknown_is_named_with_what_is_known():
-    words = Vocabulary(("<pad>", "<unk>", *"klmabcdefghij"))
-    assert check_known(["a", "k"], [5, 2], "word", words) is None
+    words = Vocabulary(("<pad>", "<unk>", "<end>", *"klmabcdefghij"))
+    assert check_known(["a", "k"], [6, 3], "word", words) is None
     message = "the prompt has the character 'x', which the model never read; it knows 'abcdefghijklm'"
     with pytest.raises(ValueError, match=f"^{message}$"):
         check_known(["a", "x", "y"], [5, 1, 1], "character", words)
@@ -345,8 +346,8 @@ def test_estimator_gives_a_number_to_each_unit_that_something_precedes(one_text,
         one_text.log_prob("t")
     with pytest.raises(ValueError, match="text 1 has 1 character; expected at least 2"):
         one_text.log_prob(["th", "t"])
-    with pytest.raises(ValueError, match="text '---' has 0 words; expected at least 1"):
-        labeled.set_params(unit="word").log_prob("---", 7)
+    with pytest.raises(ValueError, match="text '-{40}' has 0 words; expected at least 1"):
+        labeled.set_params(unit="word").log_prob("-" * 50, 7)
     assert (labeled.log_prob("bad", 7) != labeled.log_prob("bad", 8)).all()
 
 
@@ -354,6 +355,8 @@ def test_estimator_measures_the_mean_of_all_units_together(one_text):
     some = ["the cat", "on", "a dog sat"]
     every = np.concatenate([one_text.log_prob(text) for text in some]).astype(np.float64)
     for text, numbers in ((some, every), ("on", every[6:7]), (["on"], every[6:7])):
+        assert {type(one_text.score(text)), type(one_text.perplexity(text))} == {float}
+        assert type(one_text.bits_per_character(text)) is float
         np.testing.assert_allclose(one_text.score(text), numbers.mean(), rtol=1e-14)
         np.testing.assert_allclose(one_text.perplexity(text), np.exp(-numbers.mean()), rtol=1e-14)
         np.testing.assert_allclose(one_text.bits_per_character(text), -numbers.mean() / np.log(2), rtol=1e-14)
@@ -388,6 +391,21 @@ def test_estimator_begins_with_the_prompt_and_writes_as_much_as_is_asked_for(one
         labeled.sample("a")
     with pytest.raises(ValueError, match="label is 7, but the model was trained without labels: leave it out"):
         one_text.sample("t", label=7)
+
+
+def test_estimator_reads_a_border_before_the_prompt_and_stops_at_one(labeled, one_text):
+    words, lengths = labeled.vocabulary_.words, set()
+    assert words[BORDER_ID] == "<end>" and one_text.vocabulary_.words[BORDER_ID] == " ", "the most frequent character"
+    for prompt in ("", "of", "a good"):
+        ids = [words.index(character) for character in prompt]
+        for seed in range(9):
+            drawn = draw_ids(
+                labeled.network_, [BORDER_ID, *ids], 40, 1.0, np.random.default_rng(seed), 1, bordered=True
+            )
+            written = labeled.sample(prompt, 40, rng=np.random.default_rng(seed), label=8)
+            assert written == prompt + "".join(words[k] for k in drawn)
+            lengths.add(len(drawn))
+    assert min(lengths) < 40, "some texts ended"
 
 
 def test_estimator_asks_for_words_with_spaces_between():

@@ -11,7 +11,6 @@ from numpy_setlstm.language.sampling import draw_ids, log_probabilities
 from numpy_setlstm.language.saving import is_bordered, load, save
 from numpy_setlstm.language.text import BORDER_ID, check_known, check_text, encode, join_units, split_units
 from numpy_setlstm.recipe import training_settings
-from numpy_setlstm.text import SPECIAL_WORDS
 from numpy_setlstm.trainable import Trainable
 from numpy_setlstm.training import TrainingSettings
 
@@ -186,12 +185,12 @@ class SetLSTMLanguageModel(Trainable):
         all_ids = [encode(split_units(one, self.unit), self.vocabulary_) for one in texts]
         for k, ids in enumerate(all_ids):
             if len(ids) + bordered < 2:
-                which, n = k if is_list else repr(texts[k][:40]), len(ids)
+                which, n = k if is_list else repr(text[:40]), len(ids)
                 units = f"{n} {self.unit}{'s' * (n != 1)}"
                 raise ValueError(f"text {which} has {units}; expected at least {2 - bordered}")
         pairs = zip(all_ids, label_ids, strict=True)
         found = [log_probabilities(self.network_, ids, label, bordered=bordered) for ids, label in pairs]
-        return found if is_list else found[0]
+        return found if is_list else found.pop()
 
     def perplexity(self, text, label=None):
         """The number of equally likely units among which the model is as uncertain: e to the mean loss of `text`.
@@ -252,8 +251,7 @@ class SetLSTMLanguageModel(Trainable):
         units, bordered = split_units(prompt, self.unit), is_bordered(self.vocabulary_)
         ids = encode(units, self.vocabulary_)
         check_known(units, ids, self.unit, self.vocabulary_)
-        first = BORDER_ID if bordered else len(SPECIAL_WORDS)  # the border, or the most frequent unit
-        before = [first, *ids] if bordered or not len(ids) else ids
+        before = [BORDER_ID, *ids] if bordered or not len(ids) else ids  # without borders, the most frequent unit
         label_id = self._label_id(label)
         drawn = draw_ids(self.network_, before, length, temperature, rng, label_id, bordered=bordered)
         written = self.vocabulary_.decode(drawn)

@@ -72,7 +72,8 @@ def check_known(units, ids, unit, vocabulary, what="the prompt"):
     """ValueError if a unit is not in the vocabulary."""
     unknown = [one for one, k in zip(units, ids, strict=True) if k == UNKNOWN_ID]
     if unknown:
-        known = "".join(sorted(vocabulary.words[2:])) if unit == "character" else ", ".join(vocabulary.words[2:12])
+        words = [word for word in vocabulary.words[len(SPECIAL_WORDS) :] if word != BORDER]
+        known = "".join(sorted(words)) if unit == "character" else ", ".join(words[:10])
         raise ValueError(f"{what} has the {unit} {unknown[0]!r}, which the model never read; it knows {known!r:.90}")
 
 
