@@ -478,6 +478,8 @@ def test_probabilities_leave_out_padding_and_unknown():
     np.testing.assert_allclose(probabilities(np.array([9.0, 9.0, 0.0, np.log(3.0)]), 0.5), [0, 0, 0.1, 0.9], atol=1e-15)
     for large in (2000.0, -2000.0):  # of which exp overflows, or is 0
         np.testing.assert_allclose(probabilities(np.array([0, 0, large, large + 1.0]), 1.0)[3], 1 / (1 + np.exp(-1)))
+    with np.errstate(over="raise"):  # a tiny temperature is no reason to warn
+        assert probabilities(np.array([9.0, 9.0, 0.0, 1.0]), 1e-320).tolist() == [0, 0, 0, 1]
     logits = np.array([0, 0, 1, 2], np.float32)
     assert probabilities(logits, 1.0).dtype == np.float64 and logits.tolist() == [0, 0, 1, 2]
 
