@@ -37,7 +37,7 @@ FLOORS = {
     ),
     3: ("training", "evolution", "averaging", "initialization", "interrupt", "minibatches"),
     2: ("network", "own_lstm", "units", "converters", "word_vectors", "fast", "measures"),
-    1: ("layers", "topology", "optimizers"),
+    1: ("layers", "topology", "optimizers", "one_file_writes"),
     0: ("checks", "text", "sparse", "cells", "parameters", "files", "blas", "one_file", "gradcheck", "datasets"),
 }
 TITLES = {5: "commands", 4: "for users", 3: "training", 2: "the network", 1: "its parts", 0: "foundations"}
@@ -240,7 +240,7 @@ def draw_text(x, y, text, attributes=""):
 
 def draw_box(room, x, y):
     """A room."""
-    width, fill = box_width(room), "#ffd35c" if room in (*IDEA, "one_file") else "#ffffff"
+    width, fill = box_width(room), "#ffd35c" if room in (*IDEA, "one_file", "one_file_writes") else "#ffffff"
     name = draw_text(x, y + 5, label(room), 'text-anchor="middle"')
     return (
         f'<rect x="{x - width / 2:.1f}" y="{y - BOX / 2:.1f}" width="{width}" height="{BOX}" rx="5" fill="{fill}" '

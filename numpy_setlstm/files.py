@@ -43,11 +43,16 @@ class UnreadableError(ValueError):
 
 
 def make_folder(path):
-    """Make a folder and those above it, if missing; return it as a Path. ValueError if the name is empty."""
+    """Make a folder and those above it, if missing; return it as a Path.
+
+    ValueError if the name is empty, NotADirectoryError if it is that of a file.
+    """
     if not os.fspath(path):
         raise ValueError(
             "the name of the output folder is empty; expected a folder, such as runs/first (or . for here)"
         )
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise NotADirectoryError(f"{path} is a file; expected a folder to write into: choose another name")
     Path(path).mkdir(parents=True, exist_ok=True)
     return Path(path)
 
@@ -216,7 +221,9 @@ def read_npz(path, max_bytes=None):
     """
     if max_bytes is not None and (isinstance(max_bytes, bool) or not max_bytes > 0):
         raise ValueError(f"max_bytes is {max_bytes!r}; expected a number above 0, such as 2**33")
-    if not os.path.isdir(path) and os.path.exists(path) and not os.path.isfile(path):
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a folder; expected a file, such as model.npz in it")
+    if os.path.exists(path) and not os.path.isfile(path):
         raise UnreadableError("is a device or a pipe; expected a regular file")
     with open(path, "rb") as stream:
         size = os.fstat(stream.fileno()).st_size

@@ -115,10 +115,10 @@ def sigmoid(z):
     return 0.5 * (1 + np.tanh(0.5 * z))
 
 
-def lstm_forward(x, W_x, W_h, b, mask):
+def lstm_forward(x, W_x, W_h, b, mask, before=None):
     """States h (N, T, H) of inputs x (N, T, D). Padding, where mask (N, T) is False, is skipped."""
     (N, T, _), (H, _) = x.shape, W_h.shape
-    h_prev = c_prev = np.zeros((N, H))
+    h_prev, c_prev = before or [np.zeros((N, H))] * 2  # a text begins with nothing in memory
     hs, steps = [], []
     for t in range(T):
         z = x[:, t] @ W_x + h_prev @ W_h + b  # (N, 4H): gates i, f, o and candidate g side by side

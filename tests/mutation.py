@@ -108,6 +108,18 @@ TARGETS = {
     "language/sampling.py": (
         "test_language.test_probabilities", "test_language.test_log", "test_language.test_drawing",
     ),
+    "language/text.py": (
+        "test_language_parts.test_text", "test_language.test_streams", "test_language.test_a_vocabulary",
+        "test_language.test_bad_input",
+    ),
+    "language/task.py": (
+        "test_language_parts.test_task", "test_language.test_growth_scores", "test_language.test_more_epochs",
+        "test_language.test_a_cosine",
+    ),
+    "language/estimator.py": (
+        "test_language_parts.test_estimator", "test_language.test_bad_input", "test_language.test_a_list",
+        "test_language.test_more_epochs",
+    ),
 }  # fmt: skip
 
 # Tests that take longer than all others together, and catch no mutant that these miss.

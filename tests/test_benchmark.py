@@ -20,7 +20,8 @@ from numpy_setlstm import cli, plotting
 from numpy_setlstm.fast import products
 from numpy_setlstm.lab.benchmark import costs, harness, peers, report, run, sweeps, timing, worker
 from numpy_setlstm.lab.benchmark.harness import Budget, PeerError, Worker, paired_ratios, spread, take_turns
-from numpy_setlstm.lab.benchmark.peers import PART_LABELS, PEERS, load_peer, missing_library
+from numpy_setlstm.lab.benchmark.language_work import LanguageWork, draw_language_batches
+from numpy_setlstm.lab.benchmark.peers import LANGUAGE_PEERS, PART_LABELS, PEERS, load_peer, missing_library
 from numpy_setlstm.lab.benchmark.work import Work, draw_batches, draw_network
 from numpy_setlstm.lab.formatting import markdown_table, text_table
 from numpy_setlstm.lab.machine import machine_facts, peak_bytes
@@ -45,6 +46,54 @@ def steps(name, work, n_steps=6, form=None, n_batches=3):
     batches = draw_batches(work, n_batches)
     losses = [peer.train_step(*batches[k % n_batches]) for k in range(n_steps)]
     return np.array(losses), peer.predict(batches[0][0])
+
+
+# The language model
+
+TINY_LANGUAGE = LanguageWork(n_words=9, embedding_dim=4, hidden_size=6, n_steps=5, batch_size=3, density=0.4)
+
+
+def test_minibatches_of_the_language_model_follow_one_another():
+    batches = draw_language_batches(TINY_LANGUAGE, 3)
+    inputs, targets = (np.concatenate(parts, axis=1) for parts in zip(*batches, strict=True))
+    assert [part.shape for part in batches[1]] == [(3, 5), (3, 5)] and inputs.dtype == np.int64
+    np.testing.assert_array_equal(inputs[:, 1:], targets[:, :-1])
+    assert inputs.min() >= 2 and inputs.max() < 9
+
+
+@pytest.mark.parametrize("name", LANGUAGE_PEERS)
+def test_the_language_models_train_alike_and_draw(name):
+    """Dense ones have the same losses; a sparse one learns the four minibatches by heart as well as it can."""
+    if missing := LANGUAGE_PEERS[name].needs:
+        pytest.importorskip(missing)
+    peer, dense = (load_peer(f"language-{kind}")(TINY_LANGUAGE, 1) for kind in (name, "dense"))
+    batches = draw_language_batches(TINY_LANGUAGE, 4)
+    losses = np.array([[one.train_step(*batch) for batch in batches * 20] for one in (peer, dense)])
+    if LANGUAGE_PEERS[name].group == "dense":
+        np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    assert losses[0, -4:].mean() < losses[0, :4].mean()
+    drawn = peer.sample(40)
+    assert len(drawn) == 40 and set(drawn) <= set(range(9))
+
+
+@pytest.mark.parametrize("peer_names", [["dense"], ["textbook"]])
+def test_the_language_row_has_tokens_per_second_without_pytorch(peer_names, tmp_path, limits, monkeypatch):
+    monkeypatch.setattr(run, "DRAWN", 20)
+    texts = []
+    settings = {"threads": 1, "repeats": 2, "pause": 0, "sweeps": False, "report": texts.append}
+    results = run.run_benchmark(tmp_path, peer_names, {"row language": TINY_LANGUAGE}, **settings)
+    (row,) = results["language"]
+    assert results["finished"] and not results["rows"] and LanguageWork(**row["work"]) == TINY_LANGUAGE
+    assert list(row["peers"]) == ["sparse", *(name for name in peer_names if name == "dense")]
+    for name, peer in row["peers"].items():
+        assert len(peer["train_turns"]) == len(peer["sample_turns"]) == 2 and ("train_ratio" in peer) == (
+            name == "dense"
+        )
+    assert "row language: a language model, V 9, D 4, H 6, T 5, N 3, 40 % density" in "\n".join(texts)
+    table = report.as_text(results)
+    assert "tokens per second" in table and "drawn per second" in table
+    tokens = f"{15 / row['peers']['sparse']['train']['median']:,.0f}"
+    assert tokens in table and (tmp_path / "report.md").read_text(encoding="utf8").count("tokens per second") == 1
 
 
 # The work
@@ -606,7 +655,7 @@ def test_the_command_skips_peers_that_are_not_installed(capsys, tmp_path, limits
     "arguments, message",
     [
         (["--peers", "keras"], "there is no peer 'keras'"),
-        (["--rows", "4"], "there is no row '4'; there are 1, 2, 3, large"),
+        (["--rows", "4"], "there is no row '4'; there are 1, 2, 3, large, language"),
         (["--rows", "1", "--hidden", "8"], "--rows names whole works; leave out --hidden"),
         (["--hidden", "0"], "hidden_size is 0; expected at least 1"),
         (["--parameter-share", "1.5"], "share is 1.5"),

@@ -432,6 +432,35 @@ def test_what_it_learns_is_what_it_says():
     assert model.sample("the ", 30, 2.0, np.random.default_rng(1)) != model.sample("the ", 30, 2.0)
 
 
+@pytest.mark.parametrize("kind", ["one text", "several", "labels", "words"])
+def test_a_list_of_texts_is_judged_as_one_by_one(kind):
+    texts, labels = ["a bad film", "a good film", "bad", "so good"] * 10, ["neg", "pos"] * 20
+    settings = SMALL | {"n_epochs": 2, "unit": "word" if kind == "words" else "character"}
+    settings |= {"batch_size": 2, "n_steps": 3, "dtype": "float64"}
+    learn = {"one text": (TEXT,), "several": (texts,), "words": (texts,), "labels": (texts, labels)}[kind]
+    model = SetLSTMLanguageModel(**settings).fit(*learn)
+    some, of_some = (
+        ["a bad, bad film", "good film", "a film"],
+        ["neg", "pos", "neg"] if kind == "labels" else [None] * 3,
+    )
+    one_by_one = [model.log_prob(text, label) for text, label in zip(some, of_some, strict=True)]
+    labels = np.array(of_some) if kind == "labels" else None
+    found = model.log_prob(some, labels)
+    assert isinstance(found, list) and len(found) == 3
+    for mine, alone in zip(found, one_by_one, strict=True):
+        np.testing.assert_array_equal(mine, alone)
+    every = np.concatenate(one_by_one)
+    assert model.score(some, labels) == every.mean()
+    assert model.perplexity(some, labels) == np.exp(-every.mean())
+    if kind != "words":
+        assert model.bits_per_character(some, labels) == -every.mean() / np.log(2)
+    (alone,) = model.log_prob(some[:1], None if labels is None else labels[:1])
+    np.testing.assert_array_equal(alone, one_by_one[0])
+    if kind == "labels":
+        np.testing.assert_array_equal(model.log_prob(some, "pos")[1], one_by_one[1])
+        np.testing.assert_array_equal(model.log_prob(some, "pos")[0], model.log_prob(some[0], "pos"))
+
+
 def test_with_labels_it_writes_a_text_of_a_label_to_its_end():
     texts, labels = ["what a lovely film", "what a dull film"] * 40, ["pos", "neg"] * 40
     model = SetLSTMLanguageModel(**SMALL | {"n_epochs": 40, "hidden_size": 16, "validation_fraction": 0})
@@ -449,23 +478,13 @@ def test_probabilities_leave_out_padding_and_unknown():
     np.testing.assert_allclose(probabilities(np.array([9.0, 9.0, 0.0, np.log(3.0)]), 0.5), [0, 0, 0.1, 0.9], atol=1e-15)
     for large in (2000.0, -2000.0):  # of which exp overflows, or is 0
         np.testing.assert_allclose(probabilities(np.array([0, 0, large, large + 1.0]), 1.0)[3], 1 / (1 + np.exp(-1)))
+    with np.errstate(over="raise"):  # a tiny temperature is no reason to warn
+        assert probabilities(np.array([9.0, 9.0, 0.0, 1.0]), 1e-320).tolist() == [0, 0, 0, 1]
     logits = np.array([0, 0, 1, 2], np.float32)
     assert probabilities(logits, 1.0).dtype == np.float64 and logits.tolist() == [0, 0, 1, 2]
 
 
 # Files
-
-
-def test_a_file_of_an_older_format_is_read_and_goes_on(tmp_path):
-    """In format 4 the gates of a matrix were always pruned together, and every mean forgot exponentially."""
-    model = SetLSTMLanguageModel.load(Path(__file__).parent / "golden" / "models" / "format_4_language.npz")
-    np.testing.assert_allclose(model.log_prob("tick"), [-2.3708763, -2.2435172, -2.1377301], atol=1e-6)
-    assert (model.keep_gate_counts, model.averaging, model.averaging_interval) == (False, 0.5, 5)
-    model.set_params(n_epochs=3).fit("tick tock, " * 8, resume=True)
-    model.save(tmp_path / "model.npz")
-    again = SetLSTMLanguageModel.load(tmp_path / "model.npz")
-    assert len(again.history_["train_loss"]) == 3
-    np.testing.assert_array_equal(again.log_prob("tick"), model.log_prob("tick"))
 
 
 def test_a_file_says_of_which_kind_its_model_is(tmp_path):
@@ -579,7 +598,7 @@ def test_write_trains_saves_and_writes_after_each_epoch(tmp_path, capsys):
     train = ["--text", tmp_path / "cat.txt", "--output", tmp_path / "run", "--length", 30, *small_options()]
     assert write(*train, "--prompt", "the ") == 0
     said = capsys.readouterr().out
-    assert said.count("bits per character") == 4 and said.count("\nthe ") == 2
+    assert said.count("bits per character") == 4 and said.count("\nthe ") == 3  # once before training
     model = tmp_path / "run" / "model.npz"
     assert write("--model", model, "--prompt", "the cat", "--length", 20) == 0
     first = capsys.readouterr().out
@@ -602,10 +621,40 @@ def test_write_learns_from_labeled_texts(tmp_path, capsys):
     train = ["--dataset", tmp_path / "reviews.csv", "--output", tmp_path / "run", "--unit", "word", *small_options()]
     assert write(*train) == 0
     said = capsys.readouterr().out
-    assert said.count("--- negative") == said.count("--- positive") == 2 and said.count("perplexity") == 4
+    assert said.count("--- negative") == said.count("--- positive") == 3 and said.count("perplexity") == 4
     assert write("--model", tmp_path / "run" / "model.npz", "--label", "positive", "--length", 5) == 0
     assert write("--model", tmp_path / "run" / "model.npz", "--label", "good") == 2
     assert "label is 'good'; expected one of ['negative', 'positive']" in capsys.readouterr().err
+
+
+def test_write_learns_from_a_part(tmp_path, capsys):
+    """The first characters of a file, or some texts of a data set: the same ones again when training is resumed."""
+    (tmp_path / "cat.txt").write_text("#" + TEXT[:99] + "Q" * 300, encoding="utf8")
+    part = ["--text", tmp_path / "cat.txt", "--limit", 100, "--validation-fraction", 0, "--output", tmp_path / "file"]
+    assert write(*part, *small_options()) == 0
+    words = SetLSTMLanguageModel.load(tmp_path / "file" / "model.npz").vocabulary_.words
+    assert "#" in words and "Q" not in words
+    rows = "\n".join(f"{('bad', 'good')[k % 2]},a word{k} for each film" for k in range(200))
+    (tmp_path / "reviews.csv").write_text(f"label,text\n{rows}\n", encoding="utf8")
+    part = ["--dataset", tmp_path / "reviews.csv", "--unit", "word", "--validation-fraction", 0, "--limit", 20]
+    assert write(*part, "--output", tmp_path / "table", *small_options()) == 0
+    words = SetLSTMLanguageModel.load(tmp_path / "table" / "model.npz").vocabulary_.words
+    assert sum(word.startswith("word") for word in words) == 20
+    assert write(*part, "--output", tmp_path / "table", *small_options(), "--resume", "--epochs", 3, "--seed", 5) == 0
+    assert "epoch 3: training" in capsys.readouterr().out
+
+
+def test_write_says_which_epoch_writes_if_it_is_not_the_last(tmp_path, capsys):
+    """What is held out is unlike what is learnt: the more is learnt, the worse it is foreseen."""
+    (tmp_path / "cat.txt").write_text(TEXT + "tac eht no tas god " * 5, encoding="utf8")
+    train = ["--text", tmp_path / "cat.txt", "--output", tmp_path / "run", *small_options()]
+    assert write(*train, "--learning-rate", 0.5, "--epochs", 4) == 0
+    said = capsys.readouterr().out
+    losses = [float(line.split("validation ")[1].split()[0]) for line in said.splitlines() if line.startswith("epoch ")]
+    best = int(np.argmin(losses)) + 1
+    assert best < 4, "the last epoch is not the best one"
+    assert f"; epoch {best} is still the best, and writes" in said.split("\nepoch 4:")[1].splitlines()[0]
+    assert "still" not in said.split("\nepoch 1:")[1].splitlines()[0]
 
 
 @pytest.mark.parametrize(
@@ -642,3 +691,36 @@ def test_write_refuses_a_temperature_that_is_none(temperature, model, tmp_path, 
     model.save(tmp_path / "model.npz")
     assert write("--model", tmp_path / "model.npz", "--temperature", temperature) == 2
     assert "expected a number above 0" in capsys.readouterr().err
+
+
+# Files of older versions
+
+OLD_TEXT = "the cat sat on the mat, and the dog sat on the cat. " * 12
+OLD_TEXTS = [f"a {word} film, {k}" for k in range(20) for word in ("bad", "good")]
+GOLDEN = Path(__file__).parent / "golden" / "models"
+
+
+def test_a_file_of_a_language_model_that_an_older_version_saved_is_read_and_trained_on(tmp_path):
+    """Saved in format 4 after ten minibatches of the second epoch: two layers, averages, SET steps within epochs."""
+    model = SetLSTMLanguageModel.load(GOLDEN / "format_4_language.npz")
+    state = model.training_state_
+    assert (state.epoch, state.batch, model.n_layers, model.evolve_every) == (1, 10, 2, 8)
+    assert list(state.carried) == ["h", "c", "h_2", "c_2"]
+    assert (model.keep_gate_counts, model.averaging_interval) == (False, 5)  # which format 4 did not have
+    np.testing.assert_allclose(model.score("the dog sat."), -2.6813115, rtol=1e-5)
+    assert model.sample("the ", 20) == "the da  ,mosnm, , st,nae"
+    model.fit(OLD_TEXT, resume=True)
+    np.testing.assert_allclose(model.history_["train_loss"], [2.6100820, 2.2916404, 2.0422783], rtol=1e-5)
+    np.testing.assert_allclose(model.score("the dog sat."), -2.5102326, rtol=1e-5)
+    model.save(tmp_path / "model.npz")
+    assert SetLSTMLanguageModel.load(tmp_path / "model.npz").score("the dog sat.") == model.score("the dog sat.")
+
+
+def test_a_file_of_a_language_model_with_labels_that_an_older_version_saved_is_read():
+    """Saved in format 4 after two epochs: words, a tied readout that is sparse, two labels."""
+    model = SetLSTMLanguageModel.load(GOLDEN / "format_4_language_labels.npz")
+    assert model.tied and "W_out" not in model.network_.parameters and model.classes_.tolist() == ["neg", "pos"]
+    scores = [model.score("a good film", label) for label in ("neg", "pos")]
+    np.testing.assert_allclose(scores, [-2.0376399, -2.0757866], rtol=1e-5)
+    model.set_params(n_epochs=3).fit(OLD_TEXTS, ["neg", "pos"] * 20, resume=True)
+    assert len(model.history_["train_loss"]) == 3

@@ -154,6 +154,7 @@ def test_only_the_command_line_enters_the_laboratory_and_only_the_network_the_fa
 def test_tools_and_the_one_file_know_nothing_of_the_rest_and_plotting_alone_imports_matplotlib(house):
     imports = house.find_imports()
     assert not imports["gradcheck"] | imports["datasets"] | imports["one_file"]
+    assert imports["one_file_writes"] == {"one_file"}
     for path in house.PACKAGE.rglob("*.py"):
         if house.room_of(path) != "plotting":
             assert not re.search(r"^\s*(import|from) matplotlib", path.read_text(encoding="utf8"), re.MULTILINE), path

@@ -1,16 +1,19 @@
 """The command `write`: a language model learns from text and writes some after each epoch, or a saved one writes."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from numpy_setlstm.datasets import DATA_HOME_VARIABLE, DATASETS, load_dataset, load_table
+from numpy_setlstm.datasets.files import kind_of
 from numpy_setlstm.datasets.table import is_table
 from numpy_setlstm.evolution import GROWTHS, ZETA_SCHEDULES
-from numpy_setlstm.files import make_folder
+from numpy_setlstm.files import locked, make_folder
 from numpy_setlstm.inputs import CONNECTIVITIES
 from numpy_setlstm.lab.console import (
+    LARGEST,
     as_text,
     averaging,
     complain,
@@ -23,6 +26,7 @@ from numpy_setlstm.lab.console import (
     seed_number,
     whole,
 )
+from numpy_setlstm.lab.experiment.demo import check_model
 from numpy_setlstm.lab.experiment.results import MODEL_FILE
 from numpy_setlstm.language.estimator import SetLSTMLanguageModel
 from numpy_setlstm.language.settings import RATE_SCHEDULES
@@ -59,6 +63,7 @@ PARAMETERS = {
     "dropout": {"type": finite, "metavar": "P", "help": "of the states that are read"},
     "averaging": {"type": averaging, "metavar": "DECAY", "help": "of the weights' mean that predicts; or snt-asgd"},
     "averaging_interval": {"type": whole, "metavar": "N", "help": "epochs that the loss has not fallen, for snt-asgd"},
+    "validation_fraction": {"type": finite, "metavar": "SHARE", "help": "held out to choose the best epoch"},
     "engine": {"choices": ENGINES, "help": "code that runs: made for speed, or the layers as you read them"},
     "n_threads": {"type": whole, "metavar": "N", "help": "threads (default: all cores)"},
 }
@@ -73,7 +78,7 @@ def run_write(options):
         raise ValueError("give one of --text FILE, --dataset NAME, or --model FILE, which was saved before")
     if options.model is None:
         return _train(options, given)
-    if given or options.output or options.resume:
+    if given or options.output or options.resume or options.limit is not None:
         raise ValueError("--model only writes: leave out --output, --resume and what belongs to training")
     say(_write(SetLSTMLanguageModel.load(options.model), options))
     return True
@@ -93,18 +98,10 @@ def _train(options, given):
             raise FileExistsError(f"{model_path} exists: continue with --resume, or choose another --output")
         model = SetLSTMLanguageModel(random_state=options.seed, progress=True, **given)
     text, labels = _read(options)
-    make_folder(options.output)
-
-    def write(model):
-        epoch, history = len(model.history_["train_loss"]), model.history_
-        loss = history["validation_loss"][-1]
-        judged = "" if loss is None else f", validation {_measure(loss, model.unit)}"
-        say(f"\nepoch {epoch}: training {_measure(history['train_loss'][-1], model.unit)}{judged}")
-        labels = [options.label] if options.label is not None or model.classes_ is None else model.classes_
-        for label in labels:
-            say(f"--- {label}\n{_write(model, options, label)}" if label is not None else _write(model, options))
-
-    model.fit(text, labels, resume=options.resume, checkpoint_path=model_path, after_epoch=write)
+    with locked(make_folder(options.output)):
+        check_model(model, model_path, options.resume)
+        hooks = {"before_training": partial(_begin, options), "after_epoch": partial(_end_epoch, options)}
+        model.fit(text, labels, resume=options.resume, checkpoint_path=model_path, **hooks)
     say(f"\n{model_path} has the model of epoch {model.best_epoch_ + 1}: write --model {model_path}")
     if model.training_state_.interrupted and model.training_state_.epoch < model.n_epochs:
         complain("interrupted; the same command with --resume continues")
@@ -112,21 +109,58 @@ def _train(options, given):
     return True
 
 
+def _begin(options, model):
+    """Say what trains, and write before anything is learnt: so a bad request to write is found now."""
+    share, n_units = model.n_parameters_ / model.n_dense_parameters_, len(model.vocabulary_)
+    size = f"{model.n_parameters_:,} parameters, {100 * share:.3g} % of a dense network's"
+    say(f"{size}; {n_units:,} {model.unit}s in the vocabulary")
+    epoch = len(model.history_["train_loss"])
+    say(f"\nafter {epoch} epochs:" if epoch else "\nbefore training:")
+    _write_all(options, model)
+
+
+def _end_epoch(options, model):
+    """Say what was learnt, and write."""
+    history, best = model.history_, model.best_epoch_ + 1
+    epoch, loss = len(history["train_loss"]), history["validation_loss"][-1]
+    judged = "" if loss is None else f", validation {_measure(loss, model.unit)}"
+    seconds = f"{history['seconds'][-1]:.0f} s"
+    training = _measure(history["train_loss"][-1], model.unit)
+    still = "" if best == epoch else f"; epoch {best} is still the best, and writes"
+    say(f"\nepoch {epoch}: training {training}{judged}, {seconds}{still}")
+    _write_all(options, model)
+
+
+def _write_all(options, model):
+    """Write for the label that was asked for, or for each."""
+    if options.label is not None or model.classes_ is None:
+        return say(_write(model, options))
+    for label in model.classes_.tolist():
+        say(f"--- {label}\n{_write(model, options, label)}")
+
+
 def _read(options):
     """The text and no labels, or texts and labels."""
+    limit = LARGEST if options.limit is None else options.limit
+    if limit < 1:
+        raise ValueError(f"--limit is {limit}; expected a whole number of at least 1")
     if options.text is not None:
-        return read_text(options.text), None
+        return read_text(options.text)[:limit], None
     if is_table(options.dataset):
         reviews = load_table(options.dataset)
     else:
         reviews = load_dataset(options.dataset, options.data_home, download=options.download)
     say(f"{reviews}")
-    texts = [_BREAK.sub("\n", text) for text in reviews.train_texts]
-    return texts, np.array(reviews.label_names)[reviews.train_labels]
+    n_texts = len(reviews.train_texts)
+    some = np.sort(np.random.default_rng(0).permutation(n_texts)[:limit])  # the same ones when training is resumed
+    texts = [_BREAK.sub("\n", reviews.train_texts[k]) for k in some]
+    return texts, np.array(reviews.label_names)[np.asarray(reviews.train_labels)[some]]
 
 
 def read_text(file):
     """The text of a file in UTF-8, with line ends as in Python."""
+    if (kind := kind_of(Path(file))) != "a file":
+        raise ValueError(f"{file} is {kind}; expected a file of text" if kind else f"there is no file {file}")
     try:
         text = Path(file).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -139,9 +173,9 @@ def read_text(file):
 
 def _write(model, options, label=None):
     rng = np.random.default_rng(options.seed)
-    label = options.label if label is None else label
-    if label is not None and model.classes_ is not None and model.classes_.dtype.kind in "biu":
-        label = int(label)
+    if label is None and options.label is not None:
+        known = [] if model.classes_ is None else model.classes_.tolist()  # of which some may be numbers
+        label = {str(one): one for one in known}.get(as_text(options.label), as_text(options.label))
     return model.sample(as_text(options.prompt), options.length, options.temperature, rng, label)
 
 
@@ -159,6 +193,8 @@ def add_write_options(parser):
     home = f"folder of the data sets (default: the variable {DATA_HOME_VARIABLE})"
     add("--data-home", type=path, metavar="DIR", help=home)
     add("--download", action="store_true", help="download the data set if it is missing")
+    first = "learn from the first N characters of the file, or from N texts of the data set (default: all)"
+    add("--limit", type=whole, metavar="N", help=first)
     add("--output", type=path, metavar="DIR", help="for the model, which is saved after each epoch")
     add("--resume", action="store_true", help="continue training the model in DIR")
     add("--prompt", default="", metavar="TEXT", help="what the text begins with")

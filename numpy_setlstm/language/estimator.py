@@ -11,7 +11,6 @@ from numpy_setlstm.language.sampling import draw_ids, log_probabilities
 from numpy_setlstm.language.saving import is_bordered, load, save
 from numpy_setlstm.language.text import BORDER_ID, check_known, check_text, encode, join_units, split_units
 from numpy_setlstm.recipe import training_settings
-from numpy_setlstm.text import SPECIAL_WORDS
 from numpy_setlstm.trainable import Trainable
 from numpy_setlstm.training import TrainingSettings
 
@@ -109,7 +108,9 @@ class SetLSTMLanguageModel(Trainable):
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit
             setattr(self, name, arguments[name])
 
-    def fit(self, text, labels=None, *, resume=False, checkpoint_path=None, after_epoch=None):
+    def fit(
+        self, text, labels=None, *, resume=False, checkpoint_path=None, before_training=None, after_epoch=None
+    ):  # fmt: skip
         """Train.
 
         Parameters
@@ -123,6 +124,8 @@ class SetLSTMLanguageModel(Trainable):
             Continue training that was interrupted, or for more epochs, on the same text, as if in one go.
         checkpoint_path : str or Path, optional
             Save the model there after every epoch and when interrupted. The file is locked meanwhile.
+        before_training : callable, optional
+            Called with the model once all is checked; it can write already, though not well.
         after_epoch : callable, optional
             Called with the model after each epoch, once it is saved, as to let it write something.
 
@@ -145,8 +148,12 @@ class SetLSTMLanguageModel(Trainable):
                 self._check_fitted()
             prepared = prepare(self, text, labels, resume=resume)
             self.classes_, self.vocabulary_, self._fingerprint, state, task = prepared
-            how_to_continue = "fit(text, resume=True)"
-            self._run_and_save(state, training_settings(self), task, checkpoint_path, how_to_continue, after_epoch)
+            if before_training is not None:
+                self.training_state_, self._trained_with = state, self.get_params()
+                self._publish(state)
+                before_training(self)
+            how = {"again": "fit(text, resume=True)", "checkpoint_path": checkpoint_path, "after_epoch": after_epoch}
+            self._run_and_save(state, training_settings(self), task, **how)
         return self
 
     def log_prob(self, text, label=None):
@@ -154,16 +161,16 @@ class SetLSTMLanguageModel(Trainable):
 
         Parameters
         ----------
-        text : str
-            At least two units, or one for a model of several texts.
+        text : str or list of str
+            At least two units, or one for a model of several texts. Each text of a list is read by itself.
         label : optional
-            One of `classes_`, if the model was trained with labels.
+            One of `classes_`, if the model was trained with labels; for a list, one for each text, or one for all.
 
         Returns
         -------
-        ndarray of shape (n,)
-            For each of the n units but the first, which nothing precedes. A model of several texts has one for each,
-            and for the end of the text: n is larger by 2.
+        ndarray of shape (n - 1,) or (n + 1,), or a list of them
+            For each of the n units but the first, which nothing precedes. A model of several texts has a number for the
+            first one too, and one for the end of the text.
 
         Raises
         ------
@@ -173,33 +180,39 @@ class SetLSTMLanguageModel(Trainable):
             If the text is empty or too short, or the label missing or unknown. An unknown unit counts as "<unk>".
         """
         self._check_fitted()
-        (text,), _ = check_text([text] if isinstance(text, str | bytes) else text)
-        units, bordered = split_units(text, self.unit), is_bordered(self.vocabulary_)
-        if len(units) + bordered < 2:
-            raise ValueError(f"text {text[:40]!r} has {len(units)} {self.unit}s; expected at least {2 - bordered}")
-        ids = encode(units, self.vocabulary_)
-        return log_probabilities(self.network_, ids, self._label_id(label), bordered=bordered)
+        texts, is_list = check_text(text)
+        label_ids, bordered = self._label_ids(label, len(texts), is_list), is_bordered(self.vocabulary_)
+        all_ids = [encode(split_units(one, self.unit), self.vocabulary_) for one in texts]
+        for k, ids in enumerate(all_ids):
+            if len(ids) + bordered < 2:
+                which, n = k if is_list else repr(text[:40]), len(ids)
+                units = f"{n} {self.unit}{'s' * (n != 1)}"
+                raise ValueError(f"text {which} has {units}; expected at least {2 - bordered}")
+        pairs = zip(all_ids, label_ids, strict=True)
+        found = [log_probabilities(self.network_, ids, label, bordered=bordered) for ids, label in pairs]
+        return found if is_list else found.pop()
 
     def perplexity(self, text, label=None):
         """The number of equally likely units among which the model is as uncertain: e to the mean loss of `text`.
 
-        See :meth:`log_prob`.
+        Of several texts, the mean is over all their units, so that long texts count more. See :meth:`log_prob`.
         """
-        return float(np.exp(-self.log_prob(text, label).mean(dtype=np.float64)))
+        return float(np.exp(-self.score(text, label)))
 
     def bits_per_character(self, text, label=None):
         """How many bits of each character of `text` the model could not foresee, on average; for characters only.
 
-        See :meth:`log_prob`.
+        Of several texts, the mean is over all their characters. See :meth:`log_prob`.
         """
         self._check_fitted()
         if self.unit != "character":
             raise ValueError("unit is 'word', and words leave out characters: use perplexity(text)")
-        return float(-self.log_prob(text, label).mean(dtype=np.float64) / np.log(2))
+        return float(-self.score(text, label) / np.log(2))
 
     def score(self, text, label=None):
-        """The mean of :meth:`log_prob`: minus the loss, in nats; higher is better."""
-        return float(self.log_prob(text, label).mean(dtype=np.float64))
+        """The mean of :meth:`log_prob` over all units: minus the loss, in nats; higher is better."""
+        found = self.log_prob(text, label)
+        return float(np.concatenate(found if isinstance(found, list) else [found]).mean(dtype=np.float64))
 
     def sample(self, prompt="", length=200, temperature=1.0, rng=None, label=None):
         """Write.
@@ -238,8 +251,7 @@ class SetLSTMLanguageModel(Trainable):
         units, bordered = split_units(prompt, self.unit), is_bordered(self.vocabulary_)
         ids = encode(units, self.vocabulary_)
         check_known(units, ids, self.unit, self.vocabulary_)
-        first = BORDER_ID if bordered else len(SPECIAL_WORDS)  # the border, or the most frequent unit
-        before = [first, *ids] if bordered or not len(ids) else ids
+        before = [BORDER_ID, *ids] if bordered or not len(ids) else ids  # without borders, the most frequent unit
         label_id = self._label_id(label)
         drawn = draw_ids(self.network_, before, length, temperature, rng, label_id, bordered=bordered)
         written = self.vocabulary_.decode(drawn)
@@ -269,6 +281,15 @@ class SetLSTMLanguageModel(Trainable):
                 raise ValueError(f"label is {short(label)}, but the model was trained without labels: leave it out")
             return None
         known = self.classes_.tolist()
-        if label not in known:
-            raise ValueError(f"label is {short(label)}; expected one of {str(known):.200}")
+        if not np.isscalar(label) or label not in known:
+            given = "missing" if label is None else short(label)
+            raise ValueError(f"label is {given}; expected one of {str(known):.200}")
         return known.index(label)
+
+    def _label_ids(self, labels, n_texts, is_list):
+        """The numbers of the labels of some texts, given one for all, or for a list one for each."""
+        one_for_all = not is_list or labels is None or np.isscalar(labels)
+        labels = [labels] * n_texts if one_for_all else list(labels)
+        if len(labels) != n_texts:
+            raise ValueError(f"there are {len(labels)} labels for {n_texts} texts; expected as many, or one for all")
+        return [self._label_id(label) for label in labels]

@@ -74,11 +74,12 @@ def split_texts(texts, unit, targets, validation_fraction, *, bordered):
     if bordered:
         parts = split(texts, targets, validation_fraction)
         return [Part([units[k] for k in part], targets[part]) for part in parts]
-    first = round(len(units[0]) * (1 - validation_fraction))
-    if len(units[0]) - first < 2:
+    n = len(units[0])
+    first = max(1, round(n * (1 - validation_fraction)))
+    if n > 1 and n - first < 2:  # of one alone, there is nothing to predict
         raise ValueError(
-            f"the text has {len(units[0])} {unit}s, too few to hold out {validation_fraction} for validation: give "
-            "more text, or validation_fraction=0"
+            f"the text has {n} {unit}s, too few to hold out {validation_fraction} for validation: give more text, or "
+            "validation_fraction=0"
         )
     return Part([units[0][:first]], targets), Part([units[0][first:]], targets)
 

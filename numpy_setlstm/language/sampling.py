@@ -49,5 +49,6 @@ def probabilities(logits, temperature):
     """
     scaled = logits.astype(np.float64)
     scaled[: UNKNOWN_ID + 1] = -np.inf
-    p = np.exp((scaled - scaled.max()) / temperature)
+    with np.errstate(over="ignore"):  # at a tiny temperature it is -inf, and p is 0
+        p = np.exp((scaled - scaled.max()) / temperature)
     return p / p.sum()

@@ -7,7 +7,6 @@ import numpy as np
 from numpy_setlstm.evolution import GRADIENT_BATCHES, evolve_network
 from numpy_setlstm.language.text import count_units, make_streams
 from numpy_setlstm.minibatches import Minibatch
-from numpy_setlstm.sparse import weights_of
 from numpy_setlstm.topology import reserved_rows_of
 
 
@@ -78,7 +77,7 @@ class Prediction:
             for name in names:
                 sums[name] = sums[name] + gradients[name] * inputs.size
             total += inputs.size
-        sizes = {name: np.abs(sums[name] / total).astype(weights_of(probes[name]).dtype) for name in names}
+        sizes = {name: np.abs(sums[name] / total) for name in names}
         if probe:
             return {name: W.with_values(sizes[name]) for name, W in probes.items()}
         if "E" in names:

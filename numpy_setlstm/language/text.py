@@ -51,9 +51,9 @@ def build_vocabulary(texts, unit, max_size=None, *, bordered=False):
     >>> build_vocabulary([["b", "a", "a"]], "character").words
     ('<pad>', '<unk>', 'a', 'b')
     """
-    if max_size is None:
-        max_size = MOST_WORDS if unit == "word" else 2**31 - 1
     found = {one for text in texts for one in text}
+    if max_size is None:
+        max_size = MOST_WORDS if unit == "word" else len(SPECIAL_WORDS) + bordered + len(found)
     if len(found) < 2:
         which = f"no {unit}" if not found else f"one {unit} only, {found.pop()!r}"
         raise ValueError(f"the text has {which}: there is nothing to predict; give other text")
@@ -72,7 +72,8 @@ def check_known(units, ids, unit, vocabulary, what="the prompt"):
     """ValueError if a unit is not in the vocabulary."""
     unknown = [one for one, k in zip(units, ids, strict=True) if k == UNKNOWN_ID]
     if unknown:
-        known = "".join(sorted(vocabulary.words[2:])) if unit == "character" else ", ".join(vocabulary.words[2:12])
+        words = [word for word in vocabulary.words[len(SPECIAL_WORDS) :] if word != BORDER]
+        known = "".join(sorted(words)) if unit == "character" else ", ".join(words[:10])
         raise ValueError(f"{what} has the {unit} {unknown[0]!r}, which the model never read; it knows {known!r:.90}")
 
 

@@ -1,6 +1,6 @@
 """The results of the benchmark as text and Markdown."""
 
-from numpy_setlstm.lab.benchmark.peers import OURS, PART_LABELS, PEERS
+from numpy_setlstm.lab.benchmark.peers import LANGUAGE_PEERS, OURS, PART_LABELS, PEERS
 from numpy_setlstm.lab.benchmark.sweeps import crossings, exponents
 from numpy_setlstm.lab.formatting import markdown_table, percent, text_table
 
@@ -36,6 +36,7 @@ def tables_of(results):
     tables = []
     for row in results["rows"]:
         tables += [t for t in (_peers_table(row), _parts_table(row), _limits_table(row)) if t[2]]
+    tables += [_language_table(row) for row in results.get("language", ())]
     density, sizes = results.get("density"), results.get("sizes")
     if density and density["rows"]:
         tables += [_density_table(density, kind) for kind in ("step", "product", "gradient")]
@@ -60,6 +61,20 @@ def _peers_table(row):
                 format_bytes(sum(peer["held_bytes"].values())) if "held_bytes" in peer else "",
             )
         )
+    return f"{row['name']}: {row['description']}", header, lines
+
+
+def _language_table(row):
+    ahead, n_tokens = "sparse is ahead", row["work"]["batch_size"] * row["work"]["n_steps"]
+    header = ("peer", "training step", "tokens per second", ahead, "drawn per second", ahead)
+    lines = []
+    for name, peer in row["peers"].items():
+        cells = [LANGUAGE_PEERS[name].what, _spread_cell(peer["train"], format_seconds) if "train" in peer else ""]
+        for task, n in (("train", n_tokens), ("sample", row["n_drawn"])):
+            ratio = f"{task}_ratio"
+            cells.append(f"{n / peer[task]['median']:,.0f}" if task in peer else "")
+            cells.append(_spread_cell(peer[ratio], _times) if ratio in peer else "")
+        lines.append(tuple(cells))
     return f"{row['name']}: {row['description']}", header, lines
 
 
@@ -139,6 +154,8 @@ def summary_lines(results):
             f"machine: copying {limits['copy_bytes_per_second']:.1f} GB/s, "
             f"adding {limits['triad_bytes_per_second']:.1f} GB/s, BLAS {limits['gemm_flops_per_second']:.0f} GFLOP/s"
         )
+    language = results.get("language", ())
+    lines += [f"{row['name']}: largest relative difference of the losses {row['agreement']:.1e}" for row in language]
     return lines + [f"{row['name']}: {line}" for row in results["rows"] for line in _row_lines(row)]
 
 

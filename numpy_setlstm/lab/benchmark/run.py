@@ -20,7 +20,8 @@ from numpy_setlstm.lab.benchmark.harness import (
     start_workers,
     take_turns,
 )
-from numpy_setlstm.lab.benchmark.peers import OURS, PEERS, check_peers
+from numpy_setlstm.lab.benchmark.language_work import LanguageWork
+from numpy_setlstm.lab.benchmark.peers import LANGUAGE, LANGUAGE_PEERS, OURS, PEERS, check_peers
 from numpy_setlstm.lab.benchmark.report import as_markdown, as_text, format_bytes, skipped_line
 from numpy_setlstm.lab.benchmark.sweeps import DENSITIES, SMALLEST_HIDDEN, density_sweep, hidden_sizes, size_sweep
 from numpy_setlstm.lab.benchmark.work import N_BATCHES, Work
@@ -38,7 +39,9 @@ ROWS = {  # by their names on the command line
     "large": Work(
         n_words=1_000_000, hidden_size=65_536, length=20, batch_size=8, share=None, recurrent_density=8 / 65_536
     ),
+    "language": LanguageWork(),
 }
+DRAWN = 300  # ids that a language model draws in a turn
 
 
 def run_benchmark(
@@ -108,7 +111,8 @@ class Run:
         self.measure_limits()
         share = 0.4 if sweeps else 1.0
         for k, (name, work) in enumerate(works.items()):
-            self.measure_row(name, work, budget.part(share / (len(works) - k)))
+            measure = self.measure_language if isinstance(work, LanguageWork) else self.measure_row
+            measure(name, work, budget.part(share / (len(works) - k)))
         if sweeps:
             first = next(iter(works.values()))
             self.sweep_densities(first, budget.part(0.55), full=budget.left == math.inf)
@@ -153,6 +157,22 @@ class Run:
         self.save()
         self._measure_memory(row, work)
 
+    def measure_language(self, name, work, budget):
+        """Time of training and of drawing, for the peers that have a language model."""
+        row = {"name": name, "description": str(work), "work": work.to_json(), "n_drawn": DRAWN}
+        row["peers"] = {peer: {} for peer in self.peers if peer in LANGUAGE_PEERS}
+        self.results.setdefault("language", []).append(row)
+        stack, started = start_workers([LANGUAGE + peer for peer in row["peers"]], self.threads)
+        with stack:
+            workers = {name.removeprefix(LANGUAGE): worker for name, worker in started.items()}
+            for peer, worker in workers.items():
+                worker.call("build", work.to_json(), self.threads)
+                row["peers"][peer]["losses"] = worker.call("train", N_BATCHES, 0)["losses"]
+            losses = {peer: numbers["losses"] for peer, numbers in row["peers"].items()}
+            row["agreement"] = largest_difference(losses, LANGUAGE_PEERS)
+            self._take_turns(row, "train", workers, budget.part(0.6))
+            self._take_turns(row, "sample", workers, budget, (DRAWN,))
+
     def _build(self, row, work, workers, passes):
         """Find each peer's fastest form, make its network and take the first steps; drop a peer that fails."""
         for peer, worker in list(workers.items()):
@@ -168,9 +188,9 @@ class Run:
                 row["peers"][peer]["error"] = str(error)
                 del workers[peer]
 
-    def _take_turns(self, row, task, workers, budget):
+    def _take_turns(self, row, task, workers, budget, arguments=(1, STEPS_PER_TURN)):
         def job(worker):
-            return lambda: worker.call(task, 1, STEPS_PER_TURN)["seconds"]
+            return lambda: worker.call(task, *arguments)["seconds"]
 
         def after_round(turns):
             for peer, seconds in turns.items():
@@ -256,11 +276,11 @@ class Run:
         return [self.output / "results.json", report, *paths]
 
 
-def largest_difference(losses):
+def largest_difference(losses, peers=PEERS):
     """Largest relative difference between the losses, list by peer, of peers that compute the same numbers."""
     largest = 0.0
-    for group in {PEERS[name].group for name in losses}:
-        first, *others = [column for name, column in losses.items() if PEERS[name].group == group]
+    for group in {peers[name].group for name in losses}:
+        first, *others = [column for name, column in losses.items() if peers[name].group == group]
         for column in others:
             largest = max([largest, *(abs(b / a - 1) for a, b in zip(first, column, strict=True))])
     return largest

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from numpy_setlstm.lab.benchmark.costs import machine_limits
+from numpy_setlstm.lab.benchmark.language_work import LanguageWork, draw_language_batches
 from numpy_setlstm.lab.benchmark.peers import load_peer
 from numpy_setlstm.lab.benchmark.sweeps import time_kernels
 from numpy_setlstm.lab.benchmark.timing import timed_functions
@@ -39,9 +40,10 @@ class Tasks:
 
     def build(self, work, threads, form=None):
         """Make the peer's network, and the minibatches."""
-        work = Work(**work)
+        is_language = "n_steps" in work
+        work = LanguageWork(**work) if is_language else Work(**work)
         self.peer, self._next, self._way = None, 0, None  # the old network is freed before the new one is made
-        self._batches = draw_batches(work, N_BATCHES)
+        self._batches = (draw_language_batches if is_language else draw_batches)(work, N_BATCHES)
         self.peer = self.peer_class(work, threads, form)
 
     def train(self, warm, steps):
@@ -71,6 +73,14 @@ class Tasks:
         for tokens in parts:
             self.peer.predict(tokens)
         return time.perf_counter() - start
+
+    def sample(self, length):
+        """Drawing ids one after another."""
+        self.peer.sample(2)
+        with garbage_collection_paused():
+            start = time.perf_counter()
+            self.peer.sample(length)
+            return {"seconds": [time.perf_counter() - start]}
 
     def evolve(self):
         """One SET step, and the training step after it, which rebuilds what depends on the topology."""

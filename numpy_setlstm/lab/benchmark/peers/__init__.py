@@ -47,11 +47,19 @@ PEERS = {
     "dense": PeerEntry("ours_dense:OursDense", "dense", None, "numpy_setlstm, dense"),
     "textbook": PeerEntry("textbook:Textbook", "dense", None, "textbook NumPy, dense"),
 }
+#: Those of the language model, by the peer of the same kind: made alike, with `sample(length)` instead of `predict`.
+LANGUAGE_PEERS = {
+    "sparse": PeerEntry("language_ours:LanguageSparse", "sparse", None, "numpy_setlstm, sparse"),
+    "dense": PeerEntry("language_ours:LanguageDense", "dense", None, "numpy_setlstm, dense"),
+    "torch": PeerEntry("language_torch:LanguageTorch", "dense", "torch", "PyTorch, dense nn.LSTM"),
+}
+LANGUAGE = "language-"  # begins the name of such a peer
 
 
 def load_peer(name):
     """The class of a peer."""
-    module, _, attribute = PEERS[name].place.partition(":")
+    entry = LANGUAGE_PEERS[name.removeprefix(LANGUAGE)] if name.startswith(LANGUAGE) else PEERS[name]
+    module, _, attribute = entry.place.partition(":")
     return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
 
 
