@@ -89,7 +89,7 @@ class PlainEngine:
         return self.lstm_backward(dh, cache)
 
     def lay_out(self, W):
-        """The readout of a language model as its products shall read it: as it is."""
+        """A matrix as the products of a language model shall read it: as it is."""
         return W
 
     def backward(self, dlogits, cache):

@@ -291,6 +291,27 @@ def test_drawing_is_by_the_probabilities_and_ends_at_a_border(bordered):
     assert found == expected and (len(found) < 40) == bordered
 
 
+def test_drawing_lays_weights_out_once_and_reads_these(monkeypatch):
+    """A product of one row by a sparse matrix takes longer than by the dense one."""
+    network, laid_out, read = network_of("fast", **NETWORKS["two layers"]), [], []
+    lay_out, run = network.engine.lay_out, network.engine.run_lstm
+    monkeypatch.setattr(network.engine, "lay_out", lambda W: laid_out.append(W) or lay_out(W), raising=False)
+    monkeypatch.setattr(network.engine, "run_lstm", lambda x, *W, keep: read.append(W[1]) or run(x, *W, keep=keep),
+                        raising=False)  # fmt: skip
+    sampling.draw_ids(network, [3, 4], 5, 1.0, np.random.default_rng(0))
+    assert len(laid_out) == len(network.parameters) and len(read) == 2 * 5
+    assert isinstance(network.parameters["W_h"], SparseMatrix)
+    np.testing.assert_array_equal(read[0], network.parameters["W_h"].toarray())
+
+
+def test_a_network_that_is_laid_out_computes_the_same():
+    network = network_of("fast", **NETWORKS["two layers"])
+    inputs, _, state, _ = data_of(network)
+    np.testing.assert_allclose(
+        network.laid_out().next_logits(inputs, state)[0], network.next_logits(inputs, state)[0], rtol=1e-12
+    )
+
+
 # Streams
 
 

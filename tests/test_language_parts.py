@@ -280,12 +280,14 @@ def test_estimator_has_the_defaults_that_its_page_names():
     defaults = {name: p.default for name, p in inspect.signature(SetLSTMLanguageModel).parameters.items()}
     assert defaults == SetLSTMLanguageModel().get_params() == {
         "connectivity": "set", "unit": "character", "embedding_dim": 64, "hidden_size": 256, "n_layers": 1,
-        "tied": False, "sparse": ("W_x", "W_h"), "density": 0.05, "zeta": 0.1, "prune_rule": "sign", "growth": "zero",
-        "candidates": None, "zeta_schedule": "constant", "evolve_every": None, "evolve_from": 0.0,
+        "tied": False, "sparse": ("W_x", "W_h"), "density": 0.05, "zeta": 0.1, "prune_rule": "sign",
+        "keep_gate_counts": False, "growth": "zero", "candidates": None,
+        "zeta_schedule": "constant", "evolve_every": None, "evolve_from": 0.0,
         "evolve_until": None, "vocabulary_size": None, "n_epochs": 8, "batch_size": 32, "n_steps": 50,
         "optimizer": "adam", "learning_rate": 0.003, "learning_rate_schedule": "constant",
         "learning_rate_decay": 0.0, "embedding_scale": None, "embedding_dropout": 0.0, "dropout": 0.0,
-        "averaging": 0.0, "max_norm": 1.0, "validation_fraction": 0.1, "patience": None, "engine": "fast",
+        "averaging": 0.0, "averaging_interval": 5, "max_norm": 1.0, "validation_fraction": 0.1,
+        "patience": None, "engine": "fast",
         "kernel": "auto", "n_threads": None, "dtype": "float32", "progress": False, "random_state": None,
     }  # fmt: skip
 

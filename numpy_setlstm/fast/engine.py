@@ -145,7 +145,7 @@ class FastEngine:
         return LSTMGradients(out_of_groups(dx, dh.shape[1]), dW_x, dW_h, db, dh0.T, dc0.T)
 
     def lay_out(self, W):
-        """The readout of a language model as an ndarray, if there is room: for so many rows BLAS is faster."""
+        """A sparse matrix as an ndarray, if there is room, for BLAS: faster for very many rows, or for a single one."""
         is_small = isinstance(W, SparseMatrix) and W.size <= SCRATCH_MAX_CELLS
         return W.toarray() if is_small and self.kernel != "gather" else W
 

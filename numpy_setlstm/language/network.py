@@ -98,8 +98,7 @@ class LanguageNetwork(BaseNetwork):
         """Logits (N, V) of what comes after inputs (N, T), and the state after them."""
         read, after, _ = self.read(inputs, state, labels, keep=False)
         p = self.parameters
-        W = self.engine.lay_out(p["W_out"] if "W_out" in p else p["E"])
-        return read[:, -1] @ (W if "W_out" in p else W.T) + p["b_out"], after
+        return read[:, -1] @ (p["W_out"] if "W_out" in p else p["E"].T) + p["b_out"], after
 
     def backward(self, dlog_p, cache):
         """Gradients of all parameters, and of the state before the first step, by name, from dlog_p (N, T)."""
@@ -132,6 +131,10 @@ class LanguageNetwork(BaseNetwork):
         log_p, right, after, cache = self.forward(inputs, targets, state, labels, rng, parameters)
         gradients, _ = self.backward(np.full(log_p.shape, -1 / log_p.size, log_p.dtype), cache)
         return -log_p.mean(), gradients, int(right.sum()), after
+
+    def laid_out(self):
+        """Return a network that computes the same, to read step by step: as :meth:`FastEngine.lay_out` decides."""
+        return self.with_parameters({name: self.engine.lay_out(W) for name, W in self.parameters.items()})
 
     def gate_counts(self):
         """Connections of W_x and W_h of each layer into each gate."""

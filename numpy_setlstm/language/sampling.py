@@ -28,7 +28,8 @@ def draw_ids(network, ids, length, temperature, rng, label=None, *, bordered=Fal
 
     Padding and unknown are never drawn; a border ends the text.
     """
-    state, drawn, inputs = network.start(1), [], np.array([ids])  # (1, n)
+    network, state = network.laid_out(), network.start(1)
+    drawn, inputs = [], np.array([ids])  # (1, n)
     for _ in range(length):
         labels = None if label is None else np.full(inputs.shape, label)
         logits, state = network.next_logits(inputs, state, labels)
