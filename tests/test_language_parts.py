@@ -1,7 +1,9 @@
 """The language model in parts: how text becomes streams, what the loop of training asks for, what a user asks for."""
 
+import importlib
 import inspect
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from numpy_setlstm.evolution import GRADIENT_BATCHES, evolve_network
 from numpy_setlstm.files import locked
+from numpy_setlstm.lab.experiment.page import fill_blocks
 from numpy_setlstm.language.estimator import SetLSTMLanguageModel
 from numpy_setlstm.language.initialization import LanguageSizes, init_language_network
 from numpy_setlstm.language.sampling import draw_ids
@@ -432,3 +435,20 @@ def test_estimator_asks_for_words_with_spaces_between():
 def test_estimator_names_what_cannot_be_asked_for(arguments, message, one_text):
     with pytest.raises((TypeError, ValueError), match=message):
         one_text.sample(**arguments)
+
+
+# The page
+
+
+def test_the_tables_of_the_page_agree_with_what_was_measured(tmp_path, monkeypatch):
+    docs = Path(__file__).parent.parent / "docs"
+    monkeypatch.syspath_prepend(docs)
+    script = importlib.import_module("language_runs")
+    page = Path(shutil.copy(docs / "language.md", tmp_path))
+    records = script.read_records()
+    fill_blocks(page, "language", lambda name: script.BLOCKS[name](records))
+    assert page.read_text("utf8") == (docs / "language.md").read_text("utf8"), "run python docs/language_runs.py"
+    trials = [record["spec"]["kind"] for record in records if record["spec"]["trial"]]
+    assert {trials.count(kind) for kind in script.SEARCHED} == {script.N_TRIALS}, "as many trials for every kind"
+    seeds = {key: len(by_seed) for key, by_seed in script.bits_of(records).items()}
+    assert set(seeds.values()) == {len(script.SEEDS)}, "every kind has all seeds"
