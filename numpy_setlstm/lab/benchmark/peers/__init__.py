@@ -51,7 +51,7 @@ PEERS = {
 LANGUAGE_PEERS = {
     "sparse": PeerEntry("language_ours:LanguageSparse", "sparse", None, "numpy_setlstm, sparse"),
     "dense": PeerEntry("language_ours:LanguageDense", "dense", None, "numpy_setlstm, dense"),
-    "torch": PeerEntry("language_torch:LanguageTorch", "dense", "torch", "PyTorch, dense nn.LSTM"),
+    "torch": PeerEntry("torch_language:LanguageTorch", "dense", "torch", "PyTorch, dense nn.LSTM"),
 }
 LANGUAGE = "language-"  # begins the name of such a peer
 
