@@ -1,7 +1,6 @@
 """The mutation test: the mutants, the copies of the package, and the verdict: do the tests notice every mistake?"""
 
 import multiprocessing
-import os
 import sys
 import textwrap
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +13,7 @@ pytest.importorskip("resource", reason="mutants are run in forks with limited ti
 
 import mutation  # noqa: E402
 from mutants import KINDS, mutants_of  # noqa: E402
+from slow_part import part_of  # noqa: E402
 
 
 def mutants(code):
@@ -312,10 +312,8 @@ def test_some_mistakes_of_each_file_are_noticed():
 
 @pytest.mark.slow
 def test_every_mistake_is_noticed():
-    """Or a part of them, with MUTATION_PART=1/6 every sixth from the second on; CI takes another with each commit."""
-    first, step = map(int, os.environ.get("MUTATION_PART", "0/1").split("/"))
-    mutants = [mutant for file in mutation.TARGETS for mutant in mutation.mutants_in(file)]
-    assert_noticed(mutants[first::step])
+    """Or, with SLOW_PART=1/6, every sixth of them."""
+    assert_noticed(part_of([mutant for file in mutation.TARGETS for mutant in mutation.mutants_in(file)]))
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ import refresh  # noqa: E402
 import thumbnails  # noqa: E402
 from notebook_claims import CLAIMS  # noqa: E402
 from notebook_runs import TOGETHER  # noqa: E402
+from slow_part import part_of  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 HANGS = 900  # seconds after which a notebook is stopped
@@ -69,7 +70,7 @@ def test_a_fresh_copy_runs_and_what_its_text_claims_is_true(path):
 
 @pytest.mark.slow
 @runs_a_kernel
-@pytest.mark.parametrize("number", SOLVED_LATER)
+@pytest.mark.parametrize("number", part_of(SOLVED_LATER))
 def test_the_solutions_of_exercises_that_train_run(number):
     notebook = nbformat.read(notebook_runs.find(number), as_version=4)
     notebook.cells += [nbformat.v4.new_code_cell(end) for end in notebook_runs.solutions(notebook)]
@@ -79,7 +80,7 @@ def test_the_solutions_of_exercises_that_train_run(number):
 @pytest.mark.slow
 @runs_a_kernel
 @pytest.mark.parametrize(
-    ("number", "values"), [(number, values) for number, several in TOGETHER.items() for values in several]
+    ("number", "values"), part_of([(number, values) for number, several in TOGETHER.items() for values in several])
 )
 def test_other_values_break_no_cell(number, values):
     """One value at a time, and in full size: ``python tests/notebook_runs.py``."""
