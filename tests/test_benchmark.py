@@ -655,7 +655,7 @@ def test_the_command_skips_peers_that_are_not_installed(capsys, tmp_path, limits
     "arguments, message",
     [
         (["--peers", "keras"], "there is no peer 'keras'"),
-        (["--rows", "4"], "there is no row '4'; there are 1, 2, 3, large, language"),
+        (["--rows", "4"], "there is no row '4'; there are 1, 2, 3, large, language, language-large"),
         (["--rows", "1", "--hidden", "8"], "--rows names whole works; leave out --hidden"),
         (["--hidden", "0"], "hidden_size is 0; expected at least 1"),
         (["--parameter-share", "1.5"], "share is 1.5"),

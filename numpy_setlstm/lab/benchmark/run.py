@@ -40,6 +40,7 @@ ROWS = {  # by their names on the command line
         n_words=1_000_000, hidden_size=65_536, length=20, batch_size=8, share=None, recurrent_density=8 / 65_536
     ),
     "language": LanguageWork(),
+    "language-large": LanguageWork(hidden_size=1024, density=0.02),
 }
 DRAWN = 300  # ids that a language model draws in a turn
 
