@@ -5,7 +5,7 @@ the second half tests. Every kind has the same number of random trials, of fewer
 the same values of what all kinds have in common; then its best recipe is trained with several seeds. Each network is
 a line of JSON in docs/language/runs.jsonl; what is there is not run again, and Ctrl-C loses only networks that are
 being trained. The tables and the picture of docs/language.md are made from that file. It needs the folder
-NUMPY_SETLSTM_DATA, and some four hours of one core. From the top of the repository::
+NUMPY_SETLSTM_DATA, and some two hours of one core. From the top of the repository::
 
     python docs/language_runs.py [--workers 2] [--kinds static,set-cosine] [--report-only]
 """
