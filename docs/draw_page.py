@@ -34,7 +34,7 @@ KINDS = {"evolved": "set", "static": "static", "dense": "dense"}
 SETTINGS = {
     "embedding_dim": 16, "hidden_size": 24, "parameter_share": 0.15, "n_epochs": 12, "batch_size": 32, "zeta": 0.3,
     "evolve_until": 9, "learning_rate": 0.01, "embedding_learning_rate": 0.01, "dropout": 0.0, "embedding_dropout": 0.0,
-    "max_length": 60, "validation_fraction": 0, "random_state": 0, "n_threads": 1,
+    "max_length": 60, "validation_fraction": 0, "random_state": 0, "n_jobs": 1,
 }  # fmt: skip
 N_TRAIN, N_TEST, DECIMALS = 24_000, 2_000, 2
 LABELS = np.array(["negative", "positive"])

@@ -45,7 +45,6 @@ COMMON = {
     "n_steps": 50,
     "learning_rate_schedule": "cosine",
     "validation_fraction": 1 / 19,  # of the first 95 %: a twentieth of the text
-    "n_threads": 1,
 }
 _EVOLVED = {"connectivity": "set", "zeta_schedule": "cosine"}
 KINDS = {

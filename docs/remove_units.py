@@ -54,7 +54,7 @@ def measure_seed(dataset, seed):
     """Return a row of numbers for each share: for the weakest units and for random ones, and from the start."""
     texts = load_dataset(dataset)
     (run,) = Grid((dataset,), ("set",), (seed,)).runs()
-    settings = run.settings | {"random_state": seed, "n_threads": 1, "without_known_words": "accept"}
+    settings = run.settings | {"random_state": seed, "n_jobs": 1, "without_known_words": "accept"}
     labels = np.array(texts.label_names)[texts.train_labels]
     clf = fit_rival("set", texts.train_texts, labels, **settings)
     rng, strength = np.random.default_rng(seed), unit_importance(clf.network_)

@@ -23,7 +23,7 @@ from numpy_setlstm.weighting import as_pairs, from_pairs
 
 __all__ = ["CheckpointError", "load_arrays", "save_arrays"]
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 SMALL_HEADER = 2**20
 _HEADER = "header"
 _STATE_KEYS = (
@@ -355,7 +355,10 @@ def upgrade(header):
     if header["format_version"] == FORMAT_VERSION:
         return header
     header = _from_format_3(header) if header["format_version"] < 4 else header
-    return header | {"parameters": {"keep_gate_counts": False, "averaging_interval": 5} | header["parameters"]}
+    added = {"keep_gate_counts": False, "averaging_interval": 5}  # in format 5
+    added |= {} if "model" in header else {"n_jobs": None}  # in format 6, instead of threads
+    kept = {name: value for name, value in header["parameters"].items() if name != "n_threads"}
+    return header | {"parameters": added | kept}
 
 
 def _from_format_3(header):

@@ -109,6 +109,7 @@ def train(options):
     """Train one network on real reviews."""
     model_path = Path(options.output) / MODEL_FILE
     given = {name: getattr(options, name) for name in TRAIN_PARAMETERS if getattr(options, name) is not None}
+    given.setdefault("n_jobs", -1)
     if options.resume:
         if options.seed is not None:
             raise ValueError("--seed was used up when training began; leave it out with --resume")
@@ -211,7 +212,7 @@ def benchmark(options):
 def predict(options):
     """Label texts with a saved model."""
     clf = SetLSTMClassifier.load(options.model)
-    clf.set_params(without_known_words=options.unknown)
+    clf.set_params(without_known_words=options.unknown, n_jobs=options.jobs)
     texts = [as_text(text) for text in options.texts] or read_lines(sys.stdin.buffer)
     probabilities = clf.predict_proba(texts)
     pairs = zip(texts, probabilities, strict=True)
@@ -349,6 +350,8 @@ def add_predict_options(parser):
     """Add the options of `predict`."""
     parser.add_argument("model", type=path, metavar="MODEL", help=f"a {MODEL_FILE} that train saved")
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="without any, each line of standard input, in UTF-8")
+    jobs = "processes that share many texts (default: -1, as many as cores)"
+    parser.add_argument("--jobs", type=whole, default=-1, metavar="N", help=jobs)
     unknown = parser.add_mutually_exclusive_group()
     parser.set_defaults(unknown="warn")
     for option, value, text in (

@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 from tqdm import tqdm
 
+from numpy_setlstm.classification import Classification
 from numpy_setlstm.classifier_file import ClassifierFile
 from numpy_setlstm.files import locked
 from numpy_setlstm.inputs import check_parameters, check_partial_fit, check_y, warn
@@ -12,12 +13,11 @@ from numpy_setlstm.preparation import find_sizes, prepare, read_texts, sizes_giv
 from numpy_setlstm.recipe import restart, training_settings
 from numpy_setlstm.scikit_learn import ClassifierTags
 from numpy_setlstm.trainable import Trainable
-from numpy_setlstm.training import Classification, TrainingSettings, end_early
+from numpy_setlstm.training import TrainingSettings, end_early
 from numpy_setlstm.weighting import check_sample_weight
+from numpy_setlstm.workers.jobs import predict_shared, shared
 
 __all__ = ["SetLSTMClassifier"]
-
-PREDICT_BATCH = 256  # texts that are predicted together; changes the memory, not the result
 
 
 class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
@@ -125,8 +125,10 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         Whether to check the gradients of `lstm` before training, on a small random case.
     kernel : {"auto", "gather", "scratch"}
         How the fast engine computes sparse products: see :mod:`numpy_setlstm.fast.kernels`. Changes the speed only.
-    n_threads : int, optional
-        Threads of the fast engine; by default as many as there are cores. Changes the speed only.
+    n_jobs : int, optional
+        Processes that share minibatches and predictions, this one included: None is 1, -1 as many as there are cores,
+        -2 one less. Changes the speed only: the bits are the same with any number. Small jobs stay in one process, as
+        do those within other workers, such as those of joblib.
     dtype : {"float32", "float64"}
     progress : bool, default False
         Show progress bars, if standard error is a terminal.
@@ -175,7 +177,7 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         learning_rate=None, embedding_learning_rate=None, embedding_scale=None, learning_rate_decay=0.0,
         embedding_dropout=0.5, dropout=0.5, averaging=0.0, averaging_interval=5, max_norm=1.0, validation_fraction=0.1,
         patience=None, class_weight=None, warm_start=False, without_known_words="warn", engine="fast", lstm=None,
-        check=True, kernel="auto", n_threads=None, dtype="float32", progress=False, random_state=None,
+        check=True, kernel="auto", n_jobs=None, dtype="float32", progress=False, random_state=None,
     ):  # fmt: skip
         arguments = locals()
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit
@@ -209,6 +211,8 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
             If a parameter, a text or a label is invalid; the message says how to mend it.
         FloatingPointError
             If training diverges. The best epoch before that is kept.
+        WorkerError
+            If a worker process is killed. What was learnt before that minibatch is kept.
         BlockingIOError
             If another training saves to `checkpoint_path`: one of the two models would be lost.
         """
@@ -217,8 +221,9 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
                 self._check_fitted()
             start = "resume" if resume else "warm" if self.warm_start and self.__sklearn_is_fitted__() else "anew"
             prepared = prepare(self, X, y, sample_weight, start=start, validation_fraction=self.validation_fraction)
-            state, task = self._take_over(prepared)
-            self._run_and_save(state, training_settings(self), task, checkpoint_path, "fit(X, y, resume=True)")
+            (state, task), settings = self._take_over(prepared), training_settings(self)
+            with shared(task, state.network, settings, self.n_jobs) as task:
+                self._run_and_save(state, settings, task, checkpoint_path, "fit(X, y, resume=True)")
         return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -261,8 +266,9 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         start = "anew" if is_first else "more" if "partial" in self.training_state_.notes else "warm"
         prepared = prepare(self, X, y, sample_weight, start=start, classes=classes)
         prepared.state.notes["partial"] = True
-        state, task = self._take_over(prepared)
-        self._run(state, training_settings(self, n_epochs=state.epoch + 1), task)
+        (state, task), settings = self._take_over(prepared), training_settings(self, n_epochs=state.epoch + 1)
+        with shared(task, state.network, settings, self.n_jobs) as task:
+            self._run(state, settings, task)
         if state.interrupted and state.order is not None:
             end_early(state, training_settings(self), *prepared.training)
             warn(f"training was interrupted: this epoch has {len(prepared.training[0])} texts, of which some were read")
@@ -294,9 +300,11 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         """
         self._check_fitted()
         tokens = read_texts(self, X)
-        batches = range(0, len(tokens), PREDICT_BATCH)
-        bar = tqdm(batches, desc="predicting", unit="batch", disable=None if self.progress else True)
-        probabilities = np.concatenate([self.network_.predict_proba(tokens[k : k + PREDICT_BATCH]) for k in bar])
+
+        def show(batches):
+            return tqdm(batches, desc="predicting", unit="batch", disable=None if self.progress else True)
+
+        probabilities = predict_shared(self.network_, tokens, self.n_jobs, show)
         if not np.isfinite(probabilities).all():
             raise ValueError("the network has weights that are NaN or infinite: load a saved model, or fit anew")
         return probabilities

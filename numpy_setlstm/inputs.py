@@ -40,7 +40,6 @@ _WHOLE_NUMBERS = {
     "max_length": 1,
     "n_epochs": 1,
     "batch_size": 1,
-    "n_threads": 1,
     "patience": 1,
     "averaging_interval": 1,
     "vocabulary_size": 3,  # padding, unknown, and a word
@@ -56,7 +55,7 @@ _OPTIONAL = (
     "vocabulary_size",
     "tokenizer",
     "word_vectors",
-    "n_threads",
+    "n_jobs",
     "learning_rate",
     "embedding_learning_rate",
     "embedding_scale",
@@ -118,6 +117,11 @@ def check_parameters(parameters):
         if name in _WHOLE_NUMBERS:
             low = _WHOLE_NUMBERS[name]
             whole(low, np.inf, f"a whole number of at least {low}")(name, value)
+        if (
+            name == "n_jobs"
+            and whole(-np.inf, np.inf, "a whole number: 1, 2, ..., or -1 for all cores")(name, value) == 0
+        ):
+            raise ValueError("n_jobs is 0; expected 1 or more processes, or -1 for as many as there are cores")
         if name in _RANGES:
             number(_RANGES[name], f"a number in {_RANGES[name]}")(name, value)
         if name in _SWITCHES and not isinstance(value, bool | np.bool_):

@@ -1,10 +1,16 @@
-"""Which texts share a minibatch, and what one gives."""
+"""Which texts share a minibatch, the pieces that are computed on their own, and what each gives."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from numpy_setlstm.parameters import directions_of
+from numpy_setlstm.sparse import SparseMatrix
+
 POOL_BATCHES = 32  # minibatches that are sorted by length together
+# The least texts and the least connections, times texts, of a piece: with fewer, calling NumPy takes most of the time.
+LEAST_TEXTS, LEAST_CELLS = 16, 3 * 2**18
+CELLS_PER_CONNECTION = 16  # cells of a dense matrix that take about as long as one connection
 
 
 def batch_order(lengths, batch_size, rng):
@@ -22,10 +28,58 @@ def batch_order(lengths, batch_size, rng):
 
 
 class Minibatch(NamedTuple):
-    """What one minibatch gave."""
+    """What one minibatch gave, or a piece of it."""
 
-    loss: float  # mean, in nats
+    loss: float  # mean, in nats; of a piece its share of the mean
     gradients: dict
     count: int  # of what the loss is a mean over
     right: float  # how many were predicted right
     carried: dict  # for the next minibatch
+
+
+class Piece(NamedTuple):
+    """Some texts of a minibatch, which are computed on their own."""
+
+    texts: np.ndarray  # their numbers, (n,)
+    share: float  # of the texts of the minibatch
+    rng: np.random.Generator  # for dropout
+
+
+def cut_minibatch(texts, parameters, rng):
+    """Cut the texts (N,) of a minibatch into Pieces.
+
+    How many there are depends on the sizes of the minibatch and of the network only, never on who computes them: so the
+    sum over the pieces, in their order, is the same bits on any number of processes. A single one draws dropout from
+    `rng`; each of several has a generator of its own, named by what `rng` draws for this minibatch, and by its number.
+    """
+    n_pieces = count_pieces(len(texts), connections_read(parameters))
+    if n_pieces == 1:
+        return [Piece(texts, 1.0, rng)]
+    key = int(rng.integers(2**63))
+    parts = np.array_split(texts, n_pieces)
+    return [Piece(part, len(part) / len(texts), np.random.default_rng([key, k])) for k, part in enumerate(parts)]
+
+
+def count_pieces(n_texts, connections):
+    """Into how many pieces so many texts are cut, if each reads so many connections in a time step: a power of two.
+
+    >>> [count_pieces(64, 25_000), count_pieces(64, 2_500), count_pieces(32, 80_000)]
+    [2, 1, 2]
+    """
+    most = max(1, min(n_texts // LEAST_TEXTS, int(n_texts * connections / LEAST_CELLS)))
+    return 2 ** (most.bit_length() - 1)  # of which 2, 4, 8 processes have equal shares
+
+
+def connections_read(parameters):
+    """How many connections the LSTMs of a network read in a time step; a dense matrix counts as fewer."""
+    matrices = [parameters[name] for names in directions_of(parameters).values() for name in names[:2]]
+    return sum(W.nnz if isinstance(W, SparseMatrix) else W.size / CELLS_PER_CONNECTION for W in matrices)
+
+
+def add_up(pieces):
+    """The Minibatch of its pieces, each a Minibatch."""
+    gradients = pieces[0].gradients
+    for piece in pieces[1:]:
+        gradients = {name: gradient + piece.gradients[name] for name, gradient in gradients.items()}
+    loss, right, count = (sum(getattr(piece, name) for piece in pieces) for name in ("loss", "right", "count"))
+    return Minibatch(loss, gradients, count, right, {})

@@ -157,7 +157,7 @@ class Network(BaseNetwork):
     check : bool, default True
         Whether to check the gradients of `lstm` first, on a small random case: GradientMismatchError with a report.
     **speed
-        Options of the fast engine: `kernel` and `n_threads`.
+        Options of the fast engine: `kernel`.
 
     Raises
     ------
@@ -252,7 +252,7 @@ class Network(BaseNetwork):
         """Loss and gradients of :meth:`backpropagate`."""
         return self.backpropagate(tokens, labels, rng, weights=weights)[:2]
 
-    def predict_proba(self, tokens, batch_size=256):
+    def predict_proba(self, tokens, batch_size=128):
         """Probabilities (N, C) of the classes for tokens (N, T), `batch_size` texts at a time."""
         batch_size = whole(1)("batch_size", batch_size)
         check_tokens(tokens, self.parameters["E"].shape[0])

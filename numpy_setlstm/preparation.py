@@ -28,7 +28,7 @@ from numpy_setlstm.training import TrainingState
 from numpy_setlstm.weighting import check_sample_weight, text_weights
 
 DEFAULT_VOCABULARY_SIZE = 20_000
-SPEED = ("engine", "kernel", "n_threads")  # parameters that change nothing but the speed
+SPEED = ("engine", "kernel", "n_jobs")  # parameters that change nothing but the speed
 #: Parameters that may differ when training is resumed.
 RESUME_WITH_OTHER = (
     "n_epochs",

@@ -52,13 +52,13 @@ def training_settings(clf, **others):
 
 def network_settings(clf):
     """Dropout, pooling and engine of a classifier's network."""
-    names = ("embedding_dropout", "dropout", "pooling", "engine", "lstm", "check", "kernel", "n_threads")
+    names = ("embedding_dropout", "dropout", "pooling", "engine", "lstm", "check", "kernel")
     return {name: getattr(clf, name) for name in names}
 
 
 def engine_of(clf):
     """The engine of a classifier, whose own LSTM, if any, has been checked."""
-    return make_engine(clf.engine, clf.lstm, check=False, kernel=clf.kernel, n_threads=clf.n_threads)
+    return make_engine(clf.engine, clf.lstm, check=False, kernel=clf.kernel)
 
 
 def initial_state(clf, n_words, n_classes, vocabulary=None, tokens=None):

@@ -7,20 +7,17 @@ in one go.
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from numpy_setlstm.averaging import averaged_network, update_average
-from numpy_setlstm.evolution import evolution_is_due, evolve
+from numpy_setlstm.classification import Classification
+from numpy_setlstm.evolution import evolution_is_due
 from numpy_setlstm.interrupt import InterruptFlag
-from numpy_setlstm.layers.readout import cross_entropy_forward
-from numpy_setlstm.minibatches import Minibatch, batch_order
 from numpy_setlstm.network import Network
 from numpy_setlstm.optimizers import Optimizer, clip_by_norm
 from numpy_setlstm.sparse import SparseMatrix, weights_of
-from numpy_setlstm.text import PADDING_ID
 
 __all__ = ["HISTORY_KEYS", "STREAMS", "TrainingSettings", "TrainingState", "train"]
 
@@ -223,49 +220,6 @@ def train_task(state, settings, task, *, progress=False, after_epoch=None, label
     return state
 
 
-class Classification(NamedTuple):
-    """The task of labelling texts: what :func:`train_task` asks of a task."""
-
-    tokens: np.ndarray  # (n_texts, T)
-    labels: np.ndarray  # (n_texts,)
-    weights: np.ndarray | None = None  # (n_texts,)
-    validation: tuple | None = None  # (tokens, labels) or (tokens, labels, weights)
-
-    judged_by = "accuracy"  # on validation data: it chooses the best epoch, among equals the lowest loss
-
-    def count_batches(self, settings):
-        """Minibatches of an epoch."""
-        return -(-len(self.tokens) // settings.batch_size)
-
-    def count(self, settings):
-        """How much an epoch's loss is a mean over: the texts."""
-        return len(self.tokens)
-
-    def rate_share(self, state, settings):
-        """By what the learning rates are multiplied in this minibatch, beside their decay."""
-        return 1.0
-
-    def draw_order(self, settings, rng):
-        """The order of the texts in an epoch, (n_texts,)."""
-        return batch_order((self.tokens != PADDING_ID).sum(axis=1), settings.batch_size, rng)
-
-    def backpropagate(self, state, settings):
-        """The Minibatch at which a state of training stands; the state does not change, but for its dropout stream."""
-        n = state.order[state.batch * settings.batch_size :][: settings.batch_size]
-        tokens, labels, weights = self.tokens[n], self.labels[n], None if self.weights is None else self.weights[n]
-        loss, gradients, logits = state.network.backpropagate(tokens, labels, state.streams["dropout"], weights=weights)
-        right = _weight_of(logits.argmax(axis=1) == labels, weights)
-        return Minibatch(loss, gradients, len(n), right, {})
-
-    def evolve(self, state, settings):
-        """The SET steps of all matrices."""
-        return evolve(state, settings, self.tokens, self.labels, self.weights)
-
-    def validate(self, network):
-        """Loss and accuracy on validation data, None without."""
-        return evaluate(network, *self.validation) if self.validation else (None, None)
-
-
 def end_early(state, settings, tokens, labels, weights=None):
     """End the epoch in which training was interrupted after the texts read so far, or the first minibatch."""
     read = state.order[: max(1, state.batch) * settings.batch_size]
@@ -299,7 +253,7 @@ def _train_minibatch(state, settings, task):
     dropout_before = state.streams["dropout"].bit_generator.state
     try:
         loss, gradients, count, right, carried = task.backpropagate(state, settings)
-    except FloatingPointError:  # from a layer, which says what overflows
+    except Exception:  # such as one from a layer, which says what overflows, or from a worker that was killed
         state.streams["dropout"].bit_generator.state = dropout_before
         state.inconsistent = False  # nothing has been changed yet
         raise
@@ -367,27 +321,6 @@ def _is_best(state, loss, accuracy, judged_by):
     if judged_by == "loss":
         return loss < best["loss"]
     return (accuracy, -loss) > (best["accuracy"], -best["loss"])
-
-
-def evaluate(network, tokens, labels, weights=None, batch_size=256):
-    """Mean cross-entropy and accuracy on tokens (n_texts, T) and labels (n_texts,); neither depends on `batch_size`.
-
-    With `weights` (n_texts,) both are weighted means.
-    """
-    loss = right = total = 0
-    for first in range(0, len(tokens), batch_size):
-        batch = slice(first, first + batch_size)
-        of_batch = None if weights is None else weights[batch]
-        logits, _ = network.forward(tokens[batch], keep=False)
-        loss += float(cross_entropy_forward(logits, labels[batch], of_batch)[0]) * len(logits)
-        right += _weight_of(logits.argmax(axis=1) == labels[batch], of_batch)
-        total += _weight_of(np.ones(len(logits), bool), of_batch)
-    return loss / total, min(1.0, right / total)
-
-
-def _weight_of(chosen, weights):
-    """How many texts are chosen, (N,) bool; with weights (N,), what they weigh together."""
-    return int(chosen.sum()) if weights is None else float(weights[chosen].sum())
 
 
 def _summary(history, judged_by):

@@ -70,7 +70,7 @@ def out_of_groups(x, n_steps):
 
 
 def fast_embedding_backward(dx, caches, E):
-    """Gradient with respect to E, (V, D) or (nnz,), from the dx and the caches of all parts of a minibatch."""
+    """Gradient with respect to E, (V, D) or (nnz,), from the dx and the caches of all directions."""
     if not isinstance(E, SparseMatrix):
         return sum(_backward_dense(d, cache, E.shape) for d, cache in zip(dx, caches, strict=True))
     dE = np.zeros(E.nnz, dx[0].dtype)

@@ -4,14 +4,14 @@ What is different, and why:
 
 - Units come first, then texts: h is (H, N), the gates are (4H, N). The rows that a sparse product gathers are
   contiguous, and so is the block of each gate.
-- The words' part of the gates, :math:`W_x^T x + b`, waits for no step, and no step waits for the gradient that flows
-  back to the words. A second thread computes both for a *group* of steps at once, ahead of the recurrence or behind it.
-  (Computing it once per distinct word, as one would for a dense matrix, does not pay: copying the result to the places
-  where the word occurs takes as long as the sparse product.)
+- The words' part of the gates, :math:`W_x^T x + b`, and the gradient that flows back to the words, are computed for a
+  *group* of steps at once: fewer calls of NumPy, on wider arrays. (Computing it once per distinct word, as one would
+  for a dense matrix, does not pay: copying the result to the places where the word occurs takes as long as the sparse
+  product.)
 - The products know their matrix and keep between steps what can be kept: see :mod:`numpy_setlstm.fast.products`.
-- The slopes of c and h with respect to the input of the gates are known as soon as the gates are, so the second thread
-  computes them during the forward pass. They replace gates and cell states in the cache, and leave the backward pass
-  little more than multiplications. Prediction keeps nothing.
+- The slopes of c and h with respect to the input of the gates are known as soon as the gates are, and computed for a
+  group of steps at once. They replace gates and cell states in the cache, and leave the backward pass little more than
+  multiplications. Prediction keeps nothing.
 - Results are written to existing arrays (``out=``), because allocating an array takes as long as filling it. Large
   arrays come from `empty`, which may reuse memory: see :mod:`numpy_setlstm.fast.memory`.
 - A step without padding skips the treatment of padding.
@@ -54,18 +54,15 @@ def steps_per_group(n_texts):
     return max(1, min(GROUP, GROUP_COLUMNS // max(1, n_texts)))
 
 
-def fast_lstm_forward(
-    x, product_x, product_h, b, mask, background, *, keep=True, pool=None, state=(0, 0), empty=np.empty
-):
+def fast_lstm_forward(x, product_x, product_h, b, mask, *, keep=True, pool=None, state=(0, 0), empty=np.empty):
     """Run an LSTM over x of shape (n_groups, D, S, N): step t is ``x[t // S, :, t % S]``; the rest is ignored.
 
-    The products, from :func:`~numpy_setlstm.fast.products.make_products`, are those with W_x for S · N columns and with
-    W_h for N columns; mask is (N, T), True for a word. The products with x, and the slopes, are computed in
-    `background`. `state` has h and c, (H, N) each, before the first step. With `keep`, the cache holds what
-    :func:`fast_lstm_backward` needs. Returns h of shape (H, N), the hidden state after the last step or what the `pool`
-    makes of all, and the cache.
+    The products, from :func:`~numpy_setlstm.fast.products.make_product`, are those with W_x for S · N columns and with
+    W_h for N columns; mask is (N, T), True for a word. `state` has h and c, (H, N) each, before the first step. With
+    `keep`, the cache holds what :func:`fast_lstm_backward` needs. Returns h of shape (H, N), the hidden state after the
+    last step or what the `pool` makes of all, and the cache.
     """
-    n_groups, D, S, N = x.shape
+    S, N = x.shape[2:]
     T, H = mask.shape[1], len(b) // len(GATES)
     padded = (~mask).any(axis=0)  # (T,)
     steps = T if keep else 1  # without a backward pass each step writes over the one before
@@ -73,18 +70,15 @@ def fast_lstm_forward(
     gates = empty((steps, 4 * H, N), x.dtype)
     h, c = (empty((steps + 1, H, N), x.dtype) for _ in range(2))  # before each step, and after the last
     h[0], c[0] = state
-    z_x, ig = empty((background.ahead + 1, 4 * H, S, N), x.dtype), empty((H, N), x.dtype)
-    reading, sloping = [], []
+    z_x, ig = empty((4 * H, S, N), x.dtype), empty((H, N), x.dtype)
     for t in range(T):
         group, s = divmod(t, S)
         if s == 0:
-            for ahead in range(len(reading), min(n_groups, group + background.ahead + 1)):
-                reading.append(background.submit(_read_words, x[ahead], product_x, b, z_x[ahead % len(z_x)]))
-            reading[group].result()
+            _read_words(x[group], product_x, b, z_x)
         k = t if keep else 0
         z = gates[k]  # (4H, N)
         product_h.forward(h[k], z)  # z = W_hᵀ h_prev + ...
-        z += z_x[group % len(z_x), :, s]  # ... + W_xᵀ x + b
+        z += z_x[:, s]  # ... + W_xᵀ x + b
         _activate(z, H)
         i, f, o, g = z.reshape(4, H, N)  # (H, N) each
         c_t, h_t = c[k + 1], h[k + 1]
@@ -101,15 +95,12 @@ def fast_lstm_forward(
         if not keep:
             c[0], h[0] = c_t, h_t
         elif s == S - 1 or t == T - 1:
-            of_group = gates[t - s : t + 1], c[t - s : t + 2], slopes[t - s : t + 1]  # its first step is t - s
-            sloping.append(background.submit(_slopes, *of_group))
-    for piece in sloping:
-        piece.result()
+            _slopes(gates[t - s : t + 1], c[t - s : t + 2], slopes[t - s : t + 1])  # of a group, from t - s on
     pooled = h[-1] if pool is None else pool.pooled  # (H, N)
     return pooled, FastLSTMCache(x, product_x, product_h, mask, slopes, h, pool, c[-1].copy())
 
 
-def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
+def fast_lstm_backward(dh, cache, *, empty=np.empty):
     """Backpropagation through time from dh of shape (H, N); undoes :func:`fast_lstm_forward`, last step first.
 
     Returns dx of shape (n_groups, D, S, N), 0 in the rest of the last group, db of shape (4H,), and the gradients of
@@ -125,7 +116,7 @@ def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
     product_x.begin_backward()
     product_h.begin_backward()
 
-    submitted, dz_of_group = [], {}
+    dz_of_group = {}
     dpooled, dh = dh, dh if pool is None else np.zeros((H, N), dx.dtype)
     for t in reversed(range(T)):
         if pool is not None:
@@ -148,13 +139,11 @@ def fast_lstm_backward(dh, cache, background, *, empty=np.empty):
         group, s = divmod(t, S)
         dz_of_group[s] = dz
         if s == 0:
-            submitted.append(background.submit(_flow_back, dz_of_group, x[group], product_x, dx[group], db))
+            _flow_back(dz_of_group, x[group], product_x, dx[group], db)
             dz_of_group = {}
         if padded[t]:
             dh += dh_past
             dc += dc_past
-    for piece in submitted:
-        piece.result()
     return dx, db, dh, dc
 
 

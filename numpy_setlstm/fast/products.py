@@ -24,14 +24,14 @@ def lists_of(topology):
     return _lists[topology]
 
 
-def make_products(W, kernel, dtype, widths, empty=np.empty):
-    """Prepare the products with one matrix for several parts of a minibatch; what the parts can share is made once.
+def make_product(W, kernel, dtype, width, empty=np.empty):
+    """Prepare the products with one matrix for a minibatch.
 
     W is a SparseMatrix or ndarray of shape (n_rows, n_cols), `kernel` one of :data:`kernels.KERNELS` (without effect on
-    an ndarray), `widths` the number of texts in each part. Different parts may be used at the same time.
+    an ndarray), `width` the number of columns.
 
     >>> W = SparseMatrix((2, 3), [0, 1], [2, 0], [5.0, 7.0])
-    >>> (product,) = make_products(W, "gather", np.float64, widths=[1])
+    >>> product = make_product(W, "gather", np.float64, width=1)
     >>> x, z, dx = np.array([[1.0], [10.0]]), np.empty((3, 1)), np.empty((2, 1))
     >>> product.forward(x, z)
     >>> product.begin_backward()
@@ -40,14 +40,13 @@ def make_products(W, kernel, dtype, widths, empty=np.empty):
     ([70.0, 0.0, 5.0], [25.0, 490.0], [5.0, 700.0])
     """
     if not isinstance(W, SparseMatrix):
-        return [DenseProduct(W) for _ in widths]
+        return DenseProduct(W)
     if kernels.choose_kernel(W.shape, W.nnz, kernel) == "scratch":
-        scratch = W.toarray()
-        return [ScratchProduct(scratch, W.topology) for _ in widths]
+        return ScratchProduct(W.toarray(), W.topology)
     values = W.values.astype(dtype, copy=False)
     by_column, by_row = lists_of(W.topology)
     incoming, outgoing = by_column.arrange(W.rows, values), by_row.arrange(W.cols, values)
-    return [GatherProduct(incoming, outgoing, width, dtype, empty) for width in widths]
+    return GatherProduct(incoming, outgoing, width, dtype, empty)
 
 
 class DenseProduct:
@@ -100,7 +99,6 @@ class GatherProduct:
     def __init__(self, incoming, outgoing, n_columns, dtype, empty=np.empty):
         self.incoming, self.outgoing = incoming, outgoing
         self.n_columns, self.dtype, self.empty = n_columns, dtype, empty
-        self.n_cells = incoming.lists.nnz * n_columns
         self.buffers = kernels.GatherBuffers(incoming.lists, n_columns, dtype, empty)
 
     def forward(self, x, out):

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from numpy_setlstm.fast.threads import available_cores
+from numpy_setlstm.workers.pool import available_cores
 
 LIBRARIES = ("numpy-setlstm", "numpy", "torch", "scipy", "threadpoolctl")
 

@@ -75,7 +75,11 @@ TRAIN_PARAMETERS = {
     "averaging": {"type": averaging, "metavar": "DECAY", "help": "of the weights' mean that predicts; or snt-asgd"},
     "averaging_interval": {"type": whole, "metavar": "N", "help": "epochs that the loss has not fallen, for snt-asgd"},
     "engine": {"choices": ENGINES, "help": "code that runs: made for speed, or the layers as you read them"},
-    "n_threads": {"type": whole, "metavar": "N", "help": "threads that share a minibatch (default: all cores)"},
+    "n_jobs": {
+        "type": whole,
+        "metavar": "N",
+        "help": "processes that share a minibatch (default: -1, as many as cores)",
+    },
 }
 
 

@@ -65,7 +65,6 @@ PARAMETERS = {
     "averaging_interval": {"type": whole, "metavar": "N", "help": "epochs that the loss has not fallen, for snt-asgd"},
     "validation_fraction": {"type": finite, "metavar": "SHARE", "help": "held out to choose the best epoch"},
     "engine": {"choices": ENGINES, "help": "code that runs: made for speed, or the layers as you read them"},
-    "n_threads": {"type": whole, "metavar": "N", "help": "threads (default: all cores)"},
 }
 _BREAK = re.compile(r"<br\s*/?>")
 

@@ -61,7 +61,7 @@ class SetLSTMLanguageModel(Trainable):
         As in :class:`~numpy_setlstm.SetLSTMClassifier`.
     validation_fraction : float in [0, 1), default 0.1
         Share that is held out to choose the best epoch: the end of one text, some of several. 0: the last epoch.
-    patience, engine, kernel, n_threads, dtype, progress, random_state
+    patience, engine, kernel, dtype, progress, random_state
         As in :class:`~numpy_setlstm.SetLSTMClassifier`.
 
     Attributes
@@ -102,7 +102,7 @@ class SetLSTMLanguageModel(Trainable):
         vocabulary_size=None, n_epochs=8, batch_size=32, n_steps=50, optimizer="adam", learning_rate=0.003,
         learning_rate_schedule="constant", learning_rate_decay=0.0, embedding_scale=None, embedding_dropout=0.0,
         dropout=0.0, averaging=0.0, averaging_interval=5, max_norm=1.0, validation_fraction=0.1, patience=None,
-        engine="fast", kernel="auto", n_threads=None, dtype="float32", progress=False, random_state=None,
+        engine="fast", kernel="auto", dtype="float32", progress=False, random_state=None,
     ):  # fmt: skip
         arguments = locals()
         for name in self._parameter_names():  # as scikit-learn expects: stored as given, checked in fit

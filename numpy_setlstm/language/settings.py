@@ -11,7 +11,7 @@ from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.training import TrainingState, split_streams
 
 RATE_SCHEDULES = ("constant", "cosine")
-SPEED = ("engine", "kernel", "n_threads")  # parameters that change nothing but the speed
+SPEED = ("engine", "kernel")  # parameters that change nothing but the speed
 #: Parameters that may differ when training is resumed.
 RESUME_WITH_OTHER = ("n_epochs", "patience", "progress", *SPEED, "random_state")
 _CHOICES = {"unit": UNITS, "learning_rate_schedule": RATE_SCHEDULES}
@@ -56,7 +56,7 @@ def check_sparse(sparse, tied=False):
 
 def engine_of(model):
     """The engine of a language model."""
-    return make_engine(model.engine, kernel=model.kernel, n_threads=model.n_threads)
+    return make_engine(model.engine, kernel=model.kernel)
 
 
 def sizes_of(model, n_words, n_labels):

@@ -53,7 +53,7 @@ class Task:
     spec: RunSpec
     data_home: str | None = None
     checkpoint_path: str | None = None
-    n_threads: int | None = 1
+    n_jobs: int = 1
     keep_model: bool = False
 
 
@@ -114,7 +114,7 @@ def _compute_baseline(task, reviews):
 
 def _compute_network(task, reviews):
     clf = fit_run(task, reviews)
-    clf.set_params(random_state=task.spec.seed, n_threads=None)
+    clf.set_params(random_state=task.spec.seed, n_jobs=None)
     predicted = clf.predict(reviews.test_texts)
     result = result_of(clf, reviews, predicted)
     result.pop("peak_memory_mib")  # the peak of all runs in this process
@@ -164,7 +164,7 @@ def _fit(task, reviews):
     labels = np.array(reviews.label_names)[reviews.train_labels]
     parameters = network_settings(task.spec) | {
         "random_state": task.spec.seed,
-        "n_threads": task.n_threads,
+        "n_jobs": task.n_jobs,
         "without_known_words": "accept",
     }
     path = task.checkpoint_path and Path(task.checkpoint_path)

@@ -17,7 +17,7 @@ class LanguageSparse:
 
     def __init__(self, work, threads, form=None):
         self.work, self.network = work, draw_language_network(work, sparse=self.SPARSE)
-        self.network.engine = make_engine("fast", n_threads=threads)
+        self.network.engine = make_engine("fast")
         self.optimizer = self.network.engine.optimizers["adam"](self.network.parameters, work.learning_rate)
         self.state = self.network.start(work.batch_size)
 

@@ -1,0 +1,177 @@
+"""What workers do for a classifier: the pieces of a minibatch, and the batches of an evaluation or a prediction.
+
+Network, texts and gradients lie in shared memory. A sparse network makes that cheap: its weights and gradients are a
+few percent of a dense one's. Between two SET steps only the weights change; the topologies of the workers follow by the
+same SetSteps, and so are never sent again.
+"""
+
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+
+from numpy_setlstm.classification import Classification, cut_texts, evaluate_batch
+from numpy_setlstm.layers.readout import softmax
+from numpy_setlstm.minibatches import connections_read, count_pieces
+from numpy_setlstm.network import ENGINES, Network
+from numpy_setlstm.sparse import SparseMatrix, weights_of
+from numpy_setlstm.workers.pool import WorkerError, borrow_pool, count_jobs
+
+# Words times the connections that each reads: with fewer, one process is done before others have started.
+LEAST_TRAINING, LEAST_PREDICTION = 3 * 10**9, 10**10
+
+
+class TrainingJob(NamedTuple):
+    """What a worker has in training; its methods are what it can be asked."""
+
+    network: Network
+    task: Classification
+    gradients: list  # by the number of the piece, for those that are computed by workers: the gradients by parameter
+
+    def backpropagate(self, share):
+        """Write the gradients of some pieces to shared memory; return the rest, a list of Minibatches."""
+        all_steps, pieces = share
+        self._follow(all_steps)
+        done = []
+        with np.errstate(over="ignore", invalid="ignore"):  # as in the process that trains
+            for k, piece in pieces:
+                minibatch = self.task.backpropagate_piece(self.network, piece)
+                for name, gradient in minibatch.gradients.items():
+                    self.gradients[k][name][...] = gradient
+                done.append(minibatch._replace(gradients={}))
+        return done
+
+    def evaluate(self, share):
+        """What :func:`evaluate_batch` gives for some batches of the validation texts."""
+        all_steps, batches = share
+        self._follow(all_steps)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return [evaluate_batch(self.network, *self.task.validation, batch=batch) for batch in batches]
+
+    def _follow(self, all_steps):
+        """Let the topologies follow evolutions, each a dict of SetSteps; the values are in shared memory already."""
+        for steps in all_steps:
+            for name, step in steps.items():
+                W = self.network.parameters[name]
+                self.network.parameters[name] = SparseMatrix.from_topology(step.apply(W.topology), W.values)
+
+
+class SharedTraining:
+    """Shares minibatches and evaluations among this process and workers."""
+
+    def __init__(self, pool, network, task, n_jobs, n_pieces):
+        self.pool, self.task, self.n_jobs, self.steps = pool, task, n_jobs, []
+        weights = {name: weights_of(W) for name, W in network.parameters.items()}
+        gradients = [
+            {name: np.zeros_like(W) for name, W in weights.items()} if k % n_jobs else None for k in range(n_pieces)
+        ]
+        self.twin = pool.load(TrainingJob(network, task, gradients), n_jobs - 1)
+
+    def evolve(self, steps):
+        """Let the workers follow the SetSteps of an evolution, when they are asked next."""
+        self.steps.append(steps)
+
+    def backpropagate(self, network, pieces):
+        """The Minibatches of all pieces, in order."""
+        done = self._ask("backpropagate", network, list(enumerate(pieces)), self._backpropagate_own)
+        return [
+            minibatch if minibatch.gradients else minibatch._replace(gradients=self.twin.gradients[k])
+            for k, minibatch in enumerate(done)
+        ]
+
+    def _backpropagate_own(self, network, pieces):
+        return [self.task.backpropagate_piece(network, piece) for _, piece in pieces]
+
+    def evaluate(self, network, n_texts):
+        """What :func:`evaluate_batch` gives for all batches of the validation texts, in order."""
+        batches = cut_texts(n_texts)
+        try:
+            return self._ask("evaluate", network, batches, self._evaluate_own)
+        except WorkerError:  # nothing is lost by doing it here
+            return self._evaluate_own(network, batches)
+
+    def _evaluate_own(self, network, batches):
+        return [evaluate_batch(network, *self.task.validation, batch=batch) for batch in batches]
+
+    def _ask(self, name, network, work, do_own):
+        """Deal out work to this process and the workers, in turn, with the weights as they are; results in order."""
+        for key, W in network.parameters.items():
+            np.copyto(weights_of(self.twin.network.parameters[key]), weights_of(W))
+        own, *theirs = deal(work, self.n_jobs)
+        shares = [(self.steps, share) for share in theirs]
+        own_results, results = self.pool.ask(name, shares, lambda: do_own(network, own))
+        self.steps = []
+        return collect([own_results, *results])
+
+
+class PredictionJob(NamedTuple):
+    """What a worker has in prediction."""
+
+    network: Network
+    tokens: np.ndarray  # (n_texts, T)
+    probabilities: np.ndarray  # (n_texts, C)
+
+    def predict(self, batches):
+        """Write the probabilities of some texts to shared memory, batch by batch."""
+        for batch in batches:
+            self.probabilities[batch] = predict_batch(self.network, self.tokens[batch])
+
+
+def predict_batch(network, tokens):
+    """Probabilities (N, C) of the classes."""
+    return softmax(network.forward(tokens, keep=False)[0])
+
+
+def deal(work, n_jobs):
+    """Deal out a list in turn: a list for each of `n_jobs`.
+
+    >>> deal([1, 2, 3, 4, 5], 2)
+    [[1, 3, 5], [2, 4]]
+    """
+    return [work[k::n_jobs] for k in range(n_jobs)]
+
+
+def collect(shares):
+    """Undo :func:`deal`."""
+    return [shares[k % len(shares)][k // len(shares)] for k in range(sum(map(len, shares)))]
+
+
+@contextmanager
+def shared(task, network, settings, n_jobs):
+    """The same task with its minibatches shared by up to `n_jobs` processes; unchanged where that does not pay."""
+    connections = connections_read(network.parameters)
+    n_pieces = count_pieces(min(settings.batch_size, len(task.tokens)), connections)
+    n_jobs = min(_count_useful_jobs(network, n_jobs), n_pieces)
+    if n_jobs == 1 or settings.n_epochs * np.count_nonzero(task.tokens) * connections < LEAST_TRAINING:
+        yield task
+        return
+    with borrow_pool() as pool:
+        yield task if pool is None else task._replace(workers=SharedTraining(pool, network, task, n_jobs, n_pieces))
+
+
+def predict_shared(network, tokens, n_jobs, show=iter):
+    """Probabilities (n_texts, C), by up to `n_jobs` processes; `show` shows the progress of a list of batches."""
+    batches = cut_texts(len(tokens))
+    n_jobs = min(_count_useful_jobs(network, n_jobs), len(batches))
+    pays = np.count_nonzero(tokens) * connections_read(network.parameters) >= LEAST_PREDICTION
+    if n_jobs > 1 and pays:
+        with borrow_pool() as pool:
+            if pool is not None:
+                return _predict_by(pool, network, tokens, n_jobs, batches, show)
+    return np.concatenate([predict_batch(network, tokens[batch]) for batch in show(batches)])
+
+
+def _predict_by(pool, network, tokens, n_jobs, batches, show):
+    """Probabilities by all workers of the pool and this process."""
+    dtype = np.result_type(*(weights_of(W) for W in network.parameters.values()))
+    job = PredictionJob(network, tokens, np.zeros((len(tokens), len(network.parameters["b_out"])), dtype))
+    twin = pool.load(job, n_jobs - 1)
+    own, *theirs = deal(batches, n_jobs)
+    pool.ask("predict", theirs, lambda: job._replace(probabilities=twin.probabilities).predict(show(own)))
+    return twin.probabilities.copy()
+
+
+def _count_useful_jobs(network, n_jobs):
+    """How many processes may be used; one for an engine or an LSTM of somebody's own, which others may not have."""
+    own = getattr(network.engine, "name", None) not in ENGINES or getattr(network.engine, "lstm", None) is not None
+    return 1 if own else count_jobs(n_jobs)

@@ -1,0 +1,49 @@
+"""A worker: a process that does what its parent asks, and ends with it."""
+
+import os
+import signal
+import threading
+import time
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
+
+from numpy_setlstm.workers.memory import find_in_memory
+
+IDLE = 120.0  # seconds without a request after which a worker ends
+WATCH = 0.5  # seconds from one look at the parent to the next
+
+
+def main(file, parent):
+    """Answer the requests of the process number `parent` that come through a connection, an open file."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    connection, job = Connection(file), None
+    try:
+        while connection.poll(IDLE):
+            name, *arguments = connection.recv()
+            if name == "load":
+                memory = recv_handle(connection)
+                job = find_in_memory(memory, *arguments)
+                os.close(memory)
+                connection.send((None, os.getpid()))
+            elif name == "forget":
+                job = None
+            else:
+                connection.send(_answer(job, name, arguments))
+    except (EOFError, OSError):  # the parent has ended
+        pass
+
+
+def _answer(job, name, arguments):
+    """An error, or None and what the method of the job gives."""
+    try:
+        return None, getattr(job, name)(*arguments)
+    except Exception as error:  # noqa: BLE001  the parent raises it
+        return error, None
+
+
+def _end_with(parent):
+    """Where another child of the parent has its end of the connection too, that does not close with the parent."""
+    while os.getppid() == parent:
+        time.sleep(WATCH)
+    os._exit(1)
