@@ -266,7 +266,8 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         start = "anew" if is_first else "more" if "partial" in self.training_state_.notes else "warm"
         prepared = prepare(self, X, y, sample_weight, start=start, classes=classes)
         prepared.state.notes["partial"] = True
-        (state, task), settings = self._take_over(prepared), training_settings(self, n_epochs=state.epoch + 1)
+        state, task = self._take_over(prepared)
+        settings = training_settings(self, n_epochs=state.epoch + 1)
         with shared(task, state.network, settings, self.n_jobs) as task:
             self._run(state, settings, task)
         if state.interrupted and state.order is not None:
