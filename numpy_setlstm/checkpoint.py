@@ -356,9 +356,8 @@ def upgrade(header):
         return header
     header = _from_format_3(header) if header["format_version"] < 4 else header
     added = {"keep_gate_counts": False, "averaging_interval": 5}  # in format 5
-    added |= {} if "model" in header else {"n_jobs": None}  # in format 6, instead of threads
-    kept = {name: value for name, value in header["parameters"].items() if name != "n_threads"}
-    return header | {"parameters": added | kept}
+    added |= {} if "model" in header else {"n_jobs": None}  # in format 6, instead of `n_threads`
+    return header | {"parameters": {k: v for k, v in (added | header["parameters"]).items() if k != "n_threads"}}
 
 
 def _from_format_3(header):

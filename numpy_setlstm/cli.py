@@ -350,7 +350,7 @@ def add_predict_options(parser):
     """Add the options of `predict`."""
     parser.add_argument("model", type=path, metavar="MODEL", help=f"a {MODEL_FILE} that train saved")
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="without any, each line of standard input, in UTF-8")
-    jobs = "processes that share many texts (default: -1, as many as cores)"
+    jobs = "processes that share the work (default: -1, all cores)"
     parser.add_argument("--jobs", type=whole, default=-1, metavar="N", help=jobs)
     unknown = parser.add_mutually_exclusive_group()
     parser.set_defaults(unknown="warn")

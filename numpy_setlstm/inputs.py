@@ -61,6 +61,7 @@ _OPTIONAL = (
     "embedding_scale",
     "random_state",
 )
+_JOBS = "1 or more processes, or -1 for as many as there are cores"
 _SWITCHES = ("bidirectional", "check", "every_word", "keep_gate_counts", "progress", "warm_start")
 _RANGES = {  # lowest and highest, and whether each is allowed itself
     "zeta": "[0, 1]",
@@ -117,11 +118,8 @@ def check_parameters(parameters):
         if name in _WHOLE_NUMBERS:
             low = _WHOLE_NUMBERS[name]
             whole(low, np.inf, f"a whole number of at least {low}")(name, value)
-        if (
-            name == "n_jobs"
-            and whole(-np.inf, np.inf, "a whole number: 1, 2, ..., or -1 for all cores")(name, value) == 0
-        ):
-            raise ValueError("n_jobs is 0; expected 1 or more processes, or -1 for as many as there are cores")
+        if name == "n_jobs" and whole(-np.inf, np.inf, _JOBS)(name, value) == 0:
+            raise ValueError(f"n_jobs is 0; expected {_JOBS}")
         if name in _RANGES:
             number(_RANGES[name], f"a number in {_RANGES[name]}")(name, value)
         if name in _SWITCHES and not isinstance(value, bool | np.bool_):

@@ -78,7 +78,7 @@ TRAIN_PARAMETERS = {
     "n_jobs": {
         "type": whole,
         "metavar": "N",
-        "help": "processes that share a minibatch (default: -1, as many as cores)",
+        "help": "processes that share the work (default: -1, all cores)",
     },
 }
 
