@@ -202,6 +202,7 @@ def benchmark(options):
         repeats=options.repeats,
         time_limit=None if options.full else options.time_limit,
         sweeps=options.full or not options.rows,
+        busy=options.busy,
         max_hidden=(65_536 if options.full else 4096) if options.max_hidden is None else options.max_hidden,
         progress=True,
         report=say,
@@ -341,6 +342,7 @@ def add_benchmark_options(parser):
     add("--repeats", type=whole, default=REPEATS, metavar="N", help=f"rounds at most (default: {REPEATS})")
     limit = f"roughly; what does not fit is left out (default: {QUICK_SECONDS})"
     add("--time-limit", type=finite, default=QUICK_SECONDS, metavar="SECONDS", help=limit)
+    add("--busy", type=whole, default=0, metavar="K", help="beside K processes that never rest (default: 0)")
     add("--full", action="store_true", help="no time limit: all densities and sizes, at the work's own size")
     largest = "largest size of the sweep (default: 4096, with --full 65536)"
     add("--max-hidden", type=whole, metavar="H", help=largest)

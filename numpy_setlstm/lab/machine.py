@@ -36,15 +36,17 @@ def total_memory():
         return None
 
 
-def resident_bytes():
-    """Resident memory of this process now; the peak where the system reports only that."""
-    return _status_bytes("VmRSS") or peak_bytes()
+def resident_bytes(process="self"):
+    """Resident memory of this process, or another, now; the peak where the system reports only that."""
+    return _status_bytes("VmRSS", process) or peak_bytes(process)
 
 
-def peak_bytes():
-    """Peak resident memory of this process; None where the system does not report it (Windows)."""
-    peak = _status_bytes("VmHWM")  # on Linux getrusage may report the peak of the process that started this one
-    if peak is not None:
+def peak_bytes(process="self"):
+    """Peak resident memory of this process or of the one with this number; None where the system does not say."""
+    peak = _status_bytes(
+        "VmHWM", process
+    )  # getrusage may report that of the process that started this one
+    if peak is not None or process != "self":
         return peak
     try:
         import resource
@@ -53,9 +55,9 @@ def peak_bytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _status_bytes(field):
+def _status_bytes(field, process="self"):
     try:
-        with open("/proc/self/status") as status:
+        with open(f"/proc/{process}/status") as status:
             return next((1024 * int(line.split()[1]) for line in status if line.startswith(field + ":")), None)
     except OSError:
         return None

@@ -15,10 +15,11 @@ from numpy_setlstm.layers.readout import softmax
 from numpy_setlstm.minibatches import connections_read, count_pieces
 from numpy_setlstm.network import ENGINES, Network
 from numpy_setlstm.sparse import SparseMatrix, weights_of
-from numpy_setlstm.workers.pool import WorkerError, borrow_pool, count_jobs
+from numpy_setlstm.workers.pool import WorkerError, borrow_pool, count_jobs, worker_processes
 
-# Words times the connections that each reads: with fewer, one process is done before others have started.
-LEAST_TRAINING, LEAST_PREDICTION = 3 * 10**9, 10**10
+# Words times the connections that each reads: with fewer, one process is done before others have started; or in
+# prediction, where they are there already, before they have the network.
+LEAST_TRAINING, LEAST_PREDICTION, LEAST_PREDICTION_STARTED = 3 * 10**9, 10**10, 2 * 10**8
 
 
 class TrainingJob(NamedTuple):
@@ -153,8 +154,8 @@ def predict_shared(network, tokens, n_jobs, show=iter):
     """Probabilities (n_texts, C), by up to `n_jobs` processes; `show` shows the progress of a list of batches."""
     batches = cut_texts(len(tokens))
     n_jobs = min(_count_useful_jobs(network, n_jobs), len(batches))
-    pays = np.count_nonzero(tokens) * connections_read(network.parameters) >= LEAST_PREDICTION
-    if n_jobs > 1 and pays:
+    least = LEAST_PREDICTION_STARTED if len(worker_processes()) >= n_jobs - 1 else LEAST_PREDICTION
+    if n_jobs > 1 and np.count_nonzero(tokens) * connections_read(network.parameters) >= least:
         with borrow_pool() as pool:
             if pool is not None:
                 return _predict_by(pool, network, tokens, n_jobs, batches, show)

@@ -180,6 +180,11 @@ def borrow_pool():
         pool.lock.release()
 
 
+def worker_processes():
+    """The process numbers of the workers that have been started and have not ended."""
+    return [worker.process.pid for worker in _pool.workers if worker.process.poll() is None]
+
+
 @atexit.register
 def end_workers():
     """End the idle workers of this process, which otherwise end by themselves after two minutes."""

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ import numpy as np
 from numpy_setlstm.blas import THREAD_VARIABLES
 
 PAUSE = 0.1  # seconds until idle threads of the last peer stop spinning
-LEAST_ROUNDS = 3
+LEAST_ROUNDS = 9
+OURS_SHARED = ("sparse", "dense")  # peers that share their work among processes, each with one thread
 
 
 class PeerError(RuntimeError):
@@ -45,7 +46,8 @@ class Worker:
 
     def __init__(self, name, threads):
         self.name, self.threads = name, threads
-        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+        blas_threads = 1 if name in OURS_SHARED else threads  # the others are processes
+        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(blas_threads))
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-c", START, json.dumps(safe_path())],
             stdin=subprocess.PIPE,
@@ -91,6 +93,16 @@ class Worker:
 
     def __exit__(self, *exception):
         self.close()
+
+
+@contextmanager
+def busy_processes(number):
+    """Keep so many processes busy meanwhile, as on a machine that others use too."""
+    with ExitStack() as stack:
+        for _ in range(number):
+            process = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(process.kill)  # before it is waited for
+        yield
 
 
 def peak_above_idle(memory):

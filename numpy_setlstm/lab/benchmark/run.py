@@ -13,6 +13,7 @@ from numpy_setlstm.lab.benchmark.harness import (
     Budget,
     PeerError,
     Worker,
+    busy_processes,
     fastest_form,
     paired_ratios,
     peak_above_idle,
@@ -55,6 +56,7 @@ def run_benchmark(
     time_limit=QUICK_SECONDS,  # in seconds, roughly; None for no limit
     sweeps=True,
     max_hidden=4096,
+    busy=0,  # other processes that never rest
     pause=0.1,
     progress=False,
     report=print,
@@ -72,15 +74,17 @@ def run_benchmark(
         ("repeats", repeats, 1),
         ("max_hidden", max_hidden, SMALLEST_HIDDEN),
         ("time_limit", limit, 0),
+        ("busy", busy, 0),
     ):
         if not number >= least:
             raise ValueError(f"{name} is {number}; expected at least {least}")
     run = Run(output, present, threads, repeats, pause, progress)
-    run.results |= {"skipped": skipped, "time_limit": time_limit}
+    run.results |= {"skipped": skipped, "time_limit": time_limit, "busy": busy}
     for name, library in skipped.items():
         report(skipped_line(name, library))
     try:
-        run.measure(works, Budget(limit), sweeps, max_hidden)
+        with busy_processes(busy):
+            run.measure(works, Budget(limit), sweeps, max_hidden)
         run.results["finished"] = True
     except KeyboardInterrupt:
         run.results["interrupted"] = True

@@ -22,6 +22,7 @@ from numpy_setlstm.lab.benchmark.sweeps import time_kernels
 from numpy_setlstm.lab.benchmark.timing import timed_functions
 from numpy_setlstm.lab.benchmark.work import N_BATCHES, Work, draw_batches
 from numpy_setlstm.lab.machine import peak_bytes, resident_bytes
+from numpy_setlstm.workers.pool import Pool, worker_processes
 
 
 class Tasks:
@@ -42,9 +43,13 @@ class Tasks:
         """Make the peer's network, and the minibatches."""
         is_language = "n_steps" in work
         work = LanguageWork(**work) if is_language else Work(**work)
+        if hasattr(self.peer, "close"):
+            self.peer.close()
         self.peer, self._next, self._way = None, 0, None  # the old network is freed before the new one is made
         self._batches = (draw_language_batches if is_language else draw_batches)(work, N_BATCHES)
         self.peer = self.peer_class(work, threads, form)
+        if hasattr(self.peer, "prepare"):
+            self.peer.prepare(self._batches)
 
     def train(self, warm, steps):
         """Some steps without the clock, then some with it."""
@@ -104,8 +109,15 @@ class Tasks:
         return {label: value / steps for label, value in seconds.items()}
 
     def memory(self):
-        """Bytes: the peak so far, what was resident when idle, and what the peer holds by kind."""
-        return {"peak": peak_bytes(), "idle": self.idle_bytes, "held": self.peer.held_bytes() if self.peer else {}}
+        """Bytes: the peak so far, what was resident when idle, and what the peer holds by kind.
+
+        Those of its workers are added; memory that they share counts once for each.
+        """
+        peak, idle, workers = peak_bytes(), self.idle_bytes, worker_processes()
+        if workers:
+            idle += len(workers) * idle_worker_bytes()
+            peak = None if peak is None else peak + sum(map(peak_bytes, workers))
+        return {"peak": peak, "idle": idle, "held": self.peer.held_bytes() if self.peer else {}}
 
     def limits(self, threads):
         """See :func:`~numpy_setlstm.lab.benchmark.costs.machine_limits`."""
@@ -118,6 +130,15 @@ class Tasks:
     def _batch(self):
         self._next += 1
         return self._batches[(self._next - 1) % len(self._batches)]
+
+
+def idle_worker_bytes():
+    """Resident memory of a worker that has just started."""
+    pool = Pool()
+    pool.load(None, 1)
+    idle = resident_bytes(pool.workers[0].process.pid)
+    pool.end()
+    return idle
 
 
 @contextmanager

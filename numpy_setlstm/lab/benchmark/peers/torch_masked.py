@@ -2,10 +2,10 @@
 
 ``nn.Embedding``, ``nn.LSTM``, ``nn.Linear``, ``CrossEntropyLoss`` and ``Adam``, with PyTorch's fastest options:
 
-- all its threads; gradients set to None rather than to zeros; word ids without a copy;
+- all its threads or one; gradients set to None rather than to zeros; word ids without a copy;
 - Adam in its three forms (one parameter after another, ``foreach``, ``fused``), sequences batch-first or time-first,
   the mask as a product with numbers or as ``masked_fill_`` with one byte per weight (a quarter of the memory): the
-  fastest on this machine is used, and the results name it;
+  fastest on this machine, at this moment, is used, and the results name it;
 - oneDNN's LSTM, which PyTorch chooses by itself; prediction in ``inference_mode``.
 
 Flushing denormal numbers to zero made no difference. Not used, as they change the numbers or the requirements, are
@@ -37,13 +37,14 @@ class TorchMasked(nn.Module):
         "adam": ("fused", "foreach", "single"),
         "layout": ("batch-first", "time-first"),
         "mask": ("fill", "product"),
+        "threads": ("all threads", "one thread"),  # where the machine is busy, several wait for each other
     }
     EVOLVES = False
 
     def __init__(self, work, threads, form=None):
         super().__init__()
-        torch.set_num_threads(threads)
         self.form = {name: choices[0] for name, choices in self.FORMS.items()} | (form or {})
+        torch.set_num_threads(threads if self.form["threads"] == "all threads" else 1)
         self.batch_first = self.form["layout"] == "batch-first"
         dtype = getattr(torch, work.dtype)
         # On "meta" nothing is allocated or drawn: the weights are assigned below.
