@@ -9,7 +9,7 @@ from multiprocessing.reduction import recv_handle
 
 from numpy_setlstm.workers.memory import find_in_memory
 
-IDLE = 120.0  # seconds without a request after which a worker ends
+IDLE = 120.0  # seconds without a job after which a worker ends
 WATCH = 0.5  # seconds from one look at the parent to the next
 
 
@@ -19,7 +19,7 @@ def main(file, parent):
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     connection, job = Connection(file), None
     try:
-        while connection.poll(IDLE):
+        while connection.poll(IDLE if job is None else None):
             name, *arguments = connection.recv()
             if name == "load":
                 memory = recv_handle(connection)
