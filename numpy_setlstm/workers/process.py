@@ -7,6 +7,7 @@ import time
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 
+from numpy_setlstm.workers import jobs  # noqa: F401  what it will need
 from numpy_setlstm.workers.memory import find_in_memory
 
 IDLE = 120.0  # seconds without a job after which a worker ends
