@@ -8,8 +8,9 @@ from numpy_setlstm.parameters import directions_of
 from numpy_setlstm.sparse import SparseMatrix
 
 POOL_BATCHES = 32  # minibatches that are sorted by length together
-# The least texts and the least connections, times texts, of a piece: with fewer, calling NumPy takes most of the time.
-LEAST_TEXTS, LEAST_CELLS = 16, 3 * 2**18
+# Pieces have at least so many texts, but two may share that many; and so many connections times texts. With fewer, a
+# minibatch in pieces takes more than about a tenth longer than a whole one, in one process: the calls of NumPy do.
+LEAST_TEXTS, LEAST_CELLS = 32, 2**19
 CELLS_PER_CONNECTION = 16  # cells of a dense matrix that take about as long as one connection
 
 
@@ -66,7 +67,8 @@ def count_pieces(n_texts, connections):
     >>> [count_pieces(64, 25_000), count_pieces(64, 2_500), count_pieces(32, 80_000)]
     [2, 1, 2]
     """
-    most = max(1, min(n_texts // LEAST_TEXTS, int(n_texts * connections / LEAST_CELLS)))
+    by_texts = max(2, n_texts // LEAST_TEXTS) if n_texts >= LEAST_TEXTS else 1
+    most = max(1, min(by_texts, int(n_texts * connections / LEAST_CELLS)))
     return 2 ** (most.bit_length() - 1)  # of which 2, 4, 8 processes have equal shares
 
 
