@@ -66,7 +66,7 @@ def _peers_table(row):
 
 def _language_table(row):
     ahead, n_tokens = "sparse is ahead", row["work"]["batch_size"] * row["work"]["n_steps"]
-    header = ("peer", "training step", "tokens per second", ahead, "drawn per second", ahead)
+    header = ("peer", "training step", "tokens per second", ahead, "drawn per second", ahead, "peak memory")
     lines = []
     for name, peer in row["peers"].items():
         cells = [LANGUAGE_PEERS[name].what, _spread_cell(peer["train"], format_seconds) if "train" in peer else ""]
@@ -74,7 +74,7 @@ def _language_table(row):
             ratio = f"{task}_ratio"
             cells.append(f"{n / peer[task]['median']:,.0f}" if task in peer else "")
             cells.append(_spread_cell(peer[ratio], _times) if ratio in peer else "")
-        lines.append(tuple(cells))
+        lines.append((*cells, format_bytes(peer["peak_bytes"]) if peer.get("peak_bytes") else ""))
     return f"{row['name']}: {row['description']}", header, lines
 
 

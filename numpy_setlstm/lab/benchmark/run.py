@@ -177,6 +177,7 @@ class Run:
             row["agreement"] = largest_difference(losses, LANGUAGE_PEERS)
             self._take_turns(row, "train", workers, budget.part(0.6))
             self._take_turns(row, "sample", workers, budget, (DRAWN,))
+        self._measure_memory(row, work, LANGUAGE)
 
     def _build(self, row, work, workers, passes):
         """Find each peer's fastest form, make its network and take the first steps; drop a peer that fails."""
@@ -214,11 +215,11 @@ class Run:
         for key, answer in (("set_step", "seconds"), ("next_step", "next_step_seconds")):
             row[key] = spread([seconds for a in answers for seconds in a[answer]])
 
-    def _measure_memory(self, row, work):
+    def _measure_memory(self, row, work, kind=""):
         """Train each peer in a fresh process, and only train it."""
         for peer, numbers in row["peers"].items():
             if "error" not in numbers:
-                with Worker(peer, self.threads) as worker:
+                with Worker(kind + peer, self.threads) as worker:
                     worker.call("build", work.to_json(), self.threads, self.forms.get(peer))
                     worker.call("train", 2, 0)  # Adam's state exists in the second step
                     memory = worker.call("memory")

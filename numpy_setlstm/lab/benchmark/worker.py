@@ -114,10 +114,11 @@ class Tasks:
         Those of its workers are added; memory that they share counts once for each.
         """
         peak, idle, workers = peak_bytes(), self.idle_bytes, worker_processes()
+        held = self.peer.held_bytes() if hasattr(self.peer, "held_bytes") else {}
         if workers:
             idle += len(workers) * idle_worker_bytes()
             peak = None if peak is None else peak + sum(map(peak_bytes, workers))
-        return {"peak": peak, "idle": idle, "held": self.peer.held_bytes() if self.peer else {}}
+        return {"peak": peak, "idle": idle, "held": held}
 
     def limits(self, threads):
         """See :func:`~numpy_setlstm.lab.benchmark.costs.machine_limits`."""
