@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from numpy_setlstm.fast.products import make_products
+from numpy_setlstm.fast.products import make_product
 from numpy_setlstm.lab.benchmark.costs import bytes_by_formula, fits
 from numpy_setlstm.lab.benchmark.harness import (
     Budget,
@@ -69,7 +69,7 @@ def gradient_kernels(W, n_texts, n_steps, rng):
 
 
 def _products(W, n_texts):
-    return {kernel: make_products(W, kernel, W.dtype, [n_texts])[0] for kernel in ("gather", "scratch")}
+    return {kernel: make_product(W, kernel, W.dtype, n_texts) for kernel in ("gather", "scratch")}
 
 
 def _random(shape, W, rng):

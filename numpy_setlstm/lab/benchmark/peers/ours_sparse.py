@@ -31,7 +31,7 @@ class OursSparse:
 
     def __init__(self, work, threads, form=None):
         self.network = self._make_network(work)
-        self.network.engine = make_engine("fast", n_threads=threads)
+        self.network.engine = make_engine("fast")
         make_optimizer = self.network.engine.optimizers["adam"]
         self.optimizer = make_optimizer(self.network.parameters, work.learning_rate)
         self._streams = {"topology": np.random.default_rng([work.seed, 2])}
