@@ -5,7 +5,6 @@
 
 import inspect
 import math
-import threading
 import types
 from dataclasses import replace
 
@@ -14,10 +13,10 @@ import pytest
 
 from numpy_setlstm import evolution
 from numpy_setlstm.cells import draw_free_cells
-from numpy_setlstm.fast import adam, threads
+from numpy_setlstm.fast import adam
 from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
-from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
-from numpy_setlstm.fast.products import make_products
+from numpy_setlstm.fast.lstm import fast_lstm_forward, steps_per_group
+from numpy_setlstm.fast.products import make_product
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward
 from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
@@ -27,9 +26,6 @@ from numpy_setlstm.own_lstm import adapt
 from numpy_setlstm.sparse import SparseMatrix
 from numpy_setlstm.topology import prune
 from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams
-
-SECONDS = 5  # for what a thread does at once, if it does it at all
-
 
 # Optimizers
 
@@ -330,41 +326,6 @@ def test_own_gradients_may_be_lists_but_not_too_few():
         backward(*forward(x, W_x, W_h, b))
 
 
-# Threads
-
-
-def test_threads_are_as_many_as_cores_that_may_be_used(monkeypatch):
-    for cpu_count, expected in ((6, 6), (None, 1)):
-        system = types.SimpleNamespace(cpu_count=lambda cpu_count=cpu_count: cpu_count)
-        monkeypatch.setattr(threads, "os", system)
-        assert threads.available_cores() == expected
-        system.sched_getaffinity = {0: {3, 4, 9}}.get  # of process 0, which is this one
-        assert threads.available_cores() == 3
-
-
-def test_threads_for_parts_are_no_more_than_parts_and_work_at_the_same_time(monkeypatch):
-    sizes, pool = [], threads.ThreadPoolExecutor
-    monkeypatch.setattr(threads, "ThreadPoolExecutor", lambda n: sizes.append(n) or pool(n))
-    for parts, n_threads in (([], 3), ([5], 3), ([5, 6], 1), ([5, 6, 7], 0)):
-        assert threads.run_parts(lambda k: k, parts, n_threads) == parts
-    assert sizes == []
-    for n_threads in (2, 4):
-        together = threading.Barrier(2)
-        assert threads.run_parts(lambda k: (together.wait(SECONDS), k)[1], [5, 6], n_threads) == [5, 6]  # noqa: B023
-    assert sizes == [2, 2]
-
-
-def test_threads_in_the_background_leave_nothing_behind():
-    assert threads.Background(active=True).ahead > 0
-    begun, ended = threading.Event(), threading.Event()
-    with threads.Background(active=True) as background:
-        running = background.submit(lambda: begun.set() or ended.wait(SECONDS))
-        waiting = background.submit(len, "")
-        waiting.add_done_callback(lambda _: ended.set())
-        assert begun.wait(SECONDS)
-    assert waiting.cancelled() and running.result(0), "work that has not begun does not begin any more"
-
-
 # The fast embedding
 
 
@@ -391,49 +352,16 @@ def test_fast_lstm_groups_of_steps():
     assert [steps_per_group(n) for n in (0, 1, 64, 65, 128, 129, 256, 257)] == [4, 4, 4, 3, 2, 1, 1, 1]
 
 
-class Deferred:
-    """Replaces a Background: does its work at once, or as late as possible, which are the extremes of a thread."""
-
-    def __init__(self, late, ahead):
-        self.late, self.ahead, self.waiting = late, ahead, []
-        self.submitted = []  # how many pieces of work there were, each time that one was waited for
-
-    def submit(self, function, *arguments):
-        self.waiting.append((function, arguments))
-        last = len(self.waiting)
-        if not self.late:
-            self.work(last)
-        return types.SimpleNamespace(result=lambda: self.submitted.append(len(self.waiting)) or self.work(last))
-
-    def work(self, last):
-        for k in range(last):
-            if self.waiting[k]:
-                function, arguments = self.waiting[k]
-                self.waiting[k] = None
-                function(*arguments)
-
-
 @pytest.mark.parametrize("way", ["gather", "dense"])
 @pytest.mark.parametrize("S", [1, 2, 3, 7, 9])
-def test_fast_lstm_has_the_same_bits_however_late_the_other_thread_is(S, way):
+def test_fast_lstm_keeps_nothing_when_it_predicts(S, way):
     rng = np.random.default_rng(0)
     W_x, W_h = rng.normal(size=(D, 4 * H)), rng.normal(size=(H, 4 * H))
     if way == "gather":
         W_x, W_h = (SparseMatrix.from_array(W * (rng.random(W.shape) < 0.6)) for W in (W_x, W_h))
-    n_groups = math.ceil(T / S)
-    x, b, dh = rng.normal(size=(n_groups, D, S, N)), rng.normal(size=4 * H), rng.normal(size=(H, N))
-    mask = rng.random((N, T)) < 0.8
-    outcomes = []
-    for late, ahead in ((False, 0), (False, 2), (True, 2), (True, 0)):
-        background = Deferred(late, ahead)
-        products = [make_products(W, "gather", np.float64, [n])[0] for W, n in ((W_x, S * N), (W_h, N))]
-        h, cache = fast_lstm_forward(x, *products, b, mask, background)
-        outcomes.append([h, *fast_lstm_backward(dh, cache, background), *(product.gradient() for product in products)])
-        background = Deferred(late, ahead)
-        predicted, cache = fast_lstm_forward(x, *products, b, mask, background, keep=False)
-        np.testing.assert_array_equal(predicted, h)
-        assert cache.slopes is None and len(cache.h) == 2, "nothing is kept"
-        assert background.submitted == [min(n_groups, k + 1 + ahead) for k in range(n_groups)]
-    for outcome in outcomes[1:]:
-        for array, expected in zip(outcome, outcomes[0], strict=True):
-            np.testing.assert_array_equal(array, expected)
+    x, b, mask = rng.normal(size=(math.ceil(T / S), D, S, N)), rng.normal(size=4 * H), rng.random((N, T)) < 0.8
+    products = [make_product(W, "gather", np.float64, n) for W, n in ((W_x, S * N), (W_h, N))]
+    h, _ = fast_lstm_forward(x, *products, b, mask)
+    predicted, cache = fast_lstm_forward(x, *products, b, mask, keep=False)
+    np.testing.assert_array_equal(predicted, h)
+    assert cache.slopes is None and len(cache.h) == 2

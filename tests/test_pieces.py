@@ -11,7 +11,15 @@ from numpy_setlstm import minibatches
 from numpy_setlstm.classification import EVALUATION_BATCH, Classification, cut_texts, evaluate_batch, mean_over
 from numpy_setlstm.evolution import evolve
 from numpy_setlstm.initialization import NetworkSizes, init_network
-from numpy_setlstm.minibatches import LEAST_CELLS, LEAST_TEXTS, Minibatch, add_up, connections_read, count_pieces
+from numpy_setlstm.minibatches import (
+    LEAST_CELLS,
+    LEAST_TEXTS,
+    Minibatch,
+    add_up,
+    batch_order,
+    connections_read,
+    count_pieces,
+)
 from numpy_setlstm.minibatches import cut_minibatch as cut
 from numpy_setlstm.optimizers import Adam
 from numpy_setlstm.sparse import weights_of
@@ -69,6 +77,24 @@ def assert_same_bits(ours, theirs):
     assert ours.gradients.keys() == theirs.gradients.keys()
     for name, gradient in ours.gradients.items():
         np.testing.assert_array_equal(gradient, theirs.gradients[name], err_msg=name)
+
+
+# Which texts share a minibatch
+
+
+@pytest.mark.parametrize("n_texts", [0, 5, 6, 7, 3 * 32, 3 * 32 + 1, 3 * 64, 3 * 64 + 5])
+def test_texts_of_similar_length_share_a_minibatch(n_texts):
+    """In pools of 32 minibatches, of three texts here; the last minibatch may be smaller, and stays the last."""
+    lengths = np.random.default_rng(0).integers(1, 9, n_texts)
+    order = batch_order(lengths, 3, np.random.default_rng(1)).tolist()
+    drawn = np.random.default_rng(1).permutation(n_texts).tolist()
+    pools = [sorted(drawn[k : k + 3 * 32], key=lengths.__getitem__) for k in range(0, n_texts, 3 * 32)]
+    expected = [text for pool in pools for text in pool]
+    full = n_texts // 3 * 3
+    assert order[full:] == expected[full:]
+    found, wanted = ([texts[k : k + 3] for k in range(0, full, 3)] for texts in (order, expected))
+    assert sorted(found) == sorted(wanted)
+    assert found != wanted or n_texts < 3 * 32, "minibatches of long texts do not come last"
 
 
 # How a minibatch is cut
