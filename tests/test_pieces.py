@@ -2,15 +2,24 @@
 
 import copy
 import pickle
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from numpy_setlstm import minibatches
-from numpy_setlstm.classification import EVALUATION_BATCH, Classification, cut_texts, evaluate_batch, mean_over
+from numpy_setlstm.classification import (
+    EVALUATION_BATCH,
+    Classification,
+    cut_texts,
+    evaluate,
+    evaluate_batch,
+    mean_over,
+)
 from numpy_setlstm.evolution import evolve
 from numpy_setlstm.initialization import NetworkSizes, init_network
+from numpy_setlstm.layers.readout import cross_entropy_forward
 from numpy_setlstm.minibatches import (
     LEAST_CELLS,
     LEAST_TEXTS,
@@ -110,7 +119,8 @@ def test_a_piece_has_at_least_sixteen_texts_and_their_number_is_a_power_of_two(n
 
 @pytest.mark.parametrize(("cells", "n_pieces"), [(-1, 1), (0, 2), (1, 2)])
 def test_a_piece_has_enough_to_compute(cells, n_pieces):
-    """Below, at and above what two pieces need."""
+    """Below, at and above what two pieces need. Another number would be other bits of all trained networks."""
+    assert LEAST_CELLS == 786_432
     n_texts = 2 * LEAST_TEXTS
     assert count_pieces(n_texts, (2 * LEAST_CELLS + cells) / n_texts) == n_pieces
     assert count_pieces(n_texts, 0) == 1
@@ -169,6 +179,7 @@ def test_the_sum_over_the_pieces_is_the_gradient_of_the_minibatch(kind, engine, 
     assert together.loss == pytest.approx(loss, rel=1e-14)
     assert together.right == pytest.approx(weights[right].sum() if weighted else right.sum(), rel=1e-14)
     assert (together.count, together.carried, 0 < right.sum() < N) == (N, {}, True)
+    assert type(together.loss) is float and type(together.right) is (float if weighted else int)
     assert together.gradients.keys() == gradients.keys()
     for name, expected in gradients.items():
         scale = np.abs(expected).max()
@@ -237,9 +248,11 @@ def test_no_two_pieces_share_what_dropout_draws(monkeypatch):
 def test_several_pieces_take_one_number_from_the_stream(monkeypatch):
     allow_small_pieces(monkeypatch)
     rng, other = np.random.default_rng(0), np.random.default_rng(0)
-    cut(np.arange(N), network_of().parameters, rng)
-    other.integers(2**63)
+    pieces = cut(np.arange(N), network_of().parameters, rng)
+    key = other.integers(2**63)
     assert position(rng) == position(other)
+    for k, piece in enumerate(pieces):
+        assert position(piece.rng) == position(np.random.default_rng([key, k])), f"piece {k}"
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -363,15 +376,50 @@ def test_workers_are_asked_for_several_pieces_for_validation_and_told_of_each_ev
     ours, theirs = state_of(network_of(**DROPOUT)), state_of(network_of(**DROPOUT))
     assert_same_bits(shared.backpropagate(ours, WHOLE), task.backpropagate(theirs, WHOLE))
     assert shared.validate(ours.network) == task.validate(theirs.network)
-    steps, expected = (t.evolve(s, WHOLE) for t, s in ((shared, ours), (task, theirs)))
-    assert steps.keys() == expected.keys() == evolve(state_of(network_of()), WHOLE, tokens, labels).keys()
+    assert shared.evolve(ours, WHOLE).keys() == task.evolve(theirs, WHOLE).keys()
     assert workers.asked == [("backpropagate", 8), ("evaluate", 9), ("evolve", ["E", "W_h", "W_x"])]
     shared.backpropagate(ours, TrainingSettings(batch_size=9))  # a single piece
     assert len(workers.asked) == 3
     assert shared._replace(validation=None).validate(ours.network) == (None, None)
 
 
+# The rest of the task
+
+
+def test_an_epoch_has_all_texts_those_of_similar_length_together_and_full_rates():
+    tokens, labels = texts_and_labels()
+    task = Classification(tokens, labels)
+    lengths = [np.count_nonzero(text) for text in tokens]
+    expected = batch_order(np.array(lengths), 4, np.random.default_rng(0))
+    settings = TrainingSettings(batch_size=4)
+    np.testing.assert_array_equal(task.draw_order(settings, np.random.default_rng(0)), expected)
+    assert (task.count_batches(settings), task.count(settings), task.rate_share(None, settings)) == (11, N, 1.0)
+
+
+def test_growth_by_gradient_reads_the_texts_their_labels_and_weights():
+    (tokens, labels), weights, settings = texts_and_labels(), text_weights(), replace(WHOLE, growth="gradient")
+    ours, theirs = state_of(network_of()), state_of(network_of())
+    steps = Classification(tokens, labels, weights).evolve(ours, settings)
+    expected = evolve(theirs, settings, tokens, labels, weights)
+    for name in ("E", "W_x", "W_h"):
+        np.testing.assert_array_equal(steps[name].grown_cells, expected[name].grown_cells, err_msg=name)
+
+
 # Evaluation
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_evaluation_is_cross_entropy_and_accuracy_of_all_texts(weighted):
+    network, (tokens, labels) = network_of(), texts_and_labels()
+    weights, keeping = text_weights() if weighted else None, []
+    watched = SimpleNamespace(forward=lambda *of, keep=True: keeping.append(keep) or network.forward(*of, keep=keep))
+    loss, accuracy = evaluate(watched, tokens, labels, weights, batch_size=10)
+    logits, _ = network.forward(tokens)
+    expected = cross_entropy_forward(logits, labels, weights)[0] / (1 if weights is None else weights.mean())
+    assert loss == pytest.approx(expected, rel=1e-14)
+    assert accuracy == pytest.approx(np.average(logits.argmax(axis=1) == labels, weights=weights), rel=1e-14)
+    assert keeping == [False] * 5, "nothing is kept for a backward pass"
+    assert type(loss) is float and type(accuracy) is float, "numbers that JSON can have"
 
 
 @pytest.mark.parametrize(("n_texts", "widths"), [(1, [1]), (128, [128]), (129, [128, 1]), (300, [128, 128, 44])])
