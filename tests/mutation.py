@@ -63,6 +63,8 @@ TARGETS = {
     ),
     "minibatches.py": ("test_pieces",),
     "classification.py": ("test_pieces", "test_training.test_loss_and_accuracy", "test_weighted_loss.test_loss_and"),
+    "workers/jobs.py": ("mutation_checks.test_jobs",),
+    "workers/memory.py": ("mutation_checks.test_memory",),
     "averaging.py": (
         "test_averaging.test_the", "test_averaging.test_without_averaging_there", "test_averaging.test_survivors",
         "test_snt_asgd.test_the_mean", "test_snt_asgd.test_by_default", "test_snt_asgd.test_in_training",
