@@ -35,7 +35,16 @@ FLOORS = {
         "grading",
         "language",
     ),
-    3: ("training", "evolution", "averaging", "initialization", "interrupt", "minibatches"),
+    3: (
+        "training",
+        "classification",
+        "evolution",
+        "averaging",
+        "initialization",
+        "interrupt",
+        "minibatches",
+        "workers",
+    ),
     2: ("network", "own_lstm", "units", "converters", "word_vectors", "fast", "measures"),
     1: ("layers", "topology", "optimizers", "one_file_writes"),
     0: ("checks", "text", "sparse", "cells", "parameters", "files", "blas", "one_file", "gradcheck", "datasets"),
@@ -43,7 +52,7 @@ FLOORS = {
 TITLES = {5: "commands", 4: "for users", 3: "training", 2: "the network", 1: "its parts", 0: "foundations"}
 WINGS = {
     "tools": ("gradcheck", "datasets", "measures", "plotting", "grading"),
-    "fast": ("fast",),
+    "fast": ("fast", "workers"),
     "lab": ("lab",),
     "language": ("language",),
 }

@@ -297,9 +297,11 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         NotFittedError
             If the model was not fitted.
         ValueError
-            If a text is empty or has no known word and ``without_known_words="error"``, or weights are NaN or infinite.
+            If a text is empty or has no known word and ``without_known_words="error"``, weights are NaN or infinite, or
+            `n_jobs` is invalid.
         """
         self._check_fitted()
+        check_parameters({"n_jobs": self.n_jobs})
         tokens = read_texts(self, X)
 
         def show(batches):

@@ -226,7 +226,7 @@ def reference_gradients(parameters, tokens, labels, weights=None):
 
 
 def engine_of(draw):
-    return draw.pick([{"engine": "plain"}, {"engine": "fast"}, {"engine": "fast", "kernel": "gather", "n_threads": 2}])
+    return draw.pick([{"engine": "plain"}, {"engine": "fast"}, {"engine": "fast", "kernel": "gather"}])
 
 
 @case("network", share=2)
@@ -265,22 +265,19 @@ def backpropagate(draw):
 def network_options(draw):
     parameters, tokens = draw_network(draw)
     arguments = {"dropout": draw.pick([0.0, 0.5]), "embedding_dropout": draw.pick([0.0, 0.5]), "rng": draw.generator()}
-    arguments |= {"engine": draw.pick(["fast", "plain"]), "kernel": "auto", "n_threads": draw.pick([None, 1, 2])}
+    arguments |= {"engine": draw.pick(["fast", "plain"]), "kernel": draw.pick(["auto", "gather", "scratch"])}
 
-    def function(rng, engine, kernel="auto", n_threads=None, **rates):
-        speed = {"kernel": kernel, "n_threads": n_threads} if str(engine) == "fast" else {}
+    def function(rng, engine, kernel="auto", **rates):
+        speed = {"kernel": kernel} if str(engine) == "fast" else {}
         return Network(parameters, engine=engine, **speed, **rates).forward(tokens, rng)[0]
 
-    def reference(rng, engine, kernel="auto", n_threads=None, dropout=0.0, embedding_dropout=0.0):
+    def reference(rng, engine, kernel="auto", dropout=0.0, embedding_dropout=0.0):
         for rate in (dropout, embedding_dropout):
             number_in(rate, 0, 1, open_above=True)
         require(rng is None or generator_of(rng))
         require(isinstance(engine, str) and engine in ("fast", "plain"), "engine")
         if engine == "fast":
-            require(
-                kernel in ("auto", "gather", "scratch") and (n_threads is None or whole(n_threads, 1, math.inf)),
-                "speed",
-            )
+            require(kernel in ("auto", "gather", "scratch"), "kernel")
         shape = (len(tokens), len(parameters["b_out"]))
         return lambda y: None if y.shape == shape and np.isfinite(y).all() else f"logits {y}"
 
@@ -974,7 +971,7 @@ PARAMETER_VALUES = {
     "batch_size": (1, 100), "optimizer": ("adam", "sgd"), "learning_rate": (None, 0.0, 0.1),
     "embedding_learning_rate": (None, 0.1), "embedding_scale": (None, 1.0), "learning_rate_decay": (0.0, 0.5),
     "embedding_dropout": (0.0, 0.5), "dropout": (0.0, 0.5), "max_norm": (1.0, 0.1), "validation_fraction": (0,),
-    "patience": (None,), "engine": ("fast", "plain"), "kernel": ("auto", "gather", "scratch"), "n_threads": (None, 1),
+    "patience": (None,), "engine": ("fast", "plain"), "kernel": ("auto", "gather", "scratch"), "n_jobs": (None, 1),
     "dtype": ("float32", "float64"), "progress": (False,), "random_state": (None, 3),
 }  # fmt: skip
 

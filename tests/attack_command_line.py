@@ -90,7 +90,7 @@ def train(draw, folder):
     line += odd(draw, "--label-column", ["Sentiment", "1", "-1", "99", "", "é", "9" * 5000], 0.1)
     line += ["--data-home", draw.choice([*[str(folder / "data")] * 5, *PATHS]), *SMALL]
     line += ["--output", draw.choice([*["run"] * 5, *PATHS])]
-    for option in ("--seed", "--epochs", "--zeta", "--hidden-size", "--threads", "--learning-rate", "--dropout"):
+    for option in ("--seed", "--epochs", "--zeta", "--hidden-size", "--jobs", "--learning-rate", "--dropout"):
         line += odd(draw, option, NUMBERS, 0.1)
     return line + odd(draw, "--connectivity", CHOICES) + draw.choice([[], [], ["--resume"]])
 

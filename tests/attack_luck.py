@@ -72,9 +72,9 @@ texts, labels = make_reviews(60, np.random.default_rng(0))
 
 def fit():
     if os.path.exists(path):
-        clf = SetLSTMClassifier.load(path).set_params(n_epochs=n_epochs, n_threads=1)
+        clf = SetLSTMClassifier.load(path).set_params(n_epochs=n_epochs, n_jobs=1)
     else:
-        clf = SetLSTMClassifier(**{SIZES}, n_epochs=n_epochs, n_threads=1, batch_size=16, random_state={SEED})
+        clf = SetLSTMClassifier(**{SIZES}, n_epochs=n_epochs, n_jobs=1, batch_size=16, random_state={SEED})
     return clf.fit(texts, labels, resume=os.path.exists(path), checkpoint_path=path)
 
 """
@@ -303,7 +303,7 @@ class World:
     def train(self, output, epochs=EPOCHS, seed=SEED, before=""):
         """The command line that trains, or goes on if there is a model."""
         line = [*command(before), "train", "--dataset", "sanders", "--data-home", str(self.home), *SMALL]
-        line += ["--epochs", str(epochs), "--threads", "1", "--output", str(output), "--batch-size", "16"]
+        line += ["--epochs", str(epochs), "--jobs", "1", "--output", str(output), "--batch-size", "16"]
         return line + (["--resume"] if (Path(output) / "model.npz").is_file() else ["--seed", str(seed)])
 
     def compare(self, output, before="", workers=2):

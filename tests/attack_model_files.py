@@ -290,7 +290,7 @@ def other_field(rng, header, arrays):
         ("vocabulary",): (words[:-1], [*words, "another"], [*words[:-1], words[2]], words[::-1]),
         ("set_steps",): (header["set_steps"][:-1], header["set_steps"][::-1] + [{}]),
         ("fingerprint",): ("", "0" * 63, "Z" * 64),
-        ("format_version",): (1, 0, 6, 3.0, True, "3"),
+        ("format_version",): (1, 0, 7, 3.0, True, "3"),
         ("own_lstm",): (["forward", "backward"], ["forward"]),
         ("parameters", "kernel"): ("bogus", None),
         ("parameters", "connectivity"): ("static", "dense"),

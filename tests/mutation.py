@@ -61,6 +61,10 @@ TARGETS = {
         "test_training.test_a_cosine_falls", "test_weighted_loss.test_growth", "mutation_checks.test_evolution",
         "test_averaging.test_the_mean_follows", "test_gate_counts.test_the_embedding", "test_gate_counts.test_with_all",
     ),
+    "minibatches.py": ("test_pieces",),
+    "classification.py": ("test_pieces", "test_training.test_loss_and_accuracy", "test_weighted_loss.test_loss_and"),
+    "workers/jobs.py": ("mutation_checks.test_jobs",),
+    "workers/memory.py": ("mutation_checks.test_memory",),
     "averaging.py": (
         "test_averaging.test_the", "test_averaging.test_without_averaging_there", "test_averaging.test_survivors",
         "test_snt_asgd.test_the_mean", "test_snt_asgd.test_by_default", "test_snt_asgd.test_in_training",
@@ -82,7 +86,6 @@ TARGETS = {
     "layers/trace.py": ("test_trace",),
     "fast/kernels.py": ("test_kernels",),
     "fast/products.py": ("test_kernels",),
-    "fast/threads.py": ("test_threads", "mutation_checks.test_threads"),
     "fast/lstm.py": (
         "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_large", "mutation_checks.test_fast_lstm",
         "test_pooling", "test_language.test_the_fast", "test_language.test_gradients",
@@ -94,8 +97,7 @@ TARGETS = {
     "fast/adam.py": ("test_optimizers", "mutation_checks.test_adam"),
     "fast/pooling.py": ("test_pooling", "test_language.test_the_fast"),
     "fast/engine.py": (
-        "test_engines", "test_network", "test_threads", "test_pooling", "test_language.test_the_fast",
-        "test_language.test_gradients",
+        "test_engines", "test_network", "test_pooling", "test_language.test_the_fast", "test_language.test_gradients",
     ),
     "language/softmax.py": (
         "test_language.test_gradients", "test_language.test_one_target", "test_language.test_blocks",

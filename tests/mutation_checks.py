@@ -3,33 +3,36 @@
 `TARGETS` of :mod:`mutation` says by the beginning of their names which files they are for.
 """
 
+import contextlib
 import inspect
 import math
-import threading
+import os
+import pickle
 import types
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from numpy_setlstm import evolution
+from numpy_setlstm import evolution, minibatches
 from numpy_setlstm.cells import draw_free_cells
-from numpy_setlstm.fast import adam, threads
+from numpy_setlstm.classification import Classification, cut_texts
+from numpy_setlstm.fast import adam
 from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
-from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
-from numpy_setlstm.fast.products import make_products
+from numpy_setlstm.fast.lstm import fast_lstm_forward, steps_per_group
+from numpy_setlstm.fast.products import make_product
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward
 from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
 from numpy_setlstm.layers.readout import cross_entropy_forward, softmax
 from numpy_setlstm.optimizers import SGD, Adam, adam_update, clip_by_norm, sgd_update
 from numpy_setlstm.own_lstm import adapt
-from numpy_setlstm.sparse import SparseMatrix
+from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.topology import prune
-from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams
-
-SECONDS = 5  # for what a thread does at once, if it does it at all
-
+from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams, train_task
+from numpy_setlstm.workers import jobs
+from numpy_setlstm.workers.memory import find_in_memory, put_in_memory
+from numpy_setlstm.workers.pool import WorkerError
 
 # Optimizers
 
@@ -330,41 +333,6 @@ def test_own_gradients_may_be_lists_but_not_too_few():
         backward(*forward(x, W_x, W_h, b))
 
 
-# Threads
-
-
-def test_threads_are_as_many_as_cores_that_may_be_used(monkeypatch):
-    for cpu_count, expected in ((6, 6), (None, 1)):
-        system = types.SimpleNamespace(cpu_count=lambda cpu_count=cpu_count: cpu_count)
-        monkeypatch.setattr(threads, "os", system)
-        assert threads.available_cores() == expected
-        system.sched_getaffinity = {0: {3, 4, 9}}.get  # of process 0, which is this one
-        assert threads.available_cores() == 3
-
-
-def test_threads_for_parts_are_no_more_than_parts_and_work_at_the_same_time(monkeypatch):
-    sizes, pool = [], threads.ThreadPoolExecutor
-    monkeypatch.setattr(threads, "ThreadPoolExecutor", lambda n: sizes.append(n) or pool(n))
-    for parts, n_threads in (([], 3), ([5], 3), ([5, 6], 1), ([5, 6, 7], 0)):
-        assert threads.run_parts(lambda k: k, parts, n_threads) == parts
-    assert sizes == []
-    for n_threads in (2, 4):
-        together = threading.Barrier(2)
-        assert threads.run_parts(lambda k: (together.wait(SECONDS), k)[1], [5, 6], n_threads) == [5, 6]  # noqa: B023
-    assert sizes == [2, 2]
-
-
-def test_threads_in_the_background_leave_nothing_behind():
-    assert threads.Background(active=True).ahead > 0
-    begun, ended = threading.Event(), threading.Event()
-    with threads.Background(active=True) as background:
-        running = background.submit(lambda: begun.set() or ended.wait(SECONDS))
-        waiting = background.submit(len, "")
-        waiting.add_done_callback(lambda _: ended.set())
-        assert begun.wait(SECONDS)
-    assert waiting.cancelled() and running.result(0), "work that has not begun does not begin any more"
-
-
 # The fast embedding
 
 
@@ -391,49 +359,207 @@ def test_fast_lstm_groups_of_steps():
     assert [steps_per_group(n) for n in (0, 1, 64, 65, 128, 129, 256, 257)] == [4, 4, 4, 3, 2, 1, 1, 1]
 
 
-class Deferred:
-    """Replaces a Background: does its work at once, or as late as possible, which are the extremes of a thread."""
-
-    def __init__(self, late, ahead):
-        self.late, self.ahead, self.waiting = late, ahead, []
-        self.submitted = []  # how many pieces of work there were, each time that one was waited for
-
-    def submit(self, function, *arguments):
-        self.waiting.append((function, arguments))
-        last = len(self.waiting)
-        if not self.late:
-            self.work(last)
-        return types.SimpleNamespace(result=lambda: self.submitted.append(len(self.waiting)) or self.work(last))
-
-    def work(self, last):
-        for k in range(last):
-            if self.waiting[k]:
-                function, arguments = self.waiting[k]
-                self.waiting[k] = None
-                function(*arguments)
-
-
 @pytest.mark.parametrize("way", ["gather", "dense"])
 @pytest.mark.parametrize("S", [1, 2, 3, 7, 9])
-def test_fast_lstm_has_the_same_bits_however_late_the_other_thread_is(S, way):
+def test_fast_lstm_keeps_nothing_when_it_predicts(S, way):
     rng = np.random.default_rng(0)
     W_x, W_h = rng.normal(size=(D, 4 * H)), rng.normal(size=(H, 4 * H))
     if way == "gather":
         W_x, W_h = (SparseMatrix.from_array(W * (rng.random(W.shape) < 0.6)) for W in (W_x, W_h))
-    n_groups = math.ceil(T / S)
-    x, b, dh = rng.normal(size=(n_groups, D, S, N)), rng.normal(size=4 * H), rng.normal(size=(H, N))
-    mask = rng.random((N, T)) < 0.8
+    x, b, mask = rng.normal(size=(math.ceil(T / S), D, S, N)), rng.normal(size=4 * H), rng.random((N, T)) < 0.8
+    products = [make_product(W, "gather", np.float64, n) for W, n in ((W_x, S * N), (W_h, N))]
+    h, _ = fast_lstm_forward(x, *products, b, mask)
+    predicted, cache = fast_lstm_forward(x, *products, b, mask, keep=False)
+    np.testing.assert_array_equal(predicted, h)
+    assert cache.slopes is None and len(cache.h) == 2
+
+
+# Workers, without processes: the mutation test could not reach what runs in others
+
+
+class Here:
+    """Stands for a Pool: its workers are in this process, each with its own view of the shared memory."""
+
+    def __init__(self):
+        self.asked, self.views = [], []
+
+    def load(self, job, n_workers):
+        file, where = put_in_memory(job)
+        twin, *self.views = (find_in_memory(file, where) for _ in range(1 + n_workers))
+        os.close(file)
+        return twin
+
+    def ask(self, name, shares, own=None):
+        self.asked.append(name)
+        sent = pickle.loads(pickle.dumps(shares))
+        results = [getattr(view, name)(share) for view, share in zip(self.views, sent, strict=True)]
+        return own() if own else None, results
+
+
+def use_pool_here(monkeypatch):
+    """Let small jobs be shared within this process; returns the pool."""
+    pool = Here()
+    monkeypatch.setattr(jobs, "borrow_pool", lambda: contextlib.nullcontext(pool))
+    monkeypatch.setattr(jobs, "count_jobs", lambda n_jobs: n_jobs)
+    monkeypatch.setattr(minibatches, "LEAST_TEXTS", 5)
+    monkeypatch.setattr(minibatches, "LEAST_CELLS", 1)
+    monkeypatch.setattr(jobs, "LEAST_TRAINING", 0)
+    monkeypatch.setattr(jobs, "LEAST_PREDICTION", 0)
+    return pool
+
+
+WORKERS_SIZES = NetworkSizes(n_words=30, embedding_dim=6, hidden_size=5, n_classes=3)
+
+
+def texts_to_share(n_texts=43):
+    rng = np.random.default_rng(5)
+    return rng.integers(1, 30, (n_texts, 7)), rng.integers(0, 3, n_texts)
+
+
+def network_to_share(**settings):
+    rngs = np.random.default_rng(0).spawn(2)
+    return init_network(WORKERS_SIZES, *rngs, er_epsilon=1.5, embedding_dropout=0.3, dropout=0.3, **settings)
+
+
+@pytest.mark.parametrize("validated", [True, False])
+@pytest.mark.parametrize("growth", ["zero", "gradient"])
+def test_jobs_share_training_and_change_no_bit(growth, validated, monkeypatch):
+    """Two SET steps; validation, if any, in three batches."""
+    pool, (tokens, labels) = use_pool_here(monkeypatch), texts_to_share()
+    monkeypatch.setattr(jobs, "cut_texts", lambda n_texts: cut_texts(n_texts, 6))
+    task = Classification(tokens, labels, np.linspace(0.5, 1.5, 43), (tokens[:17], labels[:17]) if validated else None)
+    settings = TrainingSettings(n_epochs=3, batch_size=32, zeta=0.3, growth=growth)  # four pieces, then two
     outcomes = []
-    for late, ahead in ((False, 0), (False, 2), (True, 2), (True, 0)):
-        background = Deferred(late, ahead)
-        products = [make_products(W, "gather", np.float64, [n])[0] for W, n in ((W_x, S * N), (W_h, N))]
-        h, cache = fast_lstm_forward(x, *products, b, mask, background)
-        outcomes.append([h, *fast_lstm_backward(dh, cache, background), *(product.gradient() for product in products)])
-        background = Deferred(late, ahead)
-        predicted, cache = fast_lstm_forward(x, *products, b, mask, background, keep=False)
-        np.testing.assert_array_equal(predicted, h)
-        assert cache.slopes is None and len(cache.h) == 2, "nothing is kept"
-        assert background.submitted == [min(n_groups, k + 1 + ahead) for k in range(n_groups)]
-    for outcome in outcomes[1:]:
-        for array, expected in zip(outcome, outcomes[0], strict=True):
-            np.testing.assert_array_equal(array, expected)
+    for n_jobs in (1, 2, 3, 4, 9):
+        network = network_to_share()
+        state = TrainingState.start(network, Adam(network.parameters, 0.01), split_streams(np.random.default_rng(7)))
+        with jobs.shared(task, network, settings, n_jobs) as shared:
+            assert (shared.workers is None) == (n_jobs == 1)
+            assert n_jobs == 1 or len(pool.views) == min(n_jobs, 4) - 1
+            train_task(state, settings, shared)
+        outcomes.append(state)
+    for state in outcomes[1:]:
+        for key in ("train_loss", "train_accuracy", "validation_accuracy"):
+            assert state.history[key] == outcomes[0].history[key]
+        if validated:
+            losses = (s.history["validation_loss"] for s in (state, outcomes[0]))
+            np.testing.assert_allclose(*losses, rtol=1e-6)  # batches of 6 texts and of 128
+        for name, W in outcomes[0].network.parameters.items():
+            np.testing.assert_array_equal(weights_of(state.network.parameters[name]), weights_of(W), err_msg=name)
+    assert pool.asked.count("backpropagate") == 4 * 6 and pool.asked.count("evaluate") == 4 * 5 * validated
+
+
+def test_jobs_return_gradients_in_memory_only_and_do_not_warn_of_what_the_process_that_trains_checks():
+    def overflow(*_, **options):
+        assert options.get("keep") is not True
+        huge = np.float32(3e38)
+        return huge * huge - huge * huge
+
+    network = types.SimpleNamespace(
+        backpropagate=lambda *of, **options: (overflow(), {"W": np.array([1.0, 2.0])}, np.zeros((len(of[0]), 3))),
+        forward=lambda tokens, keep: (overflow(keep=keep) + 0 * np.ones((len(tokens), 3)), None),
+    )
+    tokens, labels = texts_to_share()
+    memory = [None, {"W": np.zeros(2)}]
+    job = jobs.TrainingJob(network, Classification(tokens, labels, None, (tokens, labels)), memory)
+    with np.errstate(over="raise", invalid="raise"):
+        (minibatch,) = job.backpropagate(([], [(1, minibatches.Piece(np.arange(4), 0.5, None))]))
+        ((loss, _, total),) = job.evaluate(([], [slice(0, 9)]))
+    assert minibatch.gradients == {} and minibatch.count == 4 and memory[1]["W"].tolist() == [1, 2]
+    assert np.isnan(loss) and total == 9
+    network = types.SimpleNamespace(forward=lambda tokens, keep=True: (np.zeros((len(tokens), 2 + keep)), None))
+    assert jobs.predict_batch(network, tokens).tolist() == [[0.5, 0.5]] * 43, "nothing is kept"
+
+
+def test_jobs_are_shared_where_that_pays(monkeypatch):
+    pool, (tokens, labels), network = use_pool_here(monkeypatch), texts_to_share(), network_to_share()
+    tokens[:20, :3] = 0
+    words = np.count_nonzero(tokens) * (network.parameters["W_x"].nnz + network.parameters["W_h"].nnz)
+    for more, is_shared in ((0, True), (1, False)):
+        monkeypatch.setattr(jobs, "LEAST_TRAINING", 3 * words + more)
+        with jobs.shared(Classification(tokens, labels), network, TrainingSettings(n_epochs=3), 2) as shared:
+            assert (shared.workers is not None) == is_shared
+        pool.asked.clear()
+        monkeypatch.setattr(jobs, "LEAST_PREDICTION", words + more)
+        monkeypatch.setattr(jobs, "cut_texts", lambda n_texts: cut_texts(n_texts, 6))
+        jobs.predict_shared(network, tokens, 2)
+        assert (pool.asked == ["predict"]) == is_shared
+
+
+@pytest.mark.parametrize("n_texts", [1, 6, 7, 43])
+def test_jobs_share_predictions_and_change_no_bit(n_texts, monkeypatch):
+    pool, (tokens, _), network = use_pool_here(monkeypatch), texts_to_share(n_texts), network_to_share()
+    monkeypatch.setattr(jobs, "cut_texts", lambda n_texts: cut_texts(n_texts, 6))
+    expected = jobs.predict_shared(network, tokens, 1)
+    np.testing.assert_array_equal(expected, network.predict_proba(tokens, batch_size=6))
+    assert not pool.asked
+    for n_jobs in (2, 3, 20):
+        shown = []
+        show = lambda batches, shown=shown: shown.append(batches) or batches  # noqa: E731
+        probabilities = jobs.predict_shared(network, tokens, n_jobs, show)
+        np.testing.assert_array_equal(probabilities, expected)
+        assert probabilities.dtype == expected.dtype and probabilities.flags.owndata
+        n_batches = -(-n_texts // 6)
+        assert [len(batches) for batches in shown] == [-(-n_batches // min(n_jobs, n_batches))]
+    assert len(pool.asked) == (3 if n_texts > 6 else 0)
+
+
+def test_jobs_stay_in_one_process_with_an_lstm_or_an_engine_of_ones_own_or_if_another_thread_has_the_pool(monkeypatch):
+    pool, (tokens, labels) = use_pool_here(monkeypatch), texts_to_share()
+    monkeypatch.setattr(jobs, "cut_texts", lambda n_texts: cut_texts(n_texts, 6))
+    task, settings = Classification(tokens, labels), TrainingSettings()
+    own = network_to_share(lstm=(lstm_forward, lstm_backward), check=False)
+    strange = network_to_share(engine=types.SimpleNamespace(forward=network_to_share().engine.forward))
+    for network in (own, strange):
+        with jobs.shared(task, network, settings, 2) as shared:
+            assert shared is task
+        jobs.predict_shared(network, tokens, 2)
+    with jobs.shared(task, network_to_share(engine="plain"), settings, 2) as shared:
+        assert shared.workers is not None
+    monkeypatch.setattr(jobs, "borrow_pool", lambda: contextlib.nullcontext(None))
+    with jobs.shared(task, network_to_share(), settings, 2) as shared:
+        assert shared is task
+    expected = jobs.predict_shared(network_to_share(), tokens, 1)
+    np.testing.assert_array_equal(jobs.predict_shared(network_to_share(), tokens, 2), expected)
+    assert not pool.asked
+
+
+def test_jobs_of_validation_are_done_here_when_a_worker_has_died(monkeypatch):
+    pool, (tokens, labels), network = use_pool_here(monkeypatch), texts_to_share(), network_to_share()
+    monkeypatch.setattr(jobs, "cut_texts", lambda n_texts: cut_texts(n_texts, 6))
+    with jobs.shared(Classification(tokens, labels, None, (tokens, labels)), network, TrainingSettings(), 2) as shared:
+        expected = shared.validate(network)
+
+        def die(*_):
+            raise WorkerError("killed")
+
+        monkeypatch.setattr(pool, "ask", die)
+        assert shared.validate(network) == expected
+        monkeypatch.setattr(pool, "ask", lambda name, shares, own: (own(), [1 / 0 for _ in shares]))
+        pieces = minibatches.cut_minibatch(np.arange(43), network.parameters, np.random.default_rng(0))
+        assert len(shared.workers.backpropagate(network, pieces)) == 8, "training goes on without workers"
+
+
+def test_jobs_need_work():
+    assert (jobs.LEAST_TRAINING, jobs.LEAST_PREDICTION) == (3_000_000_000, 10_000_000_000)
+
+
+@pytest.mark.parametrize("memfd", [True, False])
+def test_memory_of_values_with_arrays_anywhere(memfd, monkeypatch):
+    if not memfd:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    value = {"a": np.arange(3.0), "b": [np.zeros((0, 4)), (np.arange(20, dtype=np.int8), "text")], "c": np.ones(1)}
+    file, where = put_in_memory(value)
+    here, there = find_in_memory(file, where), find_in_memory(file, where)
+    size = os.fstat(file).st_size
+    os.close(file)
+    assert size == where[2] == 3 * 64, "each begins in a cache line of its own"
+    for found in (here, there):
+        np.testing.assert_array_equal(found["a"], value["a"])
+        np.testing.assert_array_equal(found["b"][1][0], value["b"][1][0])
+        assert found["b"][0].shape == (0, 4) and found["b"][1][1] == "text" and found["c"][0] == 1
+    here["b"][1][0][7] = 77
+    assert there["b"][1][0][7] == 77 and value["b"][1][0][7] == 7
+    empty, where = put_in_memory("no array")
+    assert find_in_memory(empty, where) == "no array" and os.fstat(empty).st_size == 1
+    os.close(empty)

@@ -15,9 +15,10 @@ from test_training import (
     reloaded,
 )
 
-from numpy_setlstm import SetLSTMClassifier, SparseMatrix
+from numpy_setlstm import SetLSTMClassifier, SparseMatrix, classification
 from numpy_setlstm.averaging import averaged_network, carry_average, update_average
 from numpy_setlstm.checkpoint import CheckpointError, load_arrays, save_arrays
+from numpy_setlstm.classification import evaluate
 from numpy_setlstm.evolution import evolve
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.optimizers import Adam
@@ -152,11 +153,9 @@ def test_the_mean_is_validated_kept_and_used(connectivity):
 
 
 def test_validation_after_an_epoch_and_after_a_set_step_is_of_the_mean(monkeypatch):
-    from numpy_setlstm import training
-
     seen = []
-    evaluate = training.evaluate
-    monkeypatch.setattr(training, "evaluate", lambda network, *data: seen.append(network) or evaluate(network, *data))
+    record = lambda network, *data: seen.append(network) or evaluate(network, *data)  # noqa: E731
+    monkeypatch.setattr(classification, "evaluate", record)
     clf = classifier(averaging=0.9, n_epochs=2).fit(TEXTS, LABELS)
     assert len(seen) == 3 and all(network is not clf.training_state_.network for network in seen)
     for name in ("W_out", "b"):  # nothing was learnt between the end of an epoch and the SET step

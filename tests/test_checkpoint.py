@@ -973,6 +973,7 @@ PRUNED_OF_FORMAT_1 = [0.492631, 0.4927937, 0.4898684, 0.4884397]
 SET_OF_FORMAT_2 = [0.5074188, 0.5056677, 0.4980263, 0.5021315]
 BIDIRECTIONAL_OF_FORMAT_3 = [0.4836890, 0.4785547, 0.4786933, 0.4815067]
 AVERAGED_OF_FORMAT_4 = [0.4793868, 0.4637973, 0.5130836, 0.5250828]
+GATES_OF_FORMAT_5 = [0.5237105, 0.5264971, 0.4998122, 0.4980582]
 
 
 @pytest.mark.parametrize(
@@ -983,17 +984,19 @@ AVERAGED_OF_FORMAT_4 = [0.4793868, 0.4637973, 0.5130836, 0.5250828]
         ("2_set", SET_OF_FORMAT_2),
         ("3_bidirectional", BIDIRECTIONAL_OF_FORMAT_3),
         ("4_averaged", AVERAGED_OF_FORMAT_4),
+        ("5_gates", GATES_OF_FORMAT_5),
     ],
 )
 def test_a_file_of_an_older_format_is_read(what, expected, tmp_path):
     """Format 1 had `density` for the share of parameters, and a pretraining of its own; it knew no engines.
 
     Format 2 knew neither `class_weight` nor a second direction; format 3 evolved between two epochs only; in format 4
-    the gates of a matrix were always pruned together.
+    the gates of a matrix were always pruned together; up to format 5 there was `n_threads`, and no `n_jobs`.
     """
     texts = ["a lovely film", "a dull film", "not dull at all", "not lovely at all"]
     clf = SetLSTMClassifier.load(Path(__file__).parent / "golden" / "models" / f"format_{what}.npz")
     assert (clf.parameter_share, clf.engine, clf.training_state_.inconsistent) == (0.5, "fast", False)
+    assert clf.n_jobs is None and clf.keep_gate_counts == (what == "5_gates")
     np.testing.assert_allclose(clf.predict_proba(texts)[:, 0], expected, atol=1e-6)
     assert ("pretraining" in clf.training_state_.notes) == (what == "1_pruned")
     clf.set_params(n_epochs=clf.n_epochs + 1).fit(texts * 8, ["pos", "neg", "pos", "neg"] * 8, resume=True)

@@ -7,7 +7,6 @@ import pytest
 
 from numpy_setlstm.fast import engine as fast_engine
 from numpy_setlstm.fast.engine import FastEngine
-from numpy_setlstm.fast.threads import Background
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
@@ -20,8 +19,8 @@ from numpy_setlstm.training import TrainingSettings, TrainingState, split_stream
 SIZES = NetworkSizes(n_words=23, embedding_dim=7, hidden_size=5, n_classes=3)
 ENGINES = {
     "plain": {"engine": "plain"},
-    "gather": {"kernel": "gather", "n_threads": 1},
-    "scratch": {"kernel": "scratch", "n_threads": 1},
+    "gather": {"kernel": "gather"},
+    "scratch": {"kernel": "scratch"},
     "auto": {},
 }
 CONNECTIVITIES = {
@@ -95,14 +94,13 @@ def test_the_fast_engine_equals_the_plain_one(engine, connectivity, padding, dro
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_many_texts_in_parts_and_threads_equal_the_plain_engine(bidirectional, monkeypatch):
-    """150 texts: three parts, each with a second thread in the background."""
-    monkeypatch.setattr(fast_engine, "BACKGROUND_CELLS", 0)
+def test_many_texts_equal_the_plain_engine(bidirectional):
+    """150 texts: one step in each group."""
     rng = np.random.default_rng(0)
     tokens, labels = rng.integers(0, SIZES.n_words, (150, 9)), rng.integers(0, 3, 150)
     settings = {"embedding_dropout": 0.3, "dropout": 0.3, "bidirectional": bidirectional}
     plain = network_of(0.5, **settings, engine="plain")
-    fast = network_of(0.5, **settings, kernel="gather", n_threads=6)
+    fast = network_of(0.5, **settings, kernel="gather")
     ours, theirs = (net.backpropagate(tokens, labels, np.random.default_rng(1)) for net in (fast, plain))
     assert_equal({"logits": ours[2], **ours[1]}, {"logits": theirs[2], **theirs[1]}, 1e-12)
 
@@ -115,66 +113,12 @@ def test_an_engine_by_itself_keeps_its_cache_and_drops_nothing(engine):
     assert engine.backward(np.ones_like(logits), cache)["E"].shape == (parameters["E"].nnz,)
 
 
-@pytest.mark.parametrize(
-    ("er_epsilon", "kernel", "parts"), [(1.5, "gather", 3), (1.5, "scratch", 1), (0.2, "auto", 3), (None, "gather", 1)]
-)
-def test_what_is_gathered_is_cut_into_parts_that_have_a_thread_each(er_epsilon, kernel, parts, monkeypatch):
-    """For prediction the parts may be twice as large."""
-    requests = []
-    monkeypatch.setattr(
-        fast_engine, "run_parts", lambda function, parts, n: requests.append((len(parts), n)) or [*map(function, parts)]
-    )
-    network = network_of(er_epsilon, kernel=kernel, n_threads=5)
-    tokens, labels = np.random.default_rng(0).integers(0, SIZES.n_words, (150, 4)), np.zeros(150, int)
-    network.backpropagate(tokens, labels)
-    network.predict_proba(tokens)
-    assert requests == [(parts, 5), (parts, 5), (min(parts, 2), 5)]
-    requests.clear()
-    monkeypatch.setattr(fast_engine, "available_cores", lambda: 7)
-    network_of(er_epsilon, kernel=kernel).forward(tokens)
-    assert requests == [(parts, 7)]
-
-
-@pytest.mark.parametrize(
-    ("settings", "n_texts", "cells", "active"),
-    [
-        ({"kernel": "gather", "n_threads": 2}, 8, 0, True),
-        ({"kernel": "gather", "n_threads": 1}, 8, 0, False),  # no second core
-        ({"kernel": "gather", "n_threads": 3}, 150, 0, False),  # as many parts as threads
-        ({"kernel": "gather", "n_threads": 4}, 150, 0, True),
-        ({"kernel": "scratch", "n_threads": 2}, 8, 0, False),  # BLAS has threads of its own
-        ({"kernel": "gather", "n_threads": 2}, 8, -1, True),  # below, at and above the limit of cells
-        ({"kernel": "gather", "n_threads": 2}, 8, 1, False),
-    ],
-)
-def test_when_a_second_thread_helps(settings, n_texts, cells, active, monkeypatch):
-    network, requests = network_of(1.5, **settings), []
-    n_cells = network.parameters["W_h"].nnz * n_texts
-    assert network.parameters["W_x"].nnz != network.parameters["W_h"].nnz
-    monkeypatch.setattr(fast_engine, "BACKGROUND_CELLS", n_cells + cells if n_texts == 8 else 0)
-    monkeypatch.setattr(fast_engine, "Background", lambda active: requests.append(active) or Background(active))
-    tokens, labels = np.full((n_texts, 4), 3), np.zeros(n_texts, int)
-    network.backpropagate(tokens, labels)
-    assert set(requests) == {active}
-
-
-@pytest.mark.parametrize("matrix", ["W_x", "W_h"])
-def test_no_second_thread_beside_a_dense_matrix(matrix, monkeypatch):
-    requests = []
-    monkeypatch.setattr(fast_engine, "BACKGROUND_CELLS", 0)
-    monkeypatch.setattr(fast_engine, "Background", lambda active: requests.append(active) or Background(active))
-    network = network_of(1.5, kernel="gather", n_threads=9)
-    network.parameters[matrix] = network.parameters[matrix].toarray()
-    network.backpropagate(tokens_with("before"), LABELS)
-    assert set(requests) == {False}
-
-
 def test_large_arrays_of_a_minibatch_come_from_the_pool(monkeypatch):
-    network, sizes = network_of(1.5, kernel="gather", n_threads=2), []
+    network, sizes = network_of(1.5, kernel="gather"), []
     monkeypatch.setattr(network.engine._pool, "empty", lambda *of: sizes.append(of[0]) or np.empty(*of))
     network.backpropagate(tokens_with("none"), LABELS)
     D, H, N, T, S = 7, 5, 4, 9, 4
-    for shape in [(3, D, S, N), (T, 6, H, N), (T, 4 * H, N), (T + 1, H, N), (1, 4 * H, S, N), (4 * H, N), (3, D, S, N)]:
+    for shape in [(3, D, S, N), (T, 6, H, N), (T, 4 * H, N), (T + 1, H, N), (4 * H, S, N), (4 * H, N), (3, D, S, N)]:
         assert shape in sizes, f"{shape} is made elsewhere"
         sizes.remove(shape)
     sizes.clear()
@@ -221,16 +165,6 @@ def test_large_arrays_of_an_lstm_by_itself_come_from_the_pool_for_as_many_groups
     sizes.clear()
     engine.run_lstm_back(np.ones_like(h), cache)
     assert (n_groups, 7, S, n_texts) in sizes, "the gradient of x is made elsewhere"
-
-
-@pytest.mark.parametrize(("cells", "active"), [(-1, True), (0, True), (1, False)])
-def test_when_a_second_thread_helps_an_lstm_by_itself(cells, active, monkeypatch):
-    engine, requests, parameters = FastEngine("gather", n_threads=2), [], network_of(1.5).parameters
-    monkeypatch.setattr(fast_engine, "BACKGROUND_CELLS", parameters["W_h"].nnz * 8 + cells)
-    monkeypatch.setattr(fast_engine, "Background", lambda active: requests.append(active) or Background(active))
-    h, _, cache = run_lstm(engine, 8, keep=True)
-    engine.run_lstm_back(np.ones_like(h), cache)
-    assert requests == [active, active]
 
 
 @pytest.mark.parametrize("dropout", DROPOUT)
@@ -305,13 +239,6 @@ def test_a_copy_runs_in_the_same_engine():
 def test_an_unknown_engine_is_named_together_with_the_known_ones():
     with pytest.raises(ValueError, match="engine is 'quick'; expected one of 'fast', 'plain'"):
         Network({}, engine="quick")
-
-
-@pytest.mark.parametrize("n_threads", [0, -1, 1.5, True, "2"])
-def test_a_number_of_threads_that_is_none_is_refused(n_threads):
-    with pytest.raises(ValueError, match="n_threads is .*; expected a whole number from 1 to"):
-        FastEngine(n_threads=n_threads)
-    assert FastEngine(n_threads=1).n_threads == 1
 
 
 def test_a_sparse_readout_is_laid_out_if_there_is_room(monkeypatch):

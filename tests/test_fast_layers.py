@@ -5,8 +5,7 @@ import pytest
 
 from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
 from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward
-from numpy_setlstm.fast.products import make_products
-from numpy_setlstm.fast.threads import Background
+from numpy_setlstm.fast.products import make_product
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
 from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
@@ -25,9 +24,6 @@ WAYS = ["dense", "gather", "scratch", "auto"]
 TOLERANCES = {np.float32: 1e-5, np.float64: 2e-14}
 
 
-ALONE = Background(active=False)
-
-
 def matrix(rng, shape, way, dtype=np.float64, density=0.3):
     A = rng.normal(size=shape)
     if way != "dense":
@@ -38,10 +34,7 @@ def matrix(rng, shape, way, dtype=np.float64, density=0.3):
 
 def products_of(W_x, W_h, way, S, dtype=np.float64):
     kernel = "auto" if way == "dense" else way
-    return make_products(W_x, kernel, dtype, [S * N])[0], make_products(W_h, kernel, dtype, [N])[0]
-
-
-THREADS = pytest.mark.parametrize("active", [False, True], ids=["one thread", "with a second thread"])
+    return make_product(W_x, kernel, dtype, S * N), make_product(W_h, kernel, dtype, N)
 
 
 def in_groups(x, S, filling=0.0):
@@ -53,12 +46,11 @@ def in_groups(x, S, filling=0.0):
     return groups
 
 
-@THREADS
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
 @pytest.mark.parametrize("S", [1, 4, 6, 7])
 @pytest.mark.parametrize("way", WAYS)
-def test_the_fast_lstm_equals_the_plain_one(way, S, mask, dtype, active):
+def test_the_fast_lstm_equals_the_plain_one(way, S, mask, dtype):
     rng = np.random.default_rng(1)
     W_x, W_h = matrix(rng, (D, 4 * H), way, dtype), matrix(rng, (H, 4 * H), way, dtype)
     x, b, dh_last = (rng.normal(size=shape).astype(dtype) for shape in ((N, T, D), 4 * H, (N, H)))
@@ -68,9 +60,8 @@ def test_the_fast_lstm_equals_the_plain_one(way, S, mask, dtype, active):
     plain = lstm_backward(dh, cache)
 
     product_x, product_h = products_of(W_x, W_h, way, S, dtype)
-    with Background(active) as background:
-        fast_h, fast_cache = fast_lstm_forward(in_groups(x, S, filling=7.0), product_x, product_h, b, mask, background)
-        dx, db, *_ = fast_lstm_backward(dh_last.T, fast_cache, background)
+    fast_h, fast_cache = fast_lstm_forward(in_groups(x, S, filling=7.0), product_x, product_h, b, mask)
+    dx, db, *_ = fast_lstm_backward(dh_last.T, fast_cache)
     pairs = {
         "h": (fast_h.T, h[:, -1]),
         "dx": (dx, in_groups(plain.dx, S)),
@@ -84,16 +75,14 @@ def test_the_fast_lstm_equals_the_plain_one(way, S, mask, dtype, active):
 
 
 @pytest.mark.parametrize("mask", [MASKS["no padding"], MASKS["padding in between"]], ids=["no padding", "padding"])
-@THREADS
 @pytest.mark.parametrize("way", WAYS)
-def test_predicting_without_a_cache_gives_the_same_bits(way, active, mask):
+def test_predicting_without_a_cache_gives_the_same_bits(way, mask):
     """Also over more steps than there are arrays to write to."""
     rng = np.random.default_rng(2)
     W_x, W_h = matrix(rng, (D, 4 * H), way), matrix(rng, (H, 4 * H), way)
     b, x, mask = rng.normal(size=4 * H), in_groups(rng.normal(size=(N, 7 * T, D)), 4), np.tile(mask, 7)
-    with Background(active) as background:
-        kept, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way, 4), b, mask, background)
-        fleeting, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way, 4), b, mask, background, keep=False)
+    kept, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way, 4), b, mask)
+    fleeting, _ = fast_lstm_forward(x, *products_of(W_x, W_h, way, 4), b, mask, keep=False)
     np.testing.assert_array_equal(fleeting, kept)
 
 
@@ -112,10 +101,10 @@ def test_gradients_of_the_fast_lstm_by_complex_step(way, mask):
     def run(p):
         dtype = np.result_type(*(getattr(a, "values", a) for a in p.values()))
         products = products_of(p["W_x"], p["W_h"], way, 4, dtype)
-        return products, *fast_lstm_forward(p["x"].astype(dtype), *products, p["b"], mask, ALONE)
+        return products, *fast_lstm_forward(p["x"].astype(dtype), *products, p["b"], mask)
 
     (product_x, product_h), _, cache = run(p)
-    dx, db, *_ = fast_lstm_backward(dh, cache, ALONE)
+    dx, db, *_ = fast_lstm_backward(dh, cache)
     gradients = {"x": dx, "W_x": product_x.gradient(), "W_h": product_h.gradient(), "b": db}
     check_gradients(lambda p: np.sum(dh * run(p)[1]), p, gradients, method="complex", limit=1e-12)
 
@@ -126,10 +115,10 @@ def test_two_backward_passes_give_the_same_gradients_and_leave_their_input_alone
     products = products_of(matrix(rng, (D, 4 * H), way), matrix(rng, (H, 4 * H), way), way, 2)
     x, dh = in_groups(rng.normal(size=(N, T, D)), 2), rng.normal(size=(H, N))
     x_before, dh_before = x.copy(), dh.copy()
-    _, cache = fast_lstm_forward(x, *products, rng.normal(size=4 * H), MASKS["padding before"], ALONE)
+    _, cache = fast_lstm_forward(x, *products, rng.normal(size=4 * H), MASKS["padding before"])
     passes = []
     for _ in range(2):
-        dx, db, *_ = fast_lstm_backward(dh, cache, ALONE)
+        dx, db, *_ = fast_lstm_backward(dh, cache)
         passes.append([dx, db, *(product.gradient() for product in products)])
     for first, second in zip(*passes, strict=True):
         np.testing.assert_array_equal(first, second)

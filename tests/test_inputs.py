@@ -107,6 +107,22 @@ def test_a_size_that_is_no_whole_number_or_too_small_names_the_least(name, value
         classifier(**{name: value}).fit(TEXTS, LABELS)
 
 
+@pytest.mark.parametrize("value", [0, 2.5, 8.0, "8", True, np.array([2])])
+def test_a_number_of_processes_that_is_none_is_refused_in_training_and_prediction(value):
+    with raises(ValueError, "n_jobs is"):
+        classifier(n_jobs=value).fit(TEXTS, LABELS)
+    clf = classifier().fit(TEXTS, LABELS).set_params(n_jobs=value)
+    with raises(ValueError, "n_jobs is"):
+        clf.predict(TEXTS)
+
+
+@pytest.mark.parametrize("value", [None, 1, -1, -1000, np.int64(1)])
+def test_numbers_of_processes(value):
+    check_parameters({"n_jobs": value})
+    with raises(ValueError, "n_jobs is 0; expected 1 or more processes, or -1 for as many as there are cores"):
+        check_parameters({"n_jobs": 0})
+
+
 NEEDED = [
     "zeta", "parameter_share", "dropout", "embedding_dropout", "validation_fraction", "max_norm", "embedding_dim",
     "hidden_size", "max_length", "n_epochs", "batch_size",

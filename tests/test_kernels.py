@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from numpy_setlstm.fast import kernels
-from numpy_setlstm.fast.products import DenseProduct, GatherProduct, ScratchProduct, lists_of, make_products
+from numpy_setlstm.fast.products import DenseProduct, GatherProduct, ScratchProduct, lists_of, make_product
 from numpy_setlstm.sparse import SparseMatrix, weight_gradient
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
@@ -64,7 +64,7 @@ def multiply(x, W, dy, way):
     if way == "plain":
         return x @ W, dy @ W.T, weight_gradient(x, dy, W)
     dtype = np.result_type(x, dy, W.dtype)
-    (product,) = make_products(W, way, dtype, [len(x)])
+    product = make_product(W, way, dtype, len(x))
     y, dx = np.full((W.shape[1], len(x)), 99, dtype), np.full((W.shape[0], len(x)), 99, dtype)
     x, dy = (np.ascontiguousarray(array.T, dtype) for array in (x, dy))
     product.forward(x, y)
@@ -262,7 +262,7 @@ def test_the_memory_that_scratch_arrays_and_slices_may_take():
 def test_an_unknown_kernel_is_named_together_with_the_known_ones():
     W = SparseMatrix((2, 2), [0], [1], [1.0])
     with pytest.raises(ValueError, match=r"kernel is 'fast'; expected one of 'auto', 'gather', 'scratch'"):
-        make_products(W, "fast", np.float64, [1])
+        make_product(W, "fast", np.float64, 1)
 
 
 def test_which_product_is_made():
@@ -273,21 +273,19 @@ def test_which_product_is_made():
         (sparse, "scratch", ScratchProduct),
         (sparse, "auto", ScratchProduct),  # a density of 4 / 9
     ]:
-        assert [type(product) for product in make_products(W, kernel, np.float64, [2, 3])] == [kind, kind]
+        assert type(make_product(W, kernel, np.float64, 2)) is kind
 
 
-def test_parts_of_a_minibatch_share_what_is_prepared_once():
+def test_weights_are_prepared_in_the_type_of_the_product():
     sparse, _ = sparse_and_dense(TOPOLOGIES["middle row empty"], np.float32)
-    one, other = make_products(sparse, "gather", np.float64, [2, 3])
-    assert one.incoming is other.incoming and one.outgoing is other.outgoing
-    assert (one.n_cells, other.n_cells) == (2 * sparse.nnz, 3 * sparse.nnz)
-    assert {weights.dtype for weights in one.incoming.weights + one.outgoing.weights} == {np.dtype(np.float64)}
+    product = make_product(sparse, "gather", np.float64, 2)
+    assert {weights.dtype for weights in product.incoming.weights + product.outgoing.weights} == {np.dtype(np.float64)}
 
 
 @pytest.mark.parametrize("way", ["dense", "gather", "scratch"])
 def test_the_gradient_remembers_steps_whose_array_is_used_again(way):
     sparse, dense = sparse_and_dense(TOPOLOGIES["two neighbouring columns empty"], np.float64)
-    (product,) = make_products(dense if way == "dense" else sparse, way.replace("dense", "auto"), np.float64, [2])
+    product = make_product(dense if way == "dense" else sparse, way.replace("dense", "auto"), np.float64, 2)
     product.begin_backward()
     dz, dx, expected = np.empty((4, 2)), np.empty((3, 2)), np.zeros((3, 4))
     for seed in (1, 2):
@@ -303,7 +301,7 @@ def test_the_gradient_remembers_steps_whose_array_is_used_again(way):
 @pytest.mark.parametrize("way", ["gather", "scratch"])
 def test_the_gradient_adds_up_over_the_steps_and_begins_anew(way):
     W, _ = sparse_and_dense(TOPOLOGIES["first row empty"], np.float64)
-    (product,) = make_products(W, way, np.float64, [2])
+    product = make_product(W, way, np.float64, 2)
     x, dy, dx = whole_numbers((3, 2), float, 1), whole_numbers((3, 2), float, 2), np.empty((3, 2))
     for _ in range(2):
         product.begin_backward()

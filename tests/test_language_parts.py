@@ -291,7 +291,7 @@ def test_estimator_has_the_defaults_that_its_page_names():
         "learning_rate_decay": 0.0, "embedding_scale": None, "embedding_dropout": 0.0, "dropout": 0.0,
         "averaging": 0.0, "averaging_interval": 5, "max_norm": 1.0, "validation_fraction": 0.1,
         "patience": None, "engine": "fast",
-        "kernel": "auto", "n_threads": None, "dtype": "float32", "progress": False, "random_state": None,
+        "kernel": "auto", "dtype": "float32", "progress": False, "random_state": None,
     }  # fmt: skip
 
 

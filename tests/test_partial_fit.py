@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from numpy_setlstm import SetLSTMClassifier, training
+from numpy_setlstm import SetLSTMClassifier, classification, training
 from numpy_setlstm.sparse import weights_of
 
 WORDS = "plot actor scene music camera ending script joke hero villain".split()
@@ -141,8 +141,8 @@ def test_ctrl_c_ends_the_epoch_early_and_keeps_what_was_learnt(minibatch, monkey
 
 
 def test_ctrl_c_in_a_set_step_ends_the_epoch_after_one_minibatch(monkeypatch, tmp_path):
-    clf, evolve = classifier().partial_fit(OTHERS, THEIR_LABELS), training.evolve
-    monkeypatch.setattr(training, "evolve", lambda *of: os.kill(os.getpid(), signal.SIGINT) or evolve(*of))
+    clf, evolve = classifier().partial_fit(OTHERS, THEIR_LABELS), classification.evolve
+    monkeypatch.setattr(classification, "evolve", lambda *of: os.kill(os.getpid(), signal.SIGINT) or evolve(*of))
     with pytest.warns(UserWarning, match="training was interrupted"):
         clf.partial_fit(TEXTS, LABELS)
     monkeypatch.undo()

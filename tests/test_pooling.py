@@ -15,7 +15,6 @@ from test_engines import (
     tokens_with,
 )
 
-from numpy_setlstm.fast import engine as fast_engine
 from numpy_setlstm.fast.pooling import make_pool
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
@@ -151,13 +150,12 @@ def test_the_fast_engine_equals_the_plain_one(pooling, engine, connectivity, pad
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("pooling", ["mean", "max"])
-def test_many_texts_in_parts_and_threads_equal_the_plain_engine(pooling, bidirectional, monkeypatch):
-    monkeypatch.setattr(fast_engine, "BACKGROUND_CELLS", 0)
+def test_many_texts_equal_the_plain_engine(pooling, bidirectional):
     rng = np.random.default_rng(0)
     tokens, labels = rng.integers(0, SIZES.n_words, (150, 9)), rng.integers(0, 3, 150)
     settings = {"embedding_dropout": 0.3, "dropout": 0.3, "bidirectional": bidirectional, "pooling": pooling}
     plain = network_of(0.5, **settings, engine="plain")
-    fast = network_of(0.5, **settings, kernel="gather", n_threads=6)
+    fast = network_of(0.5, **settings, kernel="gather")
     ours, theirs = (net.backpropagate(tokens, labels, np.random.default_rng(1)) for net in (fast, plain))
     assert_equal({"logits": ours[2], **ours[1]}, {"logits": theirs[2], **theirs[1]}, 1e-12)
 

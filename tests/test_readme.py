@@ -142,13 +142,15 @@ def test_no_rooms_import_each_other_in_a_circle(house):
     graphlib.TopologicalSorter(house.find_imports()).prepare()  # CycleError names the rooms of a circle
 
 
-def test_only_the_command_line_enters_the_laboratory_and_only_the_network_the_fast_wing(house):
+def test_only_the_command_line_enters_the_laboratory_and_who_enters_the_fast_wing(house):
     for path in house.PACKAGE.rglob("*.py"):
         room, modules = house.room_of(path), house.modules_imported_by(path)
         fast = {module for module in modules if module.split(".")[0] == "fast"}
         lab = {module for module in modules if module.split(".")[0] == "lab"}
         assert not lab or room in ("cli", "lab"), f"{path} imports {lab}"
         assert room in ("fast", "lab") or fast == ({"fast.engine"} if room == "network" else set()), path
+        workers = {module for module in modules if module.split(".")[0] == "workers"}
+        assert room in ("workers", "lab") or workers == ({"workers.jobs"} if room == "estimator" else set()), path
 
 
 def test_tools_and_the_one_file_know_nothing_of_the_rest_and_plotting_alone_imports_matplotlib(house):

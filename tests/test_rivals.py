@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from numpy_setlstm import SetLSTMClassifier, SparseMatrix, training
+from numpy_setlstm import SetLSTMClassifier, SparseMatrix, classification, training
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.lab.rivals import RIVALS, fit_rival, pretraining_of, prune_to_counts, small_dense_sizes
 from numpy_setlstm.recipe import DENSE_RECIPE, SPARSE_RECIPE
@@ -328,7 +328,7 @@ def test_the_network_right_after_pruning_is_the_result_unless_an_epoch_is_better
     pruned = prune_to_counts(dense.network_, connections(static_network()))
     clf = dense.with_network(pruned, connectivity="static", n_epochs=3, learning_rate=0.1)
     scores = iter([(0.5, 0.8), *epochs])  # loss and accuracy, first those of the network right after pruning
-    monkeypatch.setattr(training, "evaluate", lambda network, *validation: next(scores))
+    monkeypatch.setattr(classification, "evaluate", lambda network, *validation: next(scores))
     clf.fit(TEXTS, LABELS, resume=True)
     assert clf.training_state_.first_weights == {"loss": 0.5, "accuracy": 0.8}
     assert clf.best_epoch_ == best

@@ -18,7 +18,7 @@ from test_training import (
     reloaded,
 )
 
-from numpy_setlstm import SetLSTMClassifier, SetLSTMLanguageModel, training
+from numpy_setlstm import SetLSTMClassifier, SetLSTMLanguageModel, classification, training
 from numpy_setlstm.averaging import averaged_network, is_triggered, update_average
 from numpy_setlstm.checkpoint import CheckpointError
 from numpy_setlstm.evolution import evolve
@@ -141,7 +141,7 @@ def test_in_training_each_weight_has_the_mean_of_its_own_life(optimizer, monkeyp
         return steps
 
     monkeypatch.setattr(training, "update_average", watched)
-    monkeypatch.setattr(training, "evolve", evolving)
+    monkeypatch.setattr(classification, "evolve", evolving)
     clf = classifier(**RISING | SNT | {"optimizer": optimizer, "dtype": "float64"})
     if optimizer == "sgd":
         clf.set_params(learning_rate=0.5, embedding_learning_rate=5.0)

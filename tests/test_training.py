@@ -10,7 +10,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from numpy_setlstm import SetLSTMClassifier, SparseMatrix, training
+from numpy_setlstm import SetLSTMClassifier, SparseMatrix, classification, training
+from numpy_setlstm.classification import evaluate
 from numpy_setlstm.evolution import (
     GRADIENT_BATCHES,
     count_evolutions,
@@ -29,7 +30,7 @@ from numpy_setlstm.optimizers import SGD, Adam, clip_by_norm
 from numpy_setlstm.recipe import initial_state
 from numpy_setlstm.sparse import weights_of
 from numpy_setlstm.topology import prune
-from numpy_setlstm.training import TrainingSettings, TrainingState, evaluate, split_streams, train
+from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams, train
 
 SPARSE = ("E", "W_x", "W_h")
 EVERY_KIND = [(c, o) for c in ("set", "static", "dense") for o in ("adam", "sgd")]
@@ -120,7 +121,8 @@ def assert_same_training(a, b):
 
 def press_ctrl_c(monkeypatch, function_name, calls, times=1):
     """Send a real SIGINT at the end of the k-th call, for k in `calls`, of one function of the training."""
-    function, count = getattr(training, function_name), [0]
+    module = training if hasattr(training, function_name) else classification
+    function, count = getattr(module, function_name), [0]
 
     def interrupted(*arguments, **keywords):
         result = function(*arguments, **keywords)
@@ -130,7 +132,7 @@ def press_ctrl_c(monkeypatch, function_name, calls, times=1):
         count[0] += 1
         return result
 
-    monkeypatch.setattr(training, function_name, interrupted)
+    monkeypatch.setattr(module, function_name, interrupted)
 
 
 def fit_interrupted(clf, **keywords):
@@ -369,7 +371,7 @@ def test_evaluation_is_without_dropout():
 def test_topology_and_weights_of_the_best_epoch_are_kept_together(loss_and_accuracy, best, monkeypatch):
     evolved = [(0.0, 1.0)] * 3  # what is measured right after an evolution must not count
     answers = iter([x for pair in zip(loss_and_accuracy, [*evolved, None], strict=True) for x in pair][:-1])
-    monkeypatch.setattr(training, "evaluate", lambda *_: next(answers))
+    monkeypatch.setattr(classification, "evaluate", lambda *_: next(answers))
     state, tokens, labels = begin()
     after = []
     train(
@@ -1027,7 +1029,7 @@ def worse_after(monkeypatch, best):
         epoch = next(epochs)
         return 1.0, 0.5 - 0.01 * abs(epoch - best)
 
-    monkeypatch.setattr(training, "evaluate", made_up)
+    monkeypatch.setattr(classification, "evaluate", made_up)
 
 
 @pytest.mark.parametrize("patience, n_trained", [(1, 4), (2, 5), (100, 8), (None, 8)])

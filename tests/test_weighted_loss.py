@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from numpy_setlstm.classification import evaluate
 from numpy_setlstm.evolution import gradient_sizes
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.initialization import NetworkSizes, init_network
 from numpy_setlstm.layers.readout import cross_entropy_backward, cross_entropy_forward
-from numpy_setlstm.training import evaluate
 
 
 def test_a_weight_counts_like_that_many_copies():

@@ -88,7 +88,8 @@ class SharedTraining:
         batches = cut_texts(n_texts)
         try:
             return self._ask("evaluate", network, batches, self._evaluate_own)
-        except WorkerError:  # nothing is lost by doing it here
+        except WorkerError:  # nothing is lost by doing it here, as everything from now on: the workers have ended
+            self.n_jobs = 1
             return self._evaluate_own(network, batches)
 
     def _evaluate_own(self, network, batches):
