@@ -369,7 +369,7 @@ def test_an_interruption_keeps_the_rounds_before_it():
     assert kept == {"a": [1.0], "b": [2.0]}
 
 
-@pytest.mark.parametrize(("seconds", "rounds"), [(0.0, 3), (4.5, 5), (100.0, 7)])
+@pytest.mark.parametrize(("seconds", "rounds"), [(0.0, 9), (10.5, 11), (100.0, 12)])
 def test_rounds_end_with_the_budget_except_for_the_first_ones(seconds, rounds):
     now = 0.0
     budget = Budget(seconds, lambda: now)
@@ -379,7 +379,7 @@ def test_rounds_end_with_the_budget_except_for_the_first_ones(seconds, rounds):
         now += 1
         return [1.0]
 
-    assert len(take_turns({"a": job}, 7, budget, pause=0)["a"]) == rounds
+    assert len(take_turns({"a": job}, 12, budget, pause=0)["a"]) == rounds
 
 
 def test_a_part_of_a_budget():

@@ -43,9 +43,7 @@ def resident_bytes(process="self"):
 
 def peak_bytes(process="self"):
     """Peak resident memory of this process or of the one with this number; None where the system does not say."""
-    peak = _status_bytes(
-        "VmHWM", process
-    )  # getrusage may report that of the process that started this one
+    peak = _status_bytes("VmHWM", process)  # getrusage may report that of the process that started this one
     if peak is not None or process != "self":
         return peak
     try:
