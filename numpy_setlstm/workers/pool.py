@@ -7,7 +7,6 @@ for the next training or prediction for a while, as starting one takes a third o
 """
 
 import atexit
-import json
 import multiprocessing
 import os
 import signal
@@ -23,10 +22,12 @@ import numpy as np
 from numpy_setlstm.workers.memory import find_in_memory, put_in_memory
 
 MARK = "NUMPY_SETLSTM_WORKER"  # set in the environment of a worker, which has none of its own
-# The first path is that of the script or the current folder, where a json.py may be that is not Python's.
+# The first path is the current folder, where an importlib.py may be that is not Python's. The package is that of the
+# parent, from wherever that has it.
 START = (
-    "import sys; sys.path[:] = [p for p in sys.path if p]; import json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from numpy_setlstm.workers.process import main; main(int(sys.argv[2]))"
+    "import sys; sys.path[:] = filter(None, sys.path); import importlib; parent, root, *path = sys.argv[1:]; "
+    "sys.path.insert(0, root); import numpy_setlstm; sys.path[:] = path; "
+    "from numpy_setlstm.workers.process import main; main(int(parent))"
 )
 NOT_READY = "before it was ready: n_jobs=1 does without workers"
 AT_WORK = (
@@ -65,9 +66,7 @@ def import_path():
     """Where a worker finds modules: as here, but Python's own first, which a file beside a script may hide by now."""
     library = os.path.dirname(os.__file__)
     own = library, os.path.join(library, "lib-dynload")
-    folders = [folder for folder in sys.path if isinstance(folder, str)]
-    root = str(Path(__file__).resolve().parents[2])  # last, where a package in the current folder is found as well
-    return sorted(folders, key=lambda folder: folder not in own) + [root]
+    return sorted((folder for folder in sys.path if isinstance(folder, str)), key=lambda folder: folder not in own)
 
 
 @contextmanager
@@ -85,7 +84,8 @@ class Worker:
 
     def __init__(self):
         self.connection, theirs = multiprocessing.Pipe()
-        command = [sys.executable, "-c", START, json.dumps(import_path()), str(os.getpid())]
+        root = str(Path(__file__).resolve().parents[2])
+        command = [sys.executable, "-c", START, str(os.getpid()), root, *import_path()]
         with theirs, without_interrupts():
             self.process = subprocess.Popen(
                 command, env=os.environ | {MARK: "1"}, stdin=theirs.fileno(), stdout=subprocess.DEVNULL
