@@ -518,6 +518,15 @@ def test_after_ctrl_c_while_workers_are_loaded_none_answers_out_of_turn(monkeypa
     assert bits(classifier(2).fit(TOKENS, LABELS), tmp_path) == expected
 
 
+def test_ctrl_c_while_python_ends_is_no_error():
+    press = """
+end = pool.Pool.end
+pool.Pool.end = lambda self: (os.kill(os.getpid(), 2), end(self))
+"""
+    ended = run_script(FIT + press)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 # At random moments
 
 

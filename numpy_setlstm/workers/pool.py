@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from numpy_setlstm.interrupt import InterruptFlag
 from numpy_setlstm.workers.memory import find_in_memory, put_in_memory
 
 MARK = "NUMPY_SETLSTM_WORKER"  # set in the environment of a worker, which has none of its own
@@ -204,7 +205,8 @@ def borrow_pool():
 @atexit.register
 def end_workers():
     """End the idle workers of this process, which otherwise end by themselves after two minutes."""
-    _pool.end()
+    with InterruptFlag():  # whoever presses Ctrl-C has what he wants
+        _pool.end()
 
 
 def leave_workers():
