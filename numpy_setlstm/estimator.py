@@ -128,7 +128,7 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
     n_jobs : int, optional
         Processes that share minibatches and predictions, this one included: None is 1, -1 as many as there are cores,
         -2 one less. Changes the speed only: the bits are the same with any number. Small jobs stay in one process, as
-        do those within other workers, such as those of joblib.
+        do those within other workers, such as those of joblib, and dense networks where BLAS has several threads.
     dtype : {"float32", "float64"}
     progress : bool, default False
         Show progress bars, if standard error is a terminal.

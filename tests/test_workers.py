@@ -448,6 +448,30 @@ def test_training_that_diverges_says_the_same(kind):
     assert found[0] == found[1] == found[2]
 
 
+def test_what_cannot_be_read_is_refused_in_the_same_words():
+    """By the first batch that has such an id, which is a worker's."""
+    clf, tokens, found = classifier(1).fit(TOKENS, LABELS), TOKENS.copy(), set()
+    tokens[[200, 300], 3] = 99, 77
+    for n_jobs in (1, 2, 3):
+        with pytest.raises(ValueError, match="word ids range from 2 to 99") as caught:
+            clf.set_params(n_jobs=n_jobs).predict(tokens)
+        found.add(str(caught.value))
+    assert len(found) == 1
+
+
+def test_an_evaluation_for_which_no_worker_can_start_is_done_here(before_request, monkeypatch, tmp_path, expected):
+    def kill_for_ever(workers):
+        kill(signal.SIGKILL)(workers)
+        monkeypatch.setattr(pool, "START", "raise SystemExit(3)")
+
+    before_request("evaluate", 0, kill_for_ever)
+    with pytest.raises(WorkerError, match=NOT_READY):
+        clf = classifier(2)
+        clf.fit(TOKENS, LABELS)
+    assert (clf.training_state_.epoch, clf.training_state_.batch) == (1, 0)
+    assert bits(clf.set_params(n_jobs=1).fit(TOKENS, LABELS, resume=True), tmp_path) == expected
+
+
 def test_the_first_piece_with_an_error_raises_it(monkeypatch):
     errors = [[ValueError("first"), ValueError("third")], [ValueError("second")]]
     monkeypatch.setattr(Pool, "ask", lambda self, *rest: (errors[0], errors[1:]))

@@ -17,7 +17,7 @@ from numpy_setlstm.minibatches import connections_read, count_pieces
 from numpy_setlstm.network import FastEngine, Network, PlainEngine
 from numpy_setlstm.parameters import directions_of
 from numpy_setlstm.sparse import SparseMatrix, weights_of
-from numpy_setlstm.workers.pool import WorkerError, borrow_pool, count_jobs
+from numpy_setlstm.workers.pool import borrow_pool, count_jobs
 
 # Words times the connections that each reads: with fewer, one process is done before others have started.
 LEAST_TRAINING, LEAST_PREDICTION = 3 * 10**9, 10**10
@@ -96,8 +96,8 @@ class SharedTraining:
         batches = cut_texts(n_texts)
         try:
             return self._ask("evaluate", network, batches, self._evaluate_own)
-        except WorkerError:  # nothing is lost by doing it here; the next minibatch starts other workers
-            self.twin = None
+        except Exception:  # noqa: BLE001  a worker has ended, or this raises what one process does
+            self.twin = None  # the next minibatch starts other workers
             return self._evaluate_own(network, batches)
 
     def _evaluate_own(self, network, batches):
@@ -182,7 +182,7 @@ def predict_shared(network, tokens, n_jobs, show=iter):
 
 
 def _predict_by(pool, network, tokens, n_jobs, batches, show):
-    """Probabilities by all workers of the pool and this process, or by this one alone if a worker is killed."""
+    """Probabilities by all workers of the pool and this process, or after an error by this one alone."""
     probabilities = np.zeros((len(tokens), len(network.parameters["b_out"])), _dtype_of(network))
     job = PredictionJob(network, tokens, probabilities)
     own, *theirs = deal(batches, n_jobs)
@@ -190,7 +190,7 @@ def _predict_by(pool, network, tokens, n_jobs, batches, show):
         twin = pool.load(job, n_jobs - 1)
         pool.ask("predict", theirs, lambda: job._replace(probabilities=twin.probabilities).predict(show(own)))
         return twin.probabilities.copy()
-    except WorkerError:
+    except Exception:  # noqa: BLE001  a worker has ended, or this raises what one process does
         job.predict(show(batches))
         return probabilities
 
