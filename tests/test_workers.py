@@ -407,8 +407,7 @@ def test_a_worker_killed_in_an_evaluation_or_a_prediction_costs_nothing(
 ):
     before_request(request_name, 0, kill(signal.SIGKILL))
     assert bits(classifier(2).fit(TOKENS, LABELS), tmp_path) == expected
-    after = asked[asked.index(request_name) + 1 :]
-    assert "backpropagate" in after or request_name == "predict"
+    assert asked.count("backpropagate") == 15 and asked.count("predict") == 1
 
 
 def test_workers_killed_while_idle_are_replaced(tmp_path, expected):
@@ -457,19 +456,6 @@ def test_what_cannot_be_read_is_refused_in_the_same_words():
             clf.set_params(n_jobs=n_jobs).predict(tokens)
         found.add(str(caught.value))
     assert len(found) == 1
-
-
-def test_an_evaluation_for_which_no_worker_can_start_is_done_here(before_request, monkeypatch, tmp_path, expected):
-    def kill_for_ever(workers):
-        kill(signal.SIGKILL)(workers)
-        monkeypatch.setattr(pool, "START", "raise SystemExit(3)")
-
-    before_request("evaluate", 0, kill_for_ever)
-    with pytest.raises(WorkerError, match=NOT_READY):
-        clf = classifier(2)
-        clf.fit(TOKENS, LABELS)
-    assert (clf.training_state_.epoch, clf.training_state_.batch) == (1, 0)
-    assert bits(clf.set_params(n_jobs=1).fit(TOKENS, LABELS, resume=True), tmp_path) == expected
 
 
 def test_the_first_piece_with_an_error_raises_it(monkeypatch):

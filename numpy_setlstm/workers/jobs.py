@@ -60,18 +60,14 @@ class SharedTraining:
     """Shares minibatches and evaluations among this process and workers."""
 
     def __init__(self, pool, network, task, n_jobs, n_pieces):
-        self.pool, self.task, self.n_jobs, self.n_pieces = pool, task, n_jobs, n_pieces
-        self._load(network)
-
-    def _load(self, network):
-        """Give the workers a copy of the network, as only contiguous arrays are in shared memory, and the texts."""
+        self.pool, self.task, self.n_jobs, self.steps = pool, task, n_jobs, []
         shapes, dtype = {name: weights_of(W).shape for name, W in network.parameters.items()}, _dtype_of(network)
         gradients = [
-            {name: np.zeros(shape, dtype) for name, shape in shapes.items()} if k % self.n_jobs else None
-            for k in range(self.n_pieces)
+            {name: np.zeros(shape, dtype) for name, shape in shapes.items()} if k % n_jobs else None
+            for k in range(n_pieces)
         ]
-        self.twin, self.steps = None, []
-        self.twin = self.pool.load(TrainingJob(network.copy(), self.task, gradients), self.n_jobs - 1)
+        # A copy, as only arrays that are contiguous are in shared memory.
+        self.twin = pool.load(TrainingJob(network.copy(), task, gradients), n_jobs - 1)
 
     def evolve(self, steps):
         """Let the workers follow the SetSteps of an evolution, when they are asked next."""
@@ -97,7 +93,7 @@ class SharedTraining:
         try:
             return self._ask("evaluate", network, batches, self._evaluate_own)
         except Exception:  # noqa: BLE001  a worker has ended, or this raises what one process does
-            self.twin = None  # the next minibatch starts other workers
+            self.n_jobs = 1  # from now on: the workers have ended
             return self._evaluate_own(network, batches)
 
     def _evaluate_own(self, network, batches):
@@ -105,8 +101,6 @@ class SharedTraining:
 
     def _ask(self, name, network, work, do_own):
         """Deal out work to this process and the workers, in turn, with the weights as they are; results in order."""
-        if self.twin is None:
-            self._load(network)
         for key, W in network.parameters.items():
             np.copyto(weights_of(self.twin.network.parameters[key]), weights_of(W))
         own, *theirs = deal(work, self.n_jobs)
