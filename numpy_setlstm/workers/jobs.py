@@ -66,8 +66,7 @@ class SharedTraining:
             {name: np.zeros(shape, dtype) for name, shape in shapes.items()} if k % n_jobs else None
             for k in range(n_pieces)
         ]
-        # A copy, as only arrays that are contiguous are in shared memory.
-        self.twin = pool.load(TrainingJob(network.copy(), task, gradients), n_jobs - 1)
+        self.twin = pool.load(TrainingJob(network, task, gradients), n_jobs - 1)
 
     def evolve(self, steps):
         """Let the workers follow the SetSteps of an evolution, when they are asked next."""
@@ -197,12 +196,14 @@ def _dtype_of(network):
 def _count_useful_jobs(network, n_jobs):
     """How many processes may be used.
 
-    One for an engine or an LSTM of somebody's own, which others may not have; and where BLAS has several threads, which
-    share the products already: processes beside them would wait for each other.
+    One for an engine or an LSTM of somebody's own, which others may not have; for weights that are not contiguous, as
+    shared memory has no others; and where BLAS has several threads, which share the products already: processes beside
+    them would wait for each other.
     """
     engine = network.engine
     own = type(engine) not in (FastEngine, PlainEngine) or getattr(engine, "lstm", None) is not None
-    return 1 if own or (_uses_blas(network) and not has_one_thread()) else count_jobs(n_jobs)
+    scattered = not all(weights_of(W).flags.forc for W in network.parameters.values())
+    return 1 if own or scattered or (_uses_blas(network) and not has_one_thread()) else count_jobs(n_jobs)
 
 
 def _uses_blas(network):
