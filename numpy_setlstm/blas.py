@@ -6,6 +6,15 @@ import os
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
+def has_one_thread():
+    """Whether BLAS has one thread in this process, as far as the environment says.
+
+    >>> isinstance(has_one_thread(), bool)
+    True
+    """
+    return "1" in map(os.environ.get, THREAD_VARIABLES)
+
+
 def one_blas_thread():
     """Give BLAS one thread in this process, unless the environment says how many. Call it before NumPy is imported.
 

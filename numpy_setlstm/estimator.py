@@ -128,7 +128,7 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
     n_jobs : int, optional
         Processes that share minibatches and predictions, this one included: None is 1, -1 as many as there are cores,
         -2 one less. Changes the speed only: the bits are the same with any number. Small jobs stay in one process, as
-        do those within other workers, such as those of joblib.
+        do those within other workers, such as those of joblib, and dense networks where BLAS has several threads.
     dtype : {"float32", "float64"}
     progress : bool, default False
         Show progress bars, if standard error is a terminal.
@@ -221,8 +221,9 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
                 self._check_fitted()
             start = "resume" if resume else "warm" if self.warm_start and self.__sklearn_is_fitted__() else "anew"
             prepared = prepare(self, X, y, sample_weight, start=start, validation_fraction=self.validation_fraction)
-            (state, task), settings = self._take_over(prepared), training_settings(self)
-            with shared(task, state.network, settings, self.n_jobs) as task:
+            settings = training_settings(self)
+            with shared(_task_of(prepared), prepared.state.network, settings, self.n_jobs) as task:
+                state = self._take_over(prepared)
                 self._run_and_save(state, settings, task, checkpoint_path, "fit(X, y, resume=True)")
         return self
 
@@ -266,10 +267,10 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         start = "anew" if is_first else "more" if "partial" in self.training_state_.notes else "warm"
         prepared = prepare(self, X, y, sample_weight, start=start, classes=classes)
         prepared.state.notes["partial"] = True
-        state, task = self._take_over(prepared)
-        settings = training_settings(self, n_epochs=state.epoch + 1)
-        with shared(task, state.network, settings, self.n_jobs) as task:
-            self._run(state, settings, task)
+        one_epoch = training_settings(self, n_epochs=1)
+        with shared(_task_of(prepared), prepared.state.network, one_epoch, self.n_jobs) as task:
+            state = self._take_over(prepared)
+            self._run(state, training_settings(self, n_epochs=state.epoch + 1), task)
         if state.interrupted and state.order is not None:
             end_early(state, training_settings(self), *prepared.training)
             warn(f"training was interrupted: this epoch has {len(prepared.training[0])} texts, of which some were read")
@@ -277,9 +278,9 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         return self
 
     def _take_over(self, prepared):
-        """Make what was prepared this model's own; return the state to train from, and the task."""
-        self.classes_, self.vocabulary_, self._fingerprint, state, (tokens, labels, weights), validation = prepared
-        return state, Classification(tokens, labels, weights, validation)
+        """Make what was prepared this model's own; return the state to train from."""
+        self.classes_, self.vocabulary_, self._fingerprint, state, *_ = prepared
+        return state
 
     def predict_proba(self, X):
         """Probabilities of the classes.
@@ -358,3 +359,8 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         clf._fingerprint, clf._trained_with = self._fingerprint, clf.get_params()
         clf._publish(state)
         return clf
+
+
+def _task_of(prepared):
+    """What to train on, and what chooses the best epoch."""
+    return Classification(*prepared.training, prepared.validation)

@@ -92,6 +92,10 @@ class PlainEngine:
         """A matrix as the products of a language model shall read it: as it is."""
         return W
 
+    def uses_blas(self, W):
+        """Whether BLAS multiplies by a matrix: by those that are dense."""
+        return not isinstance(W, SparseMatrix)
+
     def backward(self, dlogits, cache):
         """Gradients of all parameters, by name, from dlogits (N, C); undoes :meth:`forward`, last line first."""
         dh_read, dW_out, db_out = linear_backward(dlogits, cache.readout)

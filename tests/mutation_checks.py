@@ -401,6 +401,8 @@ def use_pool_here(monkeypatch):
     pool = Here()
     monkeypatch.setattr(jobs, "borrow_pool", lambda: contextlib.nullcontext(pool))
     monkeypatch.setattr(jobs, "count_jobs", lambda n_jobs: n_jobs)
+    monkeypatch.setattr(jobs, "has_one_thread", lambda: True)
+    monkeypatch.setattr(jobs, "worker_processes", list)
     monkeypatch.setattr(minibatches, "LEAST_TEXTS", 5)
     monkeypatch.setattr(minibatches, "LEAST_CELLS", 1)
     monkeypatch.setattr(jobs, "LEAST_TRAINING", 0)
@@ -483,6 +485,12 @@ def test_jobs_are_shared_where_that_pays(monkeypatch):
         monkeypatch.setattr(jobs, "LEAST_PREDICTION", words + more)
         monkeypatch.setattr(jobs, "cut_texts", lambda n_texts: cut_texts(n_texts, 6))
         jobs.predict_shared(network, tokens, 2)
+        assert (pool.asked == ["predict"]) == is_shared
+    for started, is_shared in ((1, False), (2, True), (3, True)):  # of the two that three processes need
+        pool.asked.clear()
+        monkeypatch.setattr(jobs, "LEAST_PREDICTION_STARTED", words)
+        monkeypatch.setattr(jobs, "worker_processes", lambda started=started: list(range(started)))
+        jobs.predict_shared(network, tokens, 3)
         assert (pool.asked == ["predict"]) == is_shared
 
 

@@ -15,7 +15,7 @@ from numpy_setlstm.fast.embedding import (
     out_of_groups,
     put_in_groups,
 )
-from numpy_setlstm.fast.kernels import KERNELS, SCRATCH_MAX_CELLS
+from numpy_setlstm.fast.kernels import KERNELS, SCRATCH_MAX_CELLS, choose_kernel
 from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward, steps_per_group
 from numpy_setlstm.fast.memory import ArrayPool
 from numpy_setlstm.fast.pooling import make_pool
@@ -115,3 +115,7 @@ class FastEngine:
         """A sparse matrix as an ndarray, if there is room, for BLAS: faster for very many rows, or for a single one."""
         is_small = isinstance(W, SparseMatrix) and W.size <= SCRATCH_MAX_CELLS
         return W.toarray() if is_small and self.kernel != "gather" else W
+
+    def uses_blas(self, W):
+        """Whether BLAS multiplies by a matrix: by those that are dense, or written out as if they were."""
+        return not isinstance(W, SparseMatrix) or choose_kernel(W.shape, W.nnz, self.kernel) == "scratch"

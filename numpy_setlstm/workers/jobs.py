@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_setlstm.blas import has_one_thread
 from numpy_setlstm.classification import Classification, cut_texts, evaluate_batch
 from numpy_setlstm.layers.readout import softmax
 from numpy_setlstm.minibatches import connections_read, count_pieces
-from numpy_setlstm.network import ENGINES, Network
+from numpy_setlstm.network import FastEngine, Network, PlainEngine
+from numpy_setlstm.parameters import directions_of
 from numpy_setlstm.sparse import SparseMatrix, weights_of
-from numpy_setlstm.workers.pool import WorkerError, borrow_pool, count_jobs, worker_processes
+from numpy_setlstm.workers.pool import borrow_pool, count_jobs, worker_processes
 
 # Words times the connections that each reads: with fewer, one process is done before others have started; or in
 # prediction, where they are there already, before they have the network.
@@ -30,24 +32,22 @@ class TrainingJob(NamedTuple):
     gradients: list  # by the number of the piece, for those that are computed by workers: the gradients by parameter
 
     def backpropagate(self, share):
-        """Write the gradients of some pieces to shared memory; return the rest, a list of Minibatches."""
+        """Write the gradients of some pieces to shared memory; return the rest, a list of Minibatches, or of errors."""
         all_steps, pieces = share
         self._follow(all_steps)
-        done = []
-        with np.errstate(over="ignore", invalid="ignore"):  # as in the process that trains
-            for k, piece in pieces:
-                minibatch = self.task.backpropagate_piece(self.network, piece)
-                for name, gradient in minibatch.gradients.items():
-                    self.gradients[k][name][...] = gradient
-                done.append(minibatch._replace(gradients={}))
-        return done
+        return [attempt(self._backpropagate, k, piece) for k, piece in pieces]
+
+    def _backpropagate(self, k, piece):
+        minibatch = self.task.backpropagate_piece(self.network, piece)
+        for name, gradient in minibatch.gradients.items():
+            self.gradients[k][name][...] = gradient
+        return minibatch._replace(gradients={})
 
     def evaluate(self, share):
         """What :func:`evaluate_batch` gives for some batches of the validation texts."""
         all_steps, batches = share
         self._follow(all_steps)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return [evaluate_batch(self.network, *self.task.validation, batch=batch) for batch in batches]
+        return [evaluate_batch(self.network, *self.task.validation, batch=batch) for batch in batches]
 
     def _follow(self, all_steps):
         """Let the topologies follow evolutions, each a dict of SetSteps; the values are in shared memory already."""
@@ -62,9 +62,10 @@ class SharedTraining:
 
     def __init__(self, pool, network, task, n_jobs, n_pieces):
         self.pool, self.task, self.n_jobs, self.steps = pool, task, n_jobs, []
-        weights = {name: weights_of(W) for name, W in network.parameters.items()}
+        shapes, dtype = {name: weights_of(W).shape for name, W in network.parameters.items()}, _dtype_of(network)
         gradients = [
-            {name: np.zeros_like(W) for name, W in weights.items()} if k % n_jobs else None for k in range(n_pieces)
+            {name: np.zeros(shape, dtype) for name, shape in shapes.items()} if k % n_jobs else None
+            for k in range(n_pieces)
         ]
         self.twin = pool.load(TrainingJob(network, task, gradients), n_jobs - 1)
 
@@ -73,23 +74,26 @@ class SharedTraining:
         self.steps.append(steps)
 
     def backpropagate(self, network, pieces):
-        """The Minibatches of all pieces, in order."""
+        """The Minibatches of all pieces, in order; the first piece with an error raises it, as in one process."""
         done = self._ask("backpropagate", network, list(enumerate(pieces)), self._backpropagate_own)
+        for error in done:
+            if isinstance(error, Exception):
+                raise error
         return [
             minibatch if minibatch.gradients else minibatch._replace(gradients=self.twin.gradients[k])
             for k, minibatch in enumerate(done)
         ]
 
     def _backpropagate_own(self, network, pieces):
-        return [self.task.backpropagate_piece(network, piece) for _, piece in pieces]
+        return [attempt(self.task.backpropagate_piece, network, piece) for _, piece in pieces]
 
     def evaluate(self, network, n_texts):
         """What :func:`evaluate_batch` gives for all batches of the validation texts, in order."""
         batches = cut_texts(n_texts)
         try:
             return self._ask("evaluate", network, batches, self._evaluate_own)
-        except WorkerError:  # nothing is lost by doing it here, as everything from now on: the workers have ended
-            self.n_jobs = 1
+        except Exception:  # noqa: BLE001  a worker has ended, or this raises what one process does
+            self.n_jobs = 1  # from now on: the workers have ended
             return self._evaluate_own(network, batches)
 
     def _evaluate_own(self, network, batches):
@@ -117,6 +121,14 @@ class PredictionJob(NamedTuple):
         """Write the probabilities of some texts to shared memory, batch by batch."""
         for batch in batches:
             self.probabilities[batch] = predict_batch(self.network, self.tokens[batch])
+
+
+def attempt(function, *arguments):
+    """What a function gives, or the error that it raises."""
+    try:
+        return function(*arguments)
+    except Exception as error:  # noqa: BLE001  it is raised later
+        return error
 
 
 def predict_batch(network, tokens):
@@ -164,16 +176,38 @@ def predict_shared(network, tokens, n_jobs, show=iter):
 
 
 def _predict_by(pool, network, tokens, n_jobs, batches, show):
-    """Probabilities by all workers of the pool and this process."""
-    dtype = np.result_type(*(weights_of(W) for W in network.parameters.values()))
-    job = PredictionJob(network, tokens, np.zeros((len(tokens), len(network.parameters["b_out"])), dtype))
-    twin = pool.load(job, n_jobs - 1)
+    """Probabilities by all workers of the pool and this process, or after an error by this one alone."""
+    probabilities = np.zeros((len(tokens), len(network.parameters["b_out"])), _dtype_of(network))
+    job = PredictionJob(network, tokens, probabilities)
     own, *theirs = deal(batches, n_jobs)
-    pool.ask("predict", theirs, lambda: job._replace(probabilities=twin.probabilities).predict(show(own)))
-    return twin.probabilities.copy()
+    try:
+        twin = pool.load(job, n_jobs - 1)
+        pool.ask("predict", theirs, lambda: job._replace(probabilities=twin.probabilities).predict(show(own)))
+        return twin.probabilities.copy()
+    except Exception:  # noqa: BLE001  a worker has ended, or this raises what one process does
+        job.predict(show(batches))
+        return probabilities
+
+
+def _dtype_of(network):
+    """The data type of all that is computed with the weights of a network."""
+    return np.result_type(*(weights_of(W) for W in network.parameters.values()))
 
 
 def _count_useful_jobs(network, n_jobs):
-    """How many processes may be used; one for an engine or an LSTM of somebody's own, which others may not have."""
-    own = getattr(network.engine, "name", None) not in ENGINES or getattr(network.engine, "lstm", None) is not None
-    return 1 if own else count_jobs(n_jobs)
+    """How many processes may be used.
+
+    One for an engine or an LSTM of somebody's own, which others may not have; for weights that are not contiguous, as
+    shared memory has no others; and where BLAS has several threads, which share the products already: processes beside
+    them would wait for each other.
+    """
+    engine = network.engine
+    own = type(engine) not in (FastEngine, PlainEngine) or getattr(engine, "lstm", None) is not None
+    scattered = not all(weights_of(W).flags.forc for W in network.parameters.values())
+    return 1 if own or scattered or (_uses_blas(network) and not has_one_thread()) else count_jobs(n_jobs)
+
+
+def _uses_blas(network):
+    """Whether BLAS multiplies by the matrices of an LSTM; the readout, which is small, does not count."""
+    matrices = [network.parameters[name] for names in directions_of(network.parameters).values() for name in names[:2]]
+    return any(map(network.engine.uses_blas, matrices))

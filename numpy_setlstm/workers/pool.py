@@ -1,15 +1,15 @@
 """Worker processes: how many, how they start, what they are asked, how they end.
 
 Each is a fresh Python interpreter, so a script needs no ``if __name__ == "__main__"``, and no process with threads is
-forked. It works with one thread of BLAS. The connection to it closes when this process ends, whatever the reason, and
-then it ends as well. Workers that are idle remain for the next training or prediction for a while, as starting one
-takes a third of a second.
+forked. BLAS has as many threads there as here, as the last bits of its products depend on their number. The connection
+to a worker closes when this process ends, whatever the reason, and then it ends as well. Workers that are idle remain
+for the next training or prediction for a while, as starting one takes a third of a second.
 """
 
 import atexit
-import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,18 +17,26 @@ from contextlib import contextmanager, suppress
 from multiprocessing.reduction import send_handle
 from pathlib import Path
 
-from numpy_setlstm.blas import THREAD_VARIABLES
+import numpy as np
+
+from numpy_setlstm.interrupt import InterruptFlag
 from numpy_setlstm.workers.memory import find_in_memory, put_in_memory
 
 MARK = "NUMPY_SETLSTM_WORKER"  # set in the environment of a worker, which has none of its own
+# The first path is the current folder, where an importlib.py may be that is not Python's. The package is that of the
+# parent, from wherever that has it.
 START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from numpy_setlstm.workers.process import main; main(int(sys.argv[2]), int(sys.argv[3]))"
+    "import sys; sys.path[:] = filter(None, sys.path); import importlib; parent, root, *path = sys.argv[1:]; "
+    "sys.path.insert(0, root); import numpy_setlstm; sys.path[:] = path; "
+    "from numpy_setlstm.workers.process import main; main(int(parent))"
 )
-ANSWER = 20.0  # seconds within which a new worker is ready
+NOT_READY = "before it was ready: n_jobs=1 does without workers"
+AT_WORK = (
+    "in a minibatch. The model is as it was before that: fit(..., resume=True) goes on, with n_jobs=1 without workers"
+)
 
 
-class WorkerError(RuntimeError):
+class WorkerError(ChildProcessError):
     """A worker process ended before its work was done."""
 
 
@@ -47,53 +55,66 @@ def count_jobs(n_jobs):
     (1, 3)
     """
     inside = MARK in os.environ or multiprocessing.parent_process() is not None
-    if n_jobs is None or inside or os.name != "posix" or not sys.executable:
+    no_python = not sys.executable or getattr(sys, "frozen", False)  # but a program that contains it
+    if n_jobs is None or inside or os.name != "posix" or no_python:
         return 1
     if multiprocessing.current_process().name.startswith("Loky"):  # joblib's, which have no parent_process
         return 1
     return n_jobs if n_jobs > 0 else max(1, available_cores() + 1 + n_jobs)
 
 
+def import_path():
+    """Where a worker finds modules: as here, but Python's own first, which a file beside a script may hide by now."""
+    library = os.path.dirname(os.__file__)
+    own = library, os.path.join(library, "lib-dynload")
+    return sorted((folder for folder in sys.path if isinstance(folder, str)), key=lambda folder: folder not in own)
+
+
+@contextmanager
+def without_interrupts():
+    """Let Ctrl-C wait until the end; a process that is started meanwhile never hears of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Worker:
-    """A process, and the connection to it."""
+    """A process, and the connection to it, which is its standard input."""
 
     def __init__(self):
         self.connection, theirs = multiprocessing.Pipe()
-        root = str(Path(__file__).resolve().parents[2])  # last, where a package in the current folder is found as well
-        arguments = [json.dumps([*sys.path, root]), str(theirs.fileno()), str(os.getpid())]
-        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1") | {MARK: "1"}
-        # -P, of Python 3.11, keeps the current folder out of the path until it is set.
-        isolated = ["-P"] if sys.version_info >= (3, 11) else []
-        command = [sys.executable, *isolated, "-c", START, *arguments]
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "pass_fds": (theirs.fileno(),)}
-        self.process = subprocess.Popen(command, env=environment, **pipes)
-        theirs.close()
+        root = str(Path(__file__).resolve().parents[2])
+        command = [sys.executable, "-c", START, str(os.getpid()), root, *import_path()]
+        with theirs, without_interrupts():
+            self.process = subprocess.Popen(
+                command, env=os.environ | {MARK: "1"}, stdin=theirs.fileno(), stdout=subprocess.DEVNULL
+            )
 
     def send(self, *message):
         """Ask for something; a worker that has ended is noticed when it should answer."""
         with suppress(OSError):
             self.connection.send(message)
 
-    def receive(self):
-        """Its answer; WorkerError if it has ended, and what it raised if it has."""
+    def receive(self, when):
+        """Its answer, or what it raised; a WorkerError that says `when` if it has ended."""
         try:
             error, answer = self.connection.recv()
         except (EOFError, OSError):
-            raise WorkerError(self._why()) from None
+            raise WorkerError(f"worker process {self.process.pid} {self._how_it_ended()} {when}") from None
         if error is not None:
             raise error
         return answer
 
-    def _why(self):
+    def _how_it_ended(self):
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
         code = self.process.poll()
-        how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
-        cause = "; the system does so when memory is short" if code == -9 else ""
-        return (
-            f"worker process {self.process.pid} {how}{cause}. The model is as it was before this minibatch: "
-            "fit(..., resume=True) goes on, with n_jobs=1 without workers"
-        )
+        if code is None or code >= 0:
+            return f"ended with code {code}"
+        cause = ", as the system does when memory is short," if -code == signal.SIGKILL else ""
+        return f"was killed by signal {-code}{cause}"
 
     def end(self):
         """Kill it, whatever it is doing."""
@@ -106,7 +127,7 @@ class Pool:
     """Some workers that have the same job in shared memory."""
 
     def __init__(self):
-        self.workers, self.parent, self.lock = [], os.getpid(), threading.Lock()
+        self.workers, self.lock = [], threading.Lock()
 
     def load(self, job, n_workers):
         """Give `n_workers` workers a job; returns its twin, whose arrays are those that the workers have."""
@@ -114,36 +135,40 @@ class Pool:
         try:
             return self._load(job, n_workers)
         except WorkerError:  # one that was idle for too long has just ended
-            self.end()
             return self._load(job, n_workers)
 
     def _load(self, job, n_workers):
-        while len(self.workers) < n_workers:
-            self.workers.append(Worker())
         memory, where = put_in_memory(job)
         try:
-            for worker in self.workers[:n_workers]:
-                worker.send("load", where)
-                with suppress(OSError):
-                    send_handle(worker.connection, memory, worker.process.pid)
-            twin = find_in_memory(memory, where)
+            with self._ending_on_errors():
+                while len(self.workers) < n_workers:
+                    self.workers.append(Worker())
+                for worker in self.workers[:n_workers]:
+                    worker.send("load", where)
+                    with suppress(OSError):
+                        send_handle(worker.connection, memory, worker.process.pid)
+                for worker in self.workers[:n_workers]:
+                    worker.receive(NOT_READY)
+            return find_in_memory(memory, where)
         finally:
             os.close(memory)
-        for worker in self.workers[:n_workers]:
-            worker.receive()
-        return twin
 
-    def ask(self, name, shares, own=None):
+    def ask(self, name, shares, own):
         """Call a method of the job with each worker's share as the argument, and `own()` here meanwhile.
 
-        Returns the result of `own` and a list of theirs. On any error, Ctrl-C included, all workers end: what they
-        would still answer is not wanted any more.
+        Returns the result of `own` and a list of theirs. NumPy treats overflows and the like there as it does here.
         """
-        used = self.workers[: len(shares)]
-        try:
+        used, errors = self.workers[: len(shares)], np.geterr()
+        with self._ending_on_errors():
             for worker, share in zip(used, shares, strict=True):
-                worker.send(name, share)
-            return own() if own else None, [worker.receive() for worker in used]
+                worker.send(name, errors, share)
+            return own(), [worker.receive(AT_WORK) for worker in used]
+
+    @contextmanager
+    def _ending_on_errors(self):
+        """On any error, Ctrl-C included, all workers end: what they would still answer is not wanted any more."""
+        try:
+            yield
         except BaseException:
             self.end()
             raise
@@ -165,10 +190,7 @@ _pool = Pool()
 
 @contextmanager
 def borrow_pool():
-    """The pool of this process; None if another thread has it. A forked process does not touch its parent's."""
-    global _pool
-    if _pool.parent != os.getpid():
-        _pool = Pool()
+    """The pool of this process; None if another thread has it."""
     pool = _pool
     if not pool.lock.acquire(blocking=False):
         yield None
@@ -188,5 +210,18 @@ def worker_processes():
 @atexit.register
 def end_workers():
     """End the idle workers of this process, which otherwise end by themselves after two minutes."""
-    if _pool.parent == os.getpid():
+    with InterruptFlag():  # whoever presses Ctrl-C has what he wants
         _pool.end()
+
+
+def leave_workers():
+    """Let a forked process have a pool of its own, and neither end the workers of its parent nor keep them alive."""
+    global _pool
+    for worker in _pool.workers:
+        worker.connection.close()
+        worker.process.returncode = 0  # nobody waits for it here
+    _pool = Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=leave_workers)

@@ -7,6 +7,8 @@ import time
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 
+import numpy as np
+
 from numpy_setlstm.workers import jobs  # noqa: F401  what it will need
 from numpy_setlstm.workers.memory import find_in_memory
 
@@ -14,11 +16,11 @@ IDLE = 120.0  # seconds without a job after which a worker ends
 WATCH = 0.5  # seconds from one look at the parent to the next
 
 
-def main(file, parent):
-    """Answer the requests of the process number `parent` that come through a connection, an open file."""
+def main(parent):
+    """Answer the requests of the process number `parent` that come through a connection, the standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    connection, job = Connection(file), None
+    connection, job = Connection(0), None
     try:
         while connection.poll(IDLE if job is None else None):
             name, *arguments = connection.recv()
@@ -30,15 +32,16 @@ def main(file, parent):
             elif name == "forget":
                 job = None
             else:
-                connection.send(_answer(job, name, arguments))
+                connection.send(_answer(job, name, *arguments))
     except (EOFError, OSError):  # the parent has ended
         pass
 
 
-def _answer(job, name, arguments):
-    """An error, or None and what the method of the job gives."""
+def _answer(job, name, errors, share):
+    """An error, or None and what the method of the job gives; `errors` is how NumPy treats overflows and the like."""
     try:
-        return None, getattr(job, name)(*arguments)
+        with np.errstate(**errors):
+            return None, getattr(job, name)(share)
     except Exception as error:  # noqa: BLE001  the parent raises it
         return error, None
 
