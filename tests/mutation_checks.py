@@ -407,6 +407,7 @@ def use_pool_here(monkeypatch):
     monkeypatch.setattr(minibatches, "LEAST_CELLS", 1)
     monkeypatch.setattr(jobs, "LEAST_TRAINING", 0)
     monkeypatch.setattr(jobs, "LEAST_PREDICTION", 0)
+    monkeypatch.setattr(jobs, "LEAST_PREDICTION_STARTED", 0)
     return pool
 
 
@@ -510,6 +511,34 @@ def test_jobs_share_predictions_and_change_no_bit(n_texts, monkeypatch):
         n_batches = -(-n_texts // 6)
         assert [len(batches) for batches in shown] == [-(-n_batches // min(n_jobs, n_batches))]
     assert len(pool.asked) == (3 if n_texts > 6 else 0)
+
+
+def test_jobs_that_pay_are_a_choice():
+    chosen = jobs.LEAST_TRAINING, jobs.LEAST_PREDICTION, jobs.LEAST_PREDICTION_STARTED
+    assert chosen == (3_000_000_000, 10_000_000_000, 200_000_000)
+
+
+def test_jobs_predict_in_one_process_what_went_wrong_in_others(monkeypatch):
+    pool, (tokens, _), network = use_pool_here(monkeypatch), texts_to_share(), network_to_share()
+    monkeypatch.setattr(jobs, "cut_texts", lambda n_texts: cut_texts(n_texts, 6))
+    expected = jobs.predict_shared(network, tokens, 1)
+    pool.ask = lambda *_: 1 / 0
+    np.testing.assert_array_equal(jobs.predict_shared(network, tokens, 2), expected)
+
+
+def test_jobs_are_shared_beside_several_threads_of_blas_only_if_blas_has_nothing_to_do(monkeypatch):
+    use_pool_here(monkeypatch)
+    monkeypatch.setattr(jobs, "has_one_thread", lambda: False)
+    parameters = network_to_share(kernel="gather").parameters
+    dense = {name: parameters[name].toarray() for name in ("W_x", "W_h")}
+    column = np.asfortranarray(np.ones((5, 6)))[:, ::2]
+    for changed, n_jobs in (({}, 3), ({"W_x": dense["W_x"]}, 1), ({"W_h": dense["W_h"]}, 1), ({"W_out": column}, 1)):
+        network = network_to_share(kernel="gather").with_parameters(parameters | changed)
+        assert jobs._count_useful_jobs(network, 3) == n_jobs, changed.keys()
+    monkeypatch.setattr(jobs, "has_one_thread", lambda: True)
+    network = network_to_share(kernel="gather")
+    assert jobs._count_useful_jobs(network.with_parameters(parameters | dense), 3) == 3
+    assert jobs._count_useful_jobs(network.with_parameters(parameters | {"W_out": column}), 3) == 1
 
 
 def test_jobs_stay_in_one_process_with_an_lstm_or_an_engine_of_ones_own_or_if_another_thread_has_the_pool(monkeypatch):
