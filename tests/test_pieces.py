@@ -139,7 +139,7 @@ def test_the_connections_that_are_read_are_those_of_the_lstms():
     assert connections_read(both) == sum(both[name].nnz for name in names)
 
 
-@pytest.mark.parametrize("n_texts", [1, 9, 10, 11, 43, 80])
+@pytest.mark.parametrize("n_texts", [1, 4, 9, 10, 11, 43, 80])
 def test_the_pieces_are_the_minibatch(n_texts, monkeypatch):
     allow_small_pieces(monkeypatch)
     texts, parameters = np.random.default_rng(0).permutation(100)[:n_texts], network_of().parameters
@@ -147,7 +147,7 @@ def test_the_pieces_are_the_minibatch(n_texts, monkeypatch):
     assert len(pieces) == count_pieces(n_texts, connections_read(parameters))
     np.testing.assert_array_equal(np.concatenate([piece.texts for piece in pieces]), texts)
     widths = [len(piece.texts) for piece in pieces]
-    assert max(widths) - min(widths) <= 1 and min(widths) >= min(n_texts, 5)
+    assert max(widths) - min(widths) <= 1 and min(widths) >= min(n_texts, 4)
     assert [piece.share for piece in pieces] == [width / n_texts for width in widths]
 
 
@@ -380,7 +380,7 @@ def test_workers_are_asked_for_several_pieces_for_validation_and_told_of_each_ev
     assert shared.validate(ours.network) == task.validate(theirs.network)
     assert shared.evolve(ours, WHOLE).keys() == task.evolve(theirs, WHOLE).keys()
     assert workers.asked == [("backpropagate", 8), ("evaluate", 9), ("evolve", ["E", "W_h", "W_x"])]
-    shared.backpropagate(ours, TrainingSettings(batch_size=9))  # a single piece
+    shared.backpropagate(ours, TrainingSettings(batch_size=4))  # a single piece
     assert len(workers.asked) == 3
     assert shared._replace(validation=None).validate(ours.network) == (None, None)
 
