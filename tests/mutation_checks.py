@@ -5,6 +5,7 @@
 
 import contextlib
 import inspect
+import itertools
 import math
 import os
 import pickle
@@ -383,11 +384,15 @@ class Here:
     def __init__(self):
         self.asked, self.views = [], []
 
-    def load(self, job, n_workers):
+    def load(self, job, n_workers, of=None):
+        self.of = of
         file, where = put_in_memory(job)
         twin, *self.views = (find_in_memory(file, where) for _ in range(1 + n_workers))
         os.close(file)
         return twin
+
+    def forget(self):
+        self.asked.append("forget")
 
     def ask(self, name, shares, own=None):
         self.asked.append(name)
@@ -501,7 +506,7 @@ def test_jobs_share_predictions_and_change_no_bit(n_texts, monkeypatch):
     monkeypatch.setattr(jobs, "cut_texts", lambda n_texts: cut_texts(n_texts, 6))
     expected = jobs.predict_shared(network, tokens, 1)
     np.testing.assert_array_equal(expected, network.predict_proba(tokens, batch_size=6))
-    assert not pool.asked
+    assert set(pool.asked) <= {"forget"}
     for n_jobs in (2, 3, 20):
         shown = []
         show = lambda batches, shown=shown: shown.append(batches) or batches  # noqa: E731
@@ -516,6 +521,31 @@ def test_jobs_share_predictions_and_change_no_bit(n_texts, monkeypatch):
 def test_jobs_that_pay_are_a_choice():
     chosen = jobs.LEAST_TRAINING, jobs.LEAST_PREDICTION, jobs.LEAST_PREDICTION_STARTED
     assert chosen == (3_000_000_000, 10_000_000_000, 200_000_000)
+
+
+def test_jobs_of_prediction_say_what_they_are_of(monkeypatch):
+    """All that is in the workers' network but its weights."""
+    pool, (tokens, _) = use_pool_here(monkeypatch), texts_to_share()
+    monkeypatch.setattr(jobs, "cut_texts", lambda n_texts: cut_texts(n_texts, 6))
+
+    def of(network):
+        jobs.predict_shared(network, tokens, 2)
+        return pool.of
+
+    network = network_to_share(kernel="gather")
+    same = of(network)
+    network.parameters["W_h"].values += 1
+    network.parameters["b"] += 1
+    assert of(network) == same
+    sparse, kinds = network.parameters, [same]
+    changed = ({"W_h": sparse["W_h"].toarray()}, {"W_x": network_to_share().parameters["W_x"]})
+    kinds += [of(network.with_parameters(sparse | some)) for some in changed]
+    kinds.append(of(network.with_parameters(sparse | {"b": sparse["b"].astype(np.float64)})))
+    for settings in ({"kernel": "scratch"}, {"engine": "plain"}, {"pooling": "mean", "kernel": "gather"}):
+        other = network_to_share(**settings)
+        other.parameters = sparse
+        kinds.append(of(other))
+    assert all(a != b for a, b in itertools.combinations(kinds, 2))
 
 
 def test_jobs_predict_in_one_process_what_went_wrong_in_others(monkeypatch):
@@ -558,7 +588,7 @@ def test_jobs_stay_in_one_process_with_an_lstm_or_an_engine_of_ones_own_or_if_an
         assert shared is task
     expected = jobs.predict_shared(network_to_share(), tokens, 1)
     np.testing.assert_array_equal(jobs.predict_shared(network_to_share(), tokens, 2), expected)
-    assert not pool.asked
+    assert set(pool.asked) <= {"forget"}
 
 
 def test_jobs_of_validation_are_done_here_when_a_worker_has_died(monkeypatch):

@@ -363,6 +363,30 @@ def test_standard_streams_may_be_closed():
 # Nothing is left
 
 
+def test_a_model_that_predicts_again_is_loaded_once_for_all(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(pool, "put_in_memory", lambda job: (loaded.append(job), put_in_memory(job))[1])
+    clf = classifier(2, n_epochs=2).fit(TOKENS, LABELS)
+    loaded.clear()
+    for n_texts in (300, 600, 257):
+        np.testing.assert_array_equal(clf.predict_proba(TOKENS[:n_texts]), alone(clf, TOKENS[:n_texts]))
+    clf.network_.parameters["b_out"] += [0.5, -0.5]
+    np.testing.assert_array_equal(clf.predict_proba(TOKENS), alone(clf, TOKENS))
+    assert len(loaded) == 1, "only the weights were copied anew"
+    (pool._pool.workers[0]).process.kill()
+    pool._pool.workers[0].process.wait()
+    clf.predict_proba(TOKENS)
+    assert len(loaded) == 2, "the worker that ended had the model"
+    other = classifier(2, n_epochs=2, random_state=4).fit(TOKENS, LABELS, resume=False)
+    np.testing.assert_array_equal(other.predict_proba(TOKENS), alone(other, TOKENS))
+    clf.network_.pooling = "max"
+    np.testing.assert_array_equal(clf.predict_proba(TOKENS), alone(clf, TOKENS))
+
+
+def alone(clf, tokens):
+    return jobs.predict_shared(clf.network_, tokens, 1)
+
+
 def n_memories(number="self"):
     return Path(f"/proc/{number}/maps").read_text().count("memfd:numpy-setlstm")
 
@@ -373,7 +397,9 @@ def test_many_fits_leave_no_open_file_and_no_memory():
     for _ in range(5):
         classifier(3, n_epochs=2).fit(TOKENS, LABELS).predict(TOKENS)
         counts.append((len(os.listdir("/proc/self/fd")), n_memories()))
-    assert counts == [(counts[0][0], 0)] * 5
+    assert counts == [(counts[0][0], 1)] * 5, "that of the last prediction is kept for the next one"
+    classifier(3, n_epochs=2).fit(TOKENS, LABELS)
+    assert n_memories() == 0
     for worker in pool._pool.workers:
         end = time.monotonic() + 60
         while n_memories(worker.process.pid) and time.monotonic() < end:

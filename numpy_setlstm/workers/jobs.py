@@ -101,8 +101,7 @@ class SharedTraining:
 
     def _ask(self, name, network, work, do_own):
         """Deal out work to this process and the workers, in turn, with the weights as they are; results in order."""
-        for key, W in network.parameters.items():
-            np.copyto(weights_of(self.twin.network.parameters[key]), weights_of(W))
+        copy_weights(network, self.twin.network)
         own, *theirs = deal(work, self.n_jobs)
         shares = [(self.steps, share) for share in theirs]
         own_results, results = self.pool.ask(name, shares, lambda: do_own(network, own))
@@ -111,16 +110,13 @@ class SharedTraining:
 
 
 class PredictionJob(NamedTuple):
-    """What a worker has in prediction."""
+    """What a worker has in prediction, and keeps for the next one with the same connections."""
 
     network: Network
-    tokens: np.ndarray  # (n_texts, T)
-    probabilities: np.ndarray  # (n_texts, C)
 
     def predict(self, batches):
-        """Write the probabilities of some texts to shared memory, batch by batch."""
-        for batch in batches:
-            self.probabilities[batch] = predict_batch(self.network, self.tokens[batch])
+        """Probabilities (N, C) for each of some batches of texts (N, T)."""
+        return [predict_batch(self.network, tokens) for tokens in batches]
 
 
 def attempt(function, *arguments):
@@ -134,6 +130,12 @@ def attempt(function, *arguments):
 def predict_batch(network, tokens):
     """Probabilities (N, C) of the classes."""
     return softmax(network.forward(tokens, keep=False)[0])
+
+
+def copy_weights(network, twin):
+    """Let the twin of a network in shared memory have its weights."""
+    for name, W in network.parameters.items():
+        np.copyto(weights_of(twin.parameters[name]), weights_of(W))
 
 
 def deal(work, n_jobs):
@@ -160,7 +162,13 @@ def shared(task, network, settings, n_jobs):
         yield task
         return
     with borrow_pool() as pool:
-        yield task if pool is None else task._replace(workers=SharedTraining(pool, network, task, n_jobs, n_pieces))
+        if pool is None:
+            yield task
+            return
+        try:
+            yield task._replace(workers=SharedTraining(pool, network, task, n_jobs, n_pieces))
+        finally:
+            pool.forget()
 
 
 def predict_shared(network, tokens, n_jobs, show=iter):
@@ -177,16 +185,20 @@ def predict_shared(network, tokens, n_jobs, show=iter):
 
 def _predict_by(pool, network, tokens, n_jobs, batches, show):
     """Probabilities by all workers of the pool and this process, or after an error by this one alone."""
-    probabilities = np.zeros((len(tokens), len(network.parameters["b_out"])), _dtype_of(network))
-    job = PredictionJob(network, tokens, probabilities)
-    own, *theirs = deal(batches, n_jobs)
+    own, *theirs = deal([tokens[batch] for batch in batches], n_jobs)
+    job = PredictionJob(network)
     try:
-        twin = pool.load(job, n_jobs - 1)
-        pool.ask("predict", theirs, lambda: job._replace(probabilities=twin.probabilities).predict(show(own)))
-        return twin.probabilities.copy()
+        copy_weights(network, pool.load(job, n_jobs - 1, of=_form_of(network)).network)
+        own_results, results = pool.ask("predict", theirs, lambda: job.predict(show(own)))
+        return np.concatenate(collect([own_results, *results]))
     except Exception:  # noqa: BLE001  a worker has ended, or this raises what one process does
-        job.predict(show(batches))
-        return probabilities
+        return np.concatenate(job.predict([tokens[batch] for batch in show(batches)]))
+
+
+def _form_of(network):
+    """All of a network that matters in prediction but its weights, a tuple; topologies are compared by identity."""
+    parts = ((W.topology if isinstance(W, SparseMatrix) else W.shape, W.dtype) for W in network.parameters.values())
+    return type(network.engine), vars(network.engine).get("kernel"), network.pooling, *parts
 
 
 def _dtype_of(network):

@@ -128,14 +128,23 @@ class Pool:
 
     def __init__(self):
         self.workers, self.lock = [], threading.Lock()
+        self.kept = None, None, 0  # what the job that the workers have is of, its twin, and how many have it
 
-    def load(self, job, n_workers):
-        """Give `n_workers` workers a job; returns its twin, whose arrays are those that the workers have."""
+    def load(self, job, n_workers, of=None):
+        """Give `n_workers` workers a job; returns its twin, whose arrays are those that the workers have.
+
+        If they have one already that is of the same, a tuple, they keep it.
+        """
+        kept, twin, n_having = self.kept
+        if of is not None and kept == of and n_having >= n_workers == len(worker_processes(self, n_workers)):
+            return twin
         self.workers = [worker for worker in self.workers if worker.process.poll() is None]
         try:
-            return self._load(job, n_workers)
+            twin = self._load(job, n_workers)
         except WorkerError:  # one that was idle for too long has just ended
-            return self._load(job, n_workers)
+            twin = self._load(job, n_workers)
+        self.kept = of, twin, n_workers
+        return twin
 
     def _load(self, job, n_workers):
         memory, where = put_in_memory(job)
@@ -175,12 +184,13 @@ class Pool:
 
     def forget(self):
         """Let the workers forget their job, and with it the shared memory."""
+        self.kept = None, None, 0
         for worker in self.workers:
             worker.send("forget")
 
     def end(self):
         """End all workers."""
-        workers, self.workers = self.workers, []
+        (workers, self.workers), self.kept = (self.workers, []), (None, None, 0)
         for worker in workers:
             worker.end()
 
@@ -198,13 +208,13 @@ def borrow_pool():
     try:
         yield pool
     finally:
-        pool.forget()
         pool.lock.release()
 
 
-def worker_processes():
-    """The process numbers of the workers that have been started and have not ended."""
-    return [worker.process.pid for worker in _pool.workers if worker.process.poll() is None]
+def worker_processes(pool=None, most=None):
+    """The process numbers of the workers of this process, or the first ones of a pool, that have not ended."""
+    workers = (pool or _pool).workers[:most]
+    return [worker.process.pid for worker in workers if worker.process.poll() is None]
 
 
 @atexit.register

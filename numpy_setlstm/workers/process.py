@@ -9,10 +9,10 @@ from multiprocessing.reduction import recv_handle
 
 import numpy as np
 
-from numpy_setlstm.workers import jobs  # noqa: F401  what it will need
+from numpy_setlstm.workers.jobs import TrainingJob
 from numpy_setlstm.workers.memory import find_in_memory
 
-IDLE = 120.0  # seconds without a job after which a worker ends
+IDLE = 120.0  # seconds without a request after which a worker ends, unless its job is to train
 WATCH = 0.5  # seconds from one look at the parent to the next
 
 
@@ -22,7 +22,7 @@ def main(parent):
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     connection, job = Connection(0), None
     try:
-        while connection.poll(IDLE if job is None else None):
+        while connection.poll(None if isinstance(job, TrainingJob) else IDLE):
             name, *arguments = connection.recv()
             if name == "load":
                 memory = recv_handle(connection)
