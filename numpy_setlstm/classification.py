@@ -13,7 +13,9 @@ from numpy_setlstm.layers.readout import cross_entropy_forward
 from numpy_setlstm.minibatches import Minibatch, add_up, batch_order, cut_minibatch
 from numpy_setlstm.text import PADDING_ID
 
-EVALUATION_BATCH = 128  # texts; changes the time, and the last bits of a loss
+# Texts in a batch of an evaluation or prediction: half of them, for two processes, within these limits. They change the
+# time, and the last bits of a loss.
+LEAST_BATCH, MOST_BATCH = 64, 128
 
 
 class Classification(NamedTuple):
@@ -77,7 +79,7 @@ class Classification(NamedTuple):
         return evaluate(network, *self.validation)
 
 
-def evaluate(network, tokens, labels, weights=None, batch_size=EVALUATION_BATCH):
+def evaluate(network, tokens, labels, weights=None, batch_size=None):
     """Mean cross-entropy and accuracy on tokens (n_texts, T) and labels (n_texts,); neither depends on `batch_size`.
 
     With `weights` (n_texts,) both are weighted means.
@@ -86,12 +88,14 @@ def evaluate(network, tokens, labels, weights=None, batch_size=EVALUATION_BATCH)
     return mean_over([evaluate_batch(network, tokens, labels, weights, batch=batch) for batch in batches])
 
 
-def cut_texts(n_texts, batch_size=EVALUATION_BATCH):
-    """Slices of so many texts, `batch_size` each.
+def cut_texts(n_texts, batch_size=None):
+    """Slices of so many texts, `batch_size` each; by default the number with which an evaluation takes least time.
 
     >>> cut_texts(300, 200)
     [slice(0, 200, None), slice(200, 300, None)]
     """
+    if batch_size is None:
+        batch_size = min(MOST_BATCH, max(LEAST_BATCH, -(-n_texts // 2)))
     return [slice(first, min(first + batch_size, n_texts)) for first in range(0, n_texts, batch_size)]
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from numpy_setlstm import minibatches
 from numpy_setlstm.classification import (
-    EVALUATION_BATCH,
     Classification,
     cut_texts,
     evaluate,
@@ -424,14 +423,16 @@ def test_evaluation_is_cross_entropy_and_accuracy_of_all_texts(weighted):
     assert type(loss) is float and type(accuracy) is float, "numbers that JSON can have"
 
 
-@pytest.mark.parametrize(("n_texts", "widths"), [(1, [1]), (128, [128]), (129, [128, 1]), (300, [128, 128, 44])])
-def test_texts_are_cut_into_batches(n_texts, widths):
-    batches = cut_texts(n_texts)
-    assert EVALUATION_BATCH == 128
-    assert [batch.stop - batch.start for batch in batches] == widths
-    np.testing.assert_array_equal(np.concatenate([np.arange(n_texts)[batch] for batch in batches]), np.arange(n_texts))
-
-
 def test_means_are_over_all_texts_and_no_accuracy_exceeds_one():
     assert mean_over([(6.0, 1, 4), (2.0, 1, 1)]) == (1.6, 0.4)
     assert mean_over([(0.5, 1.0000001, 1.0)]) == (0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("n_texts", "widths"),
+    [(1, [1]), (64, [64]), (65, [64, 1]), (128, [64, 64]), (201, [101, 100]), (257, [128, 128, 1])],
+)
+def test_an_evaluation_has_a_batch_for_each_of_two_processes_unless_they_are_small_or_large(n_texts, widths):
+    batches = cut_texts(n_texts)
+    assert [batch.stop - batch.start for batch in batches] == widths
+    assert [n for batch in batches for n in range(batch.start, batch.stop)] == list(range(n_texts))
