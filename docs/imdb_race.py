@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 
 from numpy_setlstm import SetLSTMClassifier
 from numpy_setlstm.datasets import load_dataset
+from numpy_setlstm.estimator import task_of
 from numpy_setlstm.files import make_folder
 from numpy_setlstm.lab.experiment.page import fill_blocks
 from numpy_setlstm.lab.files import write_picture
@@ -59,7 +60,7 @@ def train_in_torch(kind, seed, n_epochs, texts, labels):
     clf = classifier(kind, seed, n_epochs)
     prepared = prepare(clf, texts, labels, validation_fraction=clf.validation_fraction)
     (tokens, y, _), validation, state = prepared.training, prepared.validation, prepared.state
-    task, settings = clf._take_over(prepared)[1], training_settings(clf)
+    task, settings = task_of(prepared), training_settings(clf)
     model = TorchClassifier(state.network, recipe_of(clf), masked=kind == "torch-masked", max_norm=settings.max_norm)
     seconds, accuracies, spent = [], [], 0.0
     for _ in range(n_epochs):

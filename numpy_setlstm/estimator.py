@@ -222,7 +222,7 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
             start = "resume" if resume else "warm" if self.warm_start and self.__sklearn_is_fitted__() else "anew"
             prepared = prepare(self, X, y, sample_weight, start=start, validation_fraction=self.validation_fraction)
             settings = training_settings(self)
-            with shared(_task_of(prepared), prepared.state.network, settings, self.n_jobs) as task:
+            with shared(task_of(prepared), prepared.state.network, settings, self.n_jobs) as task:
                 state = self._take_over(prepared)
                 self._run_and_save(state, settings, task, checkpoint_path, "fit(X, y, resume=True)")
         return self
@@ -268,7 +268,7 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         prepared = prepare(self, X, y, sample_weight, start=start, classes=classes)
         prepared.state.notes["partial"] = True
         one_epoch = training_settings(self, n_epochs=1)
-        with shared(_task_of(prepared), prepared.state.network, one_epoch, self.n_jobs) as task:
+        with shared(task_of(prepared), prepared.state.network, one_epoch, self.n_jobs) as task:
             state = self._take_over(prepared)
             self._run(state, training_settings(self, n_epochs=state.epoch + 1), task)
         if state.interrupted and state.order is not None:
@@ -361,6 +361,6 @@ class SetLSTMClassifier(ClassifierFile, ClassifierTags, Trainable):
         return clf
 
 
-def _task_of(prepared):
+def task_of(prepared):
     """What to train on, and what chooses the best epoch."""
     return Classification(*prepared.training, prepared.validation)

@@ -10,7 +10,7 @@ import numpy as np
 
 from numpy_setlstm.averaging import averaged_network
 from numpy_setlstm.checks import as_list, number, short, whole
-from numpy_setlstm.estimator import SetLSTMClassifier
+from numpy_setlstm.estimator import SetLSTMClassifier, task_of
 from numpy_setlstm.layers.lstm import GATES
 from numpy_setlstm.network import Network
 from numpy_setlstm.preparation import prepare
@@ -57,7 +57,7 @@ def fit_recorded(clf, X, y, sample_weight=None):
     _check_classifier("clf", clf)
     prepared = prepare(clf, X, y, sample_weight, validation_fraction=clf.validation_fraction)
     networks = [prepared.state.network.copy()]
-    state, task = clf._take_over(prepared)
+    state, task = clf._take_over(prepared), task_of(prepared)
     clf._run(state, training_settings(clf), task, lambda state: networks.append(averaged_network(state).copy()))
     return networks
 
