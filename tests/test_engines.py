@@ -249,3 +249,17 @@ def test_a_sparse_readout_is_laid_out_if_there_is_room(monkeypatch):
     assert FastEngine().lay_out(W.toarray()).shape == (2, 3)
     monkeypatch.setattr(fast_engine, "SCRATCH_MAX_CELLS", 5)
     assert FastEngine().lay_out(W) is W
+
+
+def test_blas_multiplies_by_what_is_dense_or_written_out():
+    few, many = (
+        SparseMatrix((10, 40), *np.divmod(np.arange(0, 400, step), 40), np.ones(400 // step)) for step in (50, 4)
+    )
+    for engine, expected in (
+        (FastEngine("auto"), [False, True]),  # where a tenth of the cells are connections, BLAS is faster
+        (FastEngine("gather"), [False, False]),
+        (FastEngine("scratch"), [True, True]),
+        (PlainEngine(), [False, False]),
+    ):
+        assert [engine.uses_blas(W) for W in (few, many)] == expected
+        assert engine.uses_blas(many.toarray())
