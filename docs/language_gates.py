@@ -43,7 +43,7 @@ def draw(model):
         start = model.training_state_.initial_topologies[name]
         steps = [step[name] for step in model.history_["set_steps"]]
         nulls = [matched_null(start, steps, rng) for _ in range(N_NULLS)]
-        plot_gate_counts(start, steps, nulls, ax).set_title(name)
+        plot_gate_counts(start, steps, nulls, ax).set_title(f"{name}: connections of each gate", loc="left")
         group_of = gates_of(start.shape)
         counts = group_counts(start, steps, group_of, len(GATES))
         last = [group_counts(start, null, group_of, len(GATES))[-1] for null in nulls]

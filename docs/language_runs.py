@@ -4,8 +4,9 @@ The characters of Shakespeare: nine tenths to learn from, the first half of the 
 the second half tests. Every kind has the same number of random trials, of fewer epochs, in which trial number k draws
 the same values of what all kinds have in common; then its best recipe is trained with several seeds. Each network is
 a line of JSON in docs/language/runs.jsonl; what is there is not run again, and Ctrl-C loses only networks that are
-being trained. The tables and the picture of docs/language.md are made from that file. It needs the folder
-NUMPY_SETLSTM_DATA, and some two hours of one core. From the top of the repository::
+being trained. The tables and the picture of docs/language.md are made from that file. With these recipes two seeds of
+a network with 1,024 units are trained as well, and of dense ones beside it. It needs the folder NUMPY_SETLSTM_DATA, and
+some five hours of one core. From the top of the repository::
 
     python docs/language_runs.py [--workers 2] [--kinds static,set-cosine] [--report-only]
 """
@@ -47,6 +48,8 @@ COMMON = {
     "validation_fraction": 1 / 19,  # of the first 95 %: a twentieth of the text
 }
 _EVOLVED = {"connectivity": "set", "zeta_schedule": "cosine"}
+_REDISTRIBUTED = _EVOLVED | {"prune_rule": "magnitude"}
+_AVERAGED = {"averaging": "snt-asgd", "averaging_interval": 1, "learning_rate_schedule": "constant"}
 KINDS = {
     "dense": {"connectivity": "dense"},
     "dense-pruned": {"connectivity": "dense"},
@@ -54,8 +57,18 @@ KINDS = {
     "static": {"connectivity": "static"},
     "set-cosine": _EVOLVED,
     "set-guided": _EVOLVED | {"growth": "gradient", "candidates": 10},
+    "set-magnitude": _REDISTRIBUTED,
+    "set-snt": _REDISTRIBUTED | _AVERAGED,
+}
+NAMES = KIND_NAMES | {
+    "set-magnitude": "evolved, redistribution",
+    "set-snt": "evolved, SNT-ASGD",
+    "dense-units": "dense, 130 units",
 }
 LARGEST, PRUNED = "dense", "dense-pruned"
+# A large network: as many weights in W_x and W_h as a dense one of 130 units has, or fewer.
+LARGE_H, LARGE_DENSITY, LARGE_SEEDS, UNITS = 1024, 0.02, range(2), 130
+LARGE_KINDS = ("set-cosine", "static", "dense-small", "dense-units")
 SEARCHED = [kind for kind in KINDS if kind != PRUNED]
 SPACE = {"learning_rate": ("log", 2e-3, 2e-2), "embedding_scale": ("one of", 0.3, 1.0), "dropout": ("one of", 0.0, 0.1)}
 SPACE_OF_EVOLUTION = {
@@ -68,7 +81,8 @@ TRIAL_DENSITY, DENSITIES, SEEDS = 0.05, (0.02, 0.05), range(5)
 PAIRS = (
     ("set-cosine", "static"), ("set-guided", "static"), ("set-guided", "set-cosine"),
     ("set-cosine", "dense-small"), ("set-guided", "dense-small"), ("static", "dense-small"),
-    ("set-guided", "dense"),
+    ("set-guided", "dense"), ("set-guided", "dense-pruned"),
+    ("set-magnitude", "set-cosine"), ("set-magnitude", "static"), ("set-snt", "set-magnitude"),
 )  # fmt: skip
 
 
@@ -114,28 +128,42 @@ def runs(kinds, found):
     return specs
 
 
-def sparse_parameters(n_words, density):
+def large_runs(found):
+    """Return the specifications of the large networks, with the recipes that were found for small ones."""
+    common = {"trial": False, "density": LARGE_DENSITY, "n_epochs": N_EPOCHS, "units": LARGE_H}
+    recipe_of = {"dense-units": "dense-small"}
+    return [
+        common | {"kind": kind, "seed": seed, "recipe": found[recipe_of.get(kind, kind)]}
+        for seed in LARGE_SEEDS
+        for kind in LARGE_KINDS
+    ]
+
+
+def sparse_parameters(n_words, density, hidden_size=COMMON["hidden_size"]):
     """Return how many parameters the sparse network has, everything counted, and the connections of its matrices."""
-    shapes = LanguageSizes(n_words, COMMON["embedding_dim"], COMMON["hidden_size"]).shapes
+    shapes = LanguageSizes(n_words, COMMON["embedding_dim"], hidden_size).shapes
     counts = {name: round(density * np.prod(shapes[name])) for name in ("W_x", "W_h")}
     rest = sum(int(np.prod(shape)) for name, shape in shapes.items() if name not in counts)
     return rest + sum(counts.values()), counts
 
 
-def small_hidden_size(n_words, density):
+def small_hidden_size(n_words, density, hidden_size):
     """Return the H of the largest dense network with at most as many parameters, and the same vectors."""
-    most, _ = sparse_parameters(n_words, density)
+    most, _ = sparse_parameters(n_words, density, hidden_size)
     fits = (h for h in range(1, 257) if LanguageSizes(n_words, COMMON["embedding_dim"], h).dense_parameters <= most)
     return max(fits)
 
 
 def make_model(spec, n_words):
     """Return the model of a specification."""
-    settings = COMMON | KINDS[spec["kind"]] | spec["recipe"] | {"n_epochs": spec["n_epochs"]}
+    size = {"hidden_size": spec.get("units", COMMON["hidden_size"]), "n_epochs": spec["n_epochs"]}
+    settings = COMMON | KINDS.get(spec["kind"], KINDS[LARGEST]) | spec["recipe"] | size
     if "evolve_until" in settings:
         settings["evolve_until"] *= spec["n_epochs"]
     if spec["kind"] == "dense-small":
-        settings["hidden_size"] = small_hidden_size(n_words, spec["density"])
+        settings["hidden_size"] = small_hidden_size(n_words, spec["density"], settings["hidden_size"])
+    if spec["kind"] == "dense-units":
+        settings["hidden_size"] = UNITS
     return SetLSTMLanguageModel(density=spec["density"], random_state=spec["seed"], **settings)
 
 
@@ -175,6 +203,7 @@ def measure(spec, text):
         "validation_bits": history["validation_loss"][best] / np.log(2),
         "best_epoch": best + 1,
         "gate_counts": history["gate_counts"],
+        "averaged": model.training_state_.n_averaged,
         "seconds": round(time.process_time() - start, 1),
     }
     return record if spec["trial"] else record | {"test_bits": model.bits_per_character(text[cut:])}
@@ -202,12 +231,12 @@ def compute(specs, text, workers):
                   record.get("test_bits"), record["seconds"], flush=True)  # fmt: skip
 
 
-def bits_of(records):
-    """Return the test bits of the runs: by kind and density, by seed."""
+def bits_of(records, units=None):
+    """Return the test bits of the runs, or of those with so many units: by kind and density, by seed."""
     bits = {}
     for record in records:
         spec = record["spec"]
-        if not spec["trial"]:
+        if not spec["trial"] and spec.get("units") == units:
             bits.setdefault((spec["kind"], spec["density"]), {})[spec["seed"]] = record["test_bits"]
     return bits
 
@@ -229,10 +258,12 @@ def format_bits(records):
             found = list(bits.get((kind, density), {}).values())
             cells.append("{:.3f} ± {:.3f}".format(*mean_and_spread(found)) if len(found) > 1 else MISSING)
         parameters = {
-            record["spec"]["density"]: record["parameters"] for record in records if record["spec"]["kind"] == kind
+            record["spec"]["density"]: record["parameters"]
+            for record in records
+            if record["spec"]["kind"] == kind and "units" not in record["spec"]
         }
-        sizes = [f"{parameters[density]:,}" for density in densities if density in parameters]
-        lines.append([KIND_NAMES.get(kind, kind), *cells, " and ".join(sizes)])
+        sizes = dict.fromkeys(f"{parameters[density]:,}" for density in densities if density in parameters)
+        lines.append([NAMES[kind], *cells, " and ".join(sizes)])
     return markdown_table(["kind", *(f"{100 * density:g} %" for density in densities), "parameters"], lines)
 
 
@@ -251,7 +282,7 @@ def format_differences(records):
             text = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
             cells.append(f"**{text}**" if low > 0 or high < 0 else text)
         if set(cells) != {MISSING}:
-            lines.append([f"{KIND_NAMES[one]} − {KIND_NAMES[other]}", *cells])
+            lines.append([f"{NAMES[one]} − {NAMES[other]}", *cells])
     return markdown_table(["bits per character", *(f"{100 * density:g} %" for density in DENSITIES)], lines)
 
 
@@ -263,11 +294,34 @@ def format_recipes(records):
         of_kind = [one for one in records if one["spec"]["trial"] and one["spec"]["kind"] == kind]
         drawn = [str(found[kind].get(name, MISSING)) for name in names]
         best = min(one["validation_bits"] for one in of_kind)
-        lines.append([KIND_NAMES.get(kind, kind), str(len(of_kind)), f"{best:.3f}", *drawn])
+        lines.append([NAMES[kind], str(len(of_kind)), f"{best:.3f}", *drawn])
     return markdown_table(["kind", "trials", "validation", *names], lines)
 
 
-BLOCKS = {"bits": format_bits, "differences": format_differences, "recipes": format_recipes}
+def format_large(records):
+    """Return a table: the large network, and dense ones beside it."""
+    bits, lines = bits_of(records, LARGE_H), []
+    for kind in LARGE_KINDS:
+        found = bits.get((kind, LARGE_DENSITY), {})
+        if len(found) < 2:
+            continue
+        of_kind = [one for one in records if one["spec"]["kind"] == kind and one["spec"].get("units") == LARGE_H]
+        units, parameters = of_kind[0]["hidden_size"], of_kind[0]["parameters"]
+        lead = MISSING
+        other = bits.get((LARGE_KINDS[0], LARGE_DENSITY), {})
+        if kind != LARGE_KINDS[0] and found.keys() == other.keys():
+            lead = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval([other[seed] - found[seed] for seed in found]))
+        score = "{:.3f} ± {:.3f}".format(*mean_and_spread(list(found.values())))
+        lines.append([NAMES[kind], f"{units:,}", f"{parameters:,}", score, lead])
+    return markdown_table(["kind", "H", "parameters", "bits per character", f"{NAMES['set-cosine']} − it"], lines)
+
+
+BLOCKS = {
+    "bits": format_bits,
+    "differences": format_differences,
+    "large": format_large,
+    "recipes": format_recipes,
+}
 
 
 def report(records):
@@ -279,7 +333,7 @@ def report(records):
             share = {"connectivity": kind, "share": density, "mean": mean, "low": low, "high": high}
             rows.append({"dataset": "characters of Shakespeare"} | share)
     (ax,) = plot_shares(
-        rows, labels=KIND_NAMES, scale=1.0, ylabel="test, bits per character", xlabel="connections, % of W_x and W_h"
+        rows, labels=NAMES, scale=1.0, ylabel="test, bits per character", xlabel="connections, % of W_x and W_h"
     )
     write_picture(PICTURE, ax.figure)
     fill_blocks(PAGE, "language", lambda name: BLOCKS[name](records))
@@ -291,10 +345,11 @@ def main():
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--kinds", default=",".join(KINDS), help="some of " + ", ".join(KINDS))
     parser.add_argument("--trials-only", action="store_true", help="no runs")
+    parser.add_argument("--large-only", action="store_true", help="the large networks alone")
     parser.add_argument("--report-only", action="store_true", help="tables and picture of what there is")
     options = parser.parse_args()
     if not options.report_only:
-        train(options.kinds.split(","), options)
+        train([] if options.large_only else options.kinds.split(","), options)
     report(read_records())
 
 
@@ -305,6 +360,7 @@ def train(kinds, options):
     compute(trials([kind for kind in kinds if kind in SEARCHED]), text, options.workers)
     if not options.trials_only:
         compute(runs(kinds, recipes(read_records())), text, options.workers)
+        compute(large_runs(recipes(read_records())), text, options.workers)
 
 
 if __name__ == "__main__":

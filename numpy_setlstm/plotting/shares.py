@@ -17,6 +17,8 @@ _STYLES = {
     "static-frequent": (ORANGE, DOTTED, "D"),
     "dense-small": (VERMILLION, BROKEN, "P"),
     "dense-pruned": (PURPLE, DOTTED, "X"),
+    "set-magnitude": (GREEN, BROKEN, "v"),
+    "set-snt": (GREEN, DOTTED, "D"),
 }
 
 
