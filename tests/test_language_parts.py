@@ -440,6 +440,23 @@ def test_estimator_names_what_cannot_be_asked_for(arguments, message, one_text):
 # The page
 
 
+def test_the_reviews_of_the_page_are_those_that_were_written(tmp_path, monkeypatch):
+    docs = Path(__file__).parent.parent / "docs"
+    monkeypatch.syspath_prepend(docs)
+    script = importlib.import_module("language_words")
+    records = script.read_records()
+    for name in ("PAGE", "TEXTS"):
+        monkeypatch.setattr(script, name, Path(shutil.copy(getattr(script, name), tmp_path)))
+    script.report(records)
+    for page in (script.PAGE, script.TEXTS):
+        assert page.read_text("utf8") == (docs / page.name).read_text("utf8"), "run python docs/language_words.py"
+    trials = [record["spec"]["kind"] for record in records if record["spec"]["trial"]]
+    assert {trials.count(kind) for kind in script.KINDS} == {len(script.RATES)}, "as many trials for every kind"
+    assert [record["spec"]["kind"] for record in script.networks(records)] == list(script.KINDS)
+    for record in script.networks(records):
+        assert {label: len(texts) for label, texts in record["texts"].items()} == {"negative": 10, "positive": 10}
+
+
 def test_the_tables_of_the_page_agree_with_what_was_measured(tmp_path, monkeypatch):
     docs = Path(__file__).parent.parent / "docs"
     monkeypatch.syspath_prepend(docs)
