@@ -6,7 +6,7 @@ the same values of what all kinds have in common; then its best recipe is traine
 a line of JSON in docs/language/runs.jsonl; what is there is not run again, and Ctrl-C loses only networks that are
 being trained. The tables and the picture of docs/language.md are made from that file. With these recipes two seeds of
 a network with 1,024 units are trained as well, and of dense ones beside it. It needs the folder NUMPY_SETLSTM_DATA, and
-some five hours of one core. From the top of the repository::
+some three hours of one core. From the top of the repository::
 
     python docs/language_runs.py [--workers 2] [--kinds static,set-cosine] [--report-only]
 """

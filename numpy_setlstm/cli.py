@@ -340,7 +340,7 @@ def add_benchmark_options(parser):
         add(option, dest=field, **settings)
     add("--threads", type=whole, metavar="N", help="of each peer (default: one per core)")
     add("--repeats", type=whole, default=REPEATS, metavar="N", help=f"rounds at most (default: {REPEATS})")
-    limit = f"roughly; what does not fit is left out (default: {QUICK_SECONDS})"
+    limit = f"roughly; what does not fit is left out, but for nine rounds (default: {QUICK_SECONDS})"
     add("--time-limit", type=finite, default=QUICK_SECONDS, metavar="SECONDS", help=limit)
     add("--busy", type=whole, default=0, metavar="K", help="beside K processes that never rest (default: 0)")
     add("--full", action="store_true", help="no time limit: all densities and sizes, at the work's own size")
