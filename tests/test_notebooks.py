@@ -53,6 +53,20 @@ def outputs_of(path):
     return [output for cell in cells_of(path, "code") for output in cell.outputs]
 
 
+def missing_imports(code):
+    """The names that `from numpy_setlstm... import name` does not find."""
+    lines = [line for line in code.splitlines() if not line.startswith("%") and "%pip" not in line]
+    missing = []
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "numpy_setlstm":
+            for name in node.names:
+                try:
+                    exec(f"from {node.module} import {name.name}", {})
+                except ImportError:
+                    missing.append(f"{node.module}.{name.name}")
+    return missing
+
+
 # The notebooks themselves
 
 
@@ -98,6 +112,22 @@ def test_every_exercise_has_a_solution_that_can_be_run(path):
     assert len(codes) >= 2
     for code in codes:
         compile(code, path.name, "exec")
+
+
+@each_notebook
+def test_every_name_that_is_imported_from_the_package_is_there(path):
+    """In cells, in solutions and in what is run after the cells; quickly, as long notebooks are not run each time."""
+    notebook = nbformat.read(path, as_version=4)
+    codes = [cell.source for cell in notebook.cells if cell.cell_type == "code"] + notebook_runs.solutions(notebook)
+    codes.append(CLAIMS.get(path.stem[:2], ""))
+    missing = [name for code in codes for name in missing_imports(code)]
+    assert not missing, f"{path.name} imports what is not there: {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.py")), ids=lambda path: path.stem)
+def test_every_name_that_a_program_of_the_docs_imports_is_there(path):
+    missing = missing_imports(path.read_text(encoding="utf8"))
+    assert not missing, f"{path.name} imports what is not there: {', '.join(missing)}"
 
 
 @each_notebook
