@@ -4,11 +4,11 @@ The characters of Shakespeare: nine tenths to learn from, the first half of the 
 the second half tests. Every kind has the same number of random trials, of fewer epochs, in which trial number k draws
 the same values of what all kinds have in common; then its best recipe is trained with several seeds. Each network is
 a line of JSON in docs/language/runs.jsonl; what is there is not run again, and Ctrl-C loses only networks that are
-being trained. The tables and the picture of docs/language.md are made from that file. With these recipes two seeds of
-a network with 1,024 units are trained as well, and of dense ones beside it. It needs the folder NUMPY_SETLSTM_DATA, and
-some three hours of one core. From the top of the repository::
+being trained. The tables and the picture of docs/language.md are made from that file. With these recipes some kinds are
+trained for more epochs as well, and so are two seeds of a network with 1,024 units and of dense ones beside it. It
+needs the folder NUMPY_SETLSTM_DATA, and some five hours of one core. From the top of the repository::
 
-    python docs/language_runs.py [--workers 2] [--kinds static,set-cosine] [--report-only]
+    python docs/language_runs.py [--workers 2] [--kinds static,set-cosine] [--only long] [--report-only]
 """
 
 import argparse
@@ -60,12 +60,21 @@ KINDS = {
     "set-magnitude": _REDISTRIBUTED,
     "set-snt": _REDISTRIBUTED | _AVERAGED,
 }
+# Longer trainings, with the recipes of the short ones; the null model of a mean is the same training without one.
+LONG_EPOCHS, LONG_KINDS = 12, ("dense-small", "static", "set-cosine", "set-guided", "set-constant", "set-snt")
+LONG_PAIRS = (
+    ("set-cosine", "static"), ("set-guided", "static"), ("set-guided", "set-cosine"),
+    ("set-cosine", "dense-small"), ("set-snt", "set-constant"), ("set-snt", "set-cosine"), ("set-snt", "static"),
+)  # fmt: skip
+ALL_KINDS = KINDS | {"set-constant": _REDISTRIBUTED | {"learning_rate_schedule": "constant"}}
 NAMES = KIND_NAMES | {
     "set-magnitude": "evolved, redistribution",
     "set-snt": "evolved, SNT-ASGD",
+    "set-constant": "evolved, the same without the mean",
     "dense-units": "dense, 130 units",
 }
 LARGEST, PRUNED = "dense", "dense-pruned"
+RECIPE_OF = {"dense-units": "dense-small", "set-constant": "set-snt"}  # kinds without trials of their own
 # A large network: as many weights in W_x and W_h as a dense one of 130 units has, or fewer.
 LARGE_H, LARGE_DENSITY, LARGE_SEEDS, UNITS = 1024, 0.02, range(2), 130
 LARGE_KINDS = ("set-cosine", "static", "dense-small", "dense-units")
@@ -128,12 +137,22 @@ def runs(kinds, found):
     return specs
 
 
+def long_runs(found):
+    """Return the specifications of the longer trainings, with the recipes that were found for short ones."""
+    common = {"trial": False, "n_epochs": LONG_EPOCHS}
+    return [
+        common | {"kind": kind, "seed": seed, "density": density, "recipe": found[RECIPE_OF.get(kind, kind)]}
+        for density in reversed(DENSITIES)
+        for seed in SEEDS
+        for kind in LONG_KINDS
+    ]
+
+
 def large_runs(found):
     """Return the specifications of the large networks, with the recipes that were found for small ones."""
     common = {"trial": False, "density": LARGE_DENSITY, "n_epochs": N_EPOCHS, "units": LARGE_H}
-    recipe_of = {"dense-units": "dense-small"}
     return [
-        common | {"kind": kind, "seed": seed, "recipe": found[recipe_of.get(kind, kind)]}
+        common | {"kind": kind, "seed": seed, "recipe": found[RECIPE_OF.get(kind, kind)]}
         for seed in LARGE_SEEDS
         for kind in LARGE_KINDS
     ]
@@ -157,7 +176,7 @@ def small_hidden_size(n_words, density, hidden_size):
 def make_model(spec, n_words):
     """Return the model of a specification."""
     size = {"hidden_size": spec.get("units", COMMON["hidden_size"]), "n_epochs": spec["n_epochs"]}
-    settings = COMMON | KINDS.get(spec["kind"], KINDS[LARGEST]) | spec["recipe"] | size
+    settings = COMMON | ALL_KINDS.get(spec["kind"], KINDS[LARGEST]) | spec["recipe"] | size
     if "evolve_until" in settings:
         settings["evolve_until"] *= spec["n_epochs"]
     if spec["kind"] == "dense-small":
@@ -203,7 +222,8 @@ def measure(spec, text):
         "validation_bits": history["validation_loss"][best] / np.log(2),
         "best_epoch": best + 1,
         "gate_counts": history["gate_counts"],
-        "averaged": model.training_state_.n_averaged,
+        "averaged": model.training_state_.n_averaged,  # minibatches
+        "minibatches": model.training_state_.n_updates,
         "seconds": round(time.process_time() - start, 1),
     }
     return record if spec["trial"] else record | {"test_bits": model.bits_per_character(text[cut:])}
@@ -231,12 +251,12 @@ def compute(specs, text, workers):
                   record.get("test_bits"), record["seconds"], flush=True)  # fmt: skip
 
 
-def bits_of(records, units=None):
-    """Return the test bits of the runs, or of those with so many units: by kind and density, by seed."""
+def bits_of(records, units=None, n_epochs=N_EPOCHS):
+    """Return the test bits of the runs with so many units and epochs: by kind and density, by seed."""
     bits = {}
     for record in records:
         spec = record["spec"]
-        if not spec["trial"] and spec.get("units") == units:
+        if not spec["trial"] and (spec.get("units"), spec["n_epochs"]) == (units, n_epochs):
             bits.setdefault((spec["kind"], spec["density"]), {})[spec["seed"]] = record["test_bits"]
     return bits
 
@@ -267,10 +287,10 @@ def format_bits(records):
     return markdown_table(["kind", *(f"{100 * density:g} %" for density in densities), "parameters"], lines)
 
 
-def format_differences(records):
-    """Return a table: the differences of :data:`PAIRS` by seed, with 95 % intervals; below 0 the first is better."""
-    bits, lines = bits_of(records), []
-    for one, other in PAIRS:
+def format_differences(records, pairs=PAIRS, n_epochs=N_EPOCHS):
+    """Return a table: the differences of pairs of kinds by seed, with 95 % intervals; below 0 the first is better."""
+    bits, lines = bits_of(records, n_epochs=n_epochs), []
+    for one, other in pairs:
         cells = []
         for density in DENSITIES:
             of_one, of_other = (bits.get((kind, 1.0 if kind == LARGEST else density), {}) for kind in (one, other))
@@ -298,6 +318,27 @@ def format_recipes(records):
     return markdown_table(["kind", "trials", "validation", *names], lines)
 
 
+def format_long(records):
+    """Return a table of the longer trainings: like :func:`format_bits`, and where the mean of the weights began."""
+    bits, lines = bits_of(records, n_epochs=LONG_EPOCHS), []
+    for kind in LONG_KINDS:
+        cells, began = [], []
+        for density in DENSITIES:
+            found = list(bits.get((kind, density), {}).values())
+            cells.append("{:.3f} ± {:.3f}".format(*mean_and_spread(found)) if len(found) > 1 else MISSING)
+        for record in records:
+            if (record["spec"]["kind"], record["spec"]["n_epochs"]) == (kind, LONG_EPOCHS) and record["averaged"]:
+                began.append(LONG_EPOCHS - round(record["averaged"] / record["minibatches"] * LONG_EPOCHS))
+        lines.append([NAMES[kind], *cells, f"{min(began)} to {max(began)}" if began else MISSING])
+    header = ["kind", *(f"{100 * density:g} %" for density in DENSITIES), "the mean began after epoch"]
+    return markdown_table(header, lines)
+
+
+def format_long_differences(records):
+    """Return :func:`format_differences` of the longer trainings."""
+    return format_differences(records, LONG_PAIRS, LONG_EPOCHS)
+
+
 def format_large(records):
     """Return a table: the large network, and dense ones beside it."""
     bits, lines = bits_of(records, LARGE_H), []
@@ -319,6 +360,8 @@ def format_large(records):
 BLOCKS = {
     "bits": format_bits,
     "differences": format_differences,
+    "long": format_long,
+    "long differences": format_long_differences,
     "large": format_large,
     "recipes": format_recipes,
 }
@@ -339,28 +382,28 @@ def report(records):
     fill_blocks(PAGE, "language", lambda name: BLOCKS[name](records))
 
 
+PARTS = {
+    "trials": lambda kinds: trials([kind for kind in kinds if kind in SEARCHED]),
+    "runs": lambda kinds: runs(kinds, recipes(read_records())),
+    "long": lambda kinds: long_runs(recipes(read_records())),
+    "large": lambda kinds: large_runs(recipes(read_records())),
+}
+
+
 def main():
     """Measure what is missing, and write tables and picture."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--kinds", default=",".join(KINDS), help="some of " + ", ".join(KINDS))
-    parser.add_argument("--trials-only", action="store_true", help="no runs")
-    parser.add_argument("--large-only", action="store_true", help="the large networks alone")
+    parser.add_argument("--only", choices=PARTS, help="one part of the work")
     parser.add_argument("--report-only", action="store_true", help="tables and picture of what there is")
     options = parser.parse_args()
     if not options.report_only:
-        train([] if options.large_only else options.kinds.split(","), options)
+        text = read_text(Path(os.environ["NUMPY_SETLSTM_DATA"]) / "shakespeare" / "input.txt")
+        make_folder(RUNS.parent)
+        for part in [options.only] if options.only else PARTS:
+            compute(PARTS[part](options.kinds.split(",")), text, options.workers)
     report(read_records())
-
-
-def train(kinds, options):
-    """Train what is missing of some kinds."""
-    text = read_text(Path(os.environ["NUMPY_SETLSTM_DATA"]) / "shakespeare" / "input.txt")
-    make_folder(RUNS.parent)
-    compute(trials([kind for kind in kinds if kind in SEARCHED]), text, options.workers)
-    if not options.trials_only:
-        compute(runs(kinds, recipes(read_records())), text, options.workers)
-        compute(large_runs(recipes(read_records())), text, options.workers)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 def has_one_thread():
-    """Whether BLAS has one thread in this process, as far as the environment says.
+    """Whether BLAS has one thread in this process, as far as the environment says; if it contradicts itself, no.
 
     >>> from unittest.mock import patch
     >>> with patch.dict(os.environ, dict.fromkeys(THREAD_VARIABLES, "2")):
     ...     has_one_thread()
     False
     """
-    return "1" in map(os.environ.get, THREAD_VARIABLES)
+    return {os.environ[name] for name in THREAD_VARIABLES if os.environ.get(name)} == {"1"}
 
 
 def one_blas_thread():

@@ -273,6 +273,11 @@ def weights_of(W):
     return W.values if isinstance(W, SparseMatrix) else W
 
 
+def dtype_of(parameters):
+    """The data type of what is computed with parameters, a dict of SparseMatrix and ndarray."""
+    return np.result_type(*map(weights_of, parameters.values()))
+
+
 @checked(x=array("N n_rows"), dy=array("N n_cols"), W=matrix("n_rows n_cols"))
 def weight_gradient(x, dy, W):
     """Gradient of the loss with respect to the weights of ``y = x @ W``, :eq:`sparse-gradient` at the connections.

@@ -477,8 +477,6 @@ def test_jobs_return_gradients_in_memory_only():
         ((loss, _, total),) = job.evaluate(([], [slice(0, 9)]))
     assert minibatch.gradients == {} and minibatch.count == 4 and memory[1]["W"].tolist() == [1, 2]
     assert np.isnan(loss) and total == 9
-    network = types.SimpleNamespace(forward=lambda tokens, keep=True: (np.zeros((len(tokens), 2 + keep)), None))
-    assert jobs.predict_batch(network, tokens).tolist() == [[0.5, 0.5]] * 43, "nothing is kept"
 
 
 def test_jobs_are_shared_where_that_pays(monkeypatch):

@@ -183,6 +183,8 @@ def test_blas_has_one_thread_if_the_environment_says_so(monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
     assert not has_one_thread()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert not has_one_thread(), "the environment contradicts itself"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")
     assert has_one_thread()
 
 

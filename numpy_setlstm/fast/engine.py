@@ -25,7 +25,7 @@ from numpy_setlstm.layers.lstm import LSTMGradients
 from numpy_setlstm.layers.readout import LinearCache, linear_backward, linear_forward
 from numpy_setlstm.optimizers import OPTIMIZERS
 from numpy_setlstm.parameters import directions_of
-from numpy_setlstm.sparse import SparseMatrix, weights_of
+from numpy_setlstm.sparse import SparseMatrix, dtype_of, weights_of
 from numpy_setlstm.text import PADDING_ID
 
 
@@ -59,8 +59,7 @@ class FastEngine:
         """Logits (N, C) of tokens (N, T), and the cache, which is None without `keep`: that saves memory and time."""
         p = parameters
         N, T = tokens.shape
-        dtype = np.result_type(*(weights_of(W) for W in p.values()))
-        readings, steps, empty = directions_of(p), steps_per_group(N), self._pool.empty
+        dtype, readings, steps, empty = dtype_of(p), directions_of(p), steps_per_group(N), self._pool.empty
         x_keep = dropout_mask((N, T, p["E"].shape[1]), embedding_dropout, rng, np.finfo(dtype).dtype)
         embedding, lstm, pooled = [], [], []
         for step, (W_x, W_h, b) in readings.items():

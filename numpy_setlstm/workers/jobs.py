@@ -12,11 +12,10 @@ import numpy as np
 
 from numpy_setlstm.blas import has_one_thread
 from numpy_setlstm.classification import Classification, cut_texts, evaluate_batch
-from numpy_setlstm.layers.readout import softmax
 from numpy_setlstm.minibatches import connections_read, count_pieces
 from numpy_setlstm.network import FastEngine, Network, PlainEngine
 from numpy_setlstm.parameters import directions_of
-from numpy_setlstm.sparse import SparseMatrix, weights_of
+from numpy_setlstm.sparse import SparseMatrix, dtype_of, weights_of
 from numpy_setlstm.workers.pool import borrow_pool, count_jobs, worker_processes
 
 # Words times the connections that each reads: with fewer, one process is done before others have started; or in
@@ -62,7 +61,8 @@ class SharedTraining:
 
     def __init__(self, pool, network, task, n_jobs, n_pieces):
         self.pool, self.task, self.n_jobs, self.steps = pool, task, n_jobs, []
-        shapes, dtype = {name: weights_of(W).shape for name, W in network.parameters.items()}, _dtype_of(network)
+        shapes = {name: weights_of(W).shape for name, W in network.parameters.items()}
+        dtype = dtype_of(network.parameters)
         gradients = [
             {name: np.zeros(shape, dtype) for name, shape in shapes.items()} if k % n_jobs else None
             for k in range(n_pieces)
@@ -116,7 +116,7 @@ class PredictionJob(NamedTuple):
 
     def predict(self, batches):
         """Probabilities (N, C) for each of some batches of texts (N, T)."""
-        return [predict_batch(self.network, tokens) for tokens in batches]
+        return [self.network.predict_proba(tokens) for tokens in batches]
 
 
 def attempt(function, *arguments):
@@ -125,11 +125,6 @@ def attempt(function, *arguments):
         return function(*arguments)
     except Exception as error:  # noqa: BLE001  it is raised later
         return error
-
-
-def predict_batch(network, tokens):
-    """Probabilities (N, C) of the classes."""
-    return softmax(network.forward(tokens, keep=False)[0])
 
 
 def copy_weights(network, twin):
@@ -180,7 +175,7 @@ def predict_shared(network, tokens, n_jobs, show=iter):
         with borrow_pool() as pool:
             if pool is not None:
                 return _predict_by(pool, network, tokens, n_jobs, batches, show)
-    return np.concatenate([predict_batch(network, tokens[batch]) for batch in show(batches)])
+    return np.concatenate([network.predict_proba(tokens[batch]) for batch in show(batches)])
 
 
 def _predict_by(pool, network, tokens, n_jobs, batches, show):
@@ -199,11 +194,6 @@ def _form_of(network):
     """All of a network that matters in prediction but its weights, a tuple; topologies are compared by identity."""
     parts = ((W.topology if isinstance(W, SparseMatrix) else W.shape, W.dtype) for W in network.parameters.values())
     return type(network.engine), vars(network.engine).get("kernel"), network.pooling, *parts
-
-
-def _dtype_of(network):
-    """The data type of all that is computed with the weights of a network."""
-    return np.result_type(*(weights_of(W) for W in network.parameters.values()))
 
 
 def _count_useful_jobs(network, n_jobs):
