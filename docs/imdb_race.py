@@ -3,8 +3,8 @@
 The same reviews, minibatches, first weights and recipe for each, with all cores: sparse with 3.9 % of the parameters,
 and dense with the recipe of dense networks. PyTorch's sparse network has dense weights and a mask, and does not evolve.
 It reads the padding before a short review; this package skips it. Kinds take turns, seed by seed; a network is a line
-of JSON in docs/speed/race.jsonl, and what is there is not trained again. The picture shows the validation accuracy over
-seconds; the ratios are printed, as a table. It needs NUMPY_SETLSTM_DATA, PyTorch, and a machine that is idle for
+of JSON in docs/speed/race.jsonl, and what is there is not trained again. Table and picture of docs/speed.md, validation
+accuracy over seconds, are made from that file. It needs NUMPY_SETLSTM_DATA, PyTorch, and a machine that is idle for
 most of an hour. This package's processes share the cores, so NumPy's BLAS gets one thread. From the top of the
 repository::
 
@@ -24,13 +24,14 @@ from numpy_setlstm import SetLSTMClassifier
 from numpy_setlstm.datasets import load_dataset
 from numpy_setlstm.estimator import task_of
 from numpy_setlstm.files import make_folder
+from numpy_setlstm.lab.experiment.page import fill_blocks
 from numpy_setlstm.lab.files import write_picture
 from numpy_setlstm.lab.formatting import MISSING, markdown_table
 from numpy_setlstm.preparation import prepare
 from numpy_setlstm.recipe import recipe_of, training_settings
 
 HERE = Path(__file__).parent
-RUNS, PICTURE = HERE / "speed" / "race.jsonl", HERE / "speed" / "race.png"
+RUNS, PICTURE, PAGE = HERE / "speed" / "race.jsonl", HERE / "speed" / "race.png", HERE / "speed.md"
 NAMES = {
     "evolved": "evolved, here",
     "dense": "dense, here",
@@ -152,7 +153,7 @@ def draw(records):
 
 
 def main():
-    """Train what is missing, draw the picture, and print the table."""
+    """Train what is missing, and make table and picture."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--epochs", type=int, default=4, help="of each network")
@@ -162,7 +163,7 @@ def main():
         compute(options.seeds, options.epochs)
     records = read_records()
     draw(records)
-    print(format_race(records))
+    fill_blocks(PAGE, "race", lambda name: format_race(records))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 There, a readout answers once, after the last word. Here it answers at every step: how probable is
 each character as the next one? The loss is the mean of -log p of the character that did come. So
-every state h gets a gradient from its own answer, and one from all the steps after it.
+every state h gets a gradient from its own answer, and one from the steps after it.
 
 A text is too long to be read in one go. It is cut into N streams, which are read side by side,
 T characters at a time. The LSTM begins each piece with the state in which it left the one before:
@@ -36,11 +36,11 @@ from numpy_setlstm.one_file import (
     weights_of,
 )
 
-LONGEST = 50_000  # characters of a file, as many as a minute is enough for
+LONGEST = 50_000  # characters of a file: about as many as it learns from in a minute
 
 
 def init_language_model(V, D, H, rng, er_epsilon=None):
-    """Parameters as of a classifier of V classes. V is small, so E is dense, too."""
+    """Parameters like those of a classifier with V classes; V is small, so here E is dense."""
     parameters = init_network(V, D, H, V, rng, er_epsilon)
     return parameters | {"E": rng.normal(size=(V, D))}
 
@@ -64,7 +64,7 @@ def language_forward(parameters, tokens, before=None):
 
 
 def loss_and_gradients(parameters, tokens, before=None):
-    """Loss of foreseeing tokens[:, 1:], gradients by name, and the state to begin the next with."""
+    """Loss of predicting tokens[:, 1:], gradients by name, and the state to begin the next with."""
     logits, after, cache = language_forward(parameters, tokens[:, :-1], before)
     embedding_cache, lstm_cache, h, rows, W_out = cache
     loss, dlogits = cross_entropy(logits, tokens[:, 1:].ravel())  # the mean over N * T places
@@ -123,7 +123,7 @@ def main(file=None, *, n_epochs=10, D=16, H=64, N=20, er_epsilon=3, zeta=0.3, se
     losses = train(parameters, cut_into_streams(ids, N), rng, n_epochs=n_epochs, zeta=zeta)
     for epoch, loss in enumerate(losses, start=1):
         written = write(parameters, ids[:1], 160, rng, temperature=0.7)
-        print(f"\nepoch {epoch}: {loss / np.log(2):.2f} bits per character")
+        print(f"\nepoch {epoch}: {loss / np.log(2):.2f} bits per character, while it learns them")
         print(repr("".join(characters[k] for k in written)))
 
 
