@@ -61,7 +61,7 @@ KINDS = {
     "set-snt": _REDISTRIBUTED | _AVERAGED,
 }
 # Longer trainings, with the recipes of the short ones; the null model of a mean is the same training without one.
-LONG_EPOCHS, LONG_KINDS = 12, ("dense-small", "static", "set-cosine", "set-guided", "set-constant", "set-snt")
+LONG_EPOCHS, LONG_KINDS = 12, ("dense-small", "static", "set-cosine", "set-constant", "set-snt", "set-guided")
 LONG_PAIRS = (
     ("set-cosine", "static"), ("set-guided", "static"), ("set-guided", "set-cosine"),
     ("set-cosine", "dense-small"), ("set-snt", "set-constant"), ("set-snt", "set-cosine"), ("set-snt", "static"),
@@ -143,8 +143,8 @@ def long_runs(found):
     return [
         common | {"kind": kind, "seed": seed, "density": density, "recipe": found[RECIPE_OF.get(kind, kind)]}
         for density in reversed(DENSITIES)
-        for seed in SEEDS
         for kind in LONG_KINDS
+        for seed in SEEDS
     ]
 
 

@@ -94,10 +94,12 @@ TARGETS = {
         "test_fast_layers", "test_engines.test_the_fast", "test_engines.test_gradients",
         "mutation_checks.test_fast_embedding", "test_language.test_the_fast",
     ),
+    "fast/words.py": ("test_fast_layers",),
     "fast/adam.py": ("test_optimizers", "mutation_checks.test_adam"),
     "fast/pooling.py": ("test_pooling", "test_language.test_the_fast"),
     "fast/engine.py": (
         "test_engines", "test_network", "test_pooling", "test_language.test_the_fast", "test_language.test_gradients",
+        "test_fast_layers",
     ),
     "language/softmax.py": (
         "test_language.test_gradients", "test_language.test_one_target", "test_language.test_blocks",

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from numpy_setlstm.fast import words
 from numpy_setlstm.fast.embedding import fast_embedding_backward, fast_embedding_forward
+from numpy_setlstm.fast.engine import FastEngine
 from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward
 from numpy_setlstm.fast.products import make_product
+from numpy_setlstm.fast.words import make_word_table
 from numpy_setlstm.gradcheck import check_gradients
 from numpy_setlstm.layers.embedding import embedding_backward, embedding_forward
 from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
@@ -147,3 +150,62 @@ def test_the_fast_embedding_equals_the_plain_one(way, S, dtype):
     parts = [fast_embedding_forward(tokens[n : n + 1], E, S)[1] for n in range(2)]
     in_parts = fast_embedding_backward([in_groups(dx[n : n + 1], S) for n in range(2)], parts, E)
     np.testing.assert_array_equal(in_parts, whole)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize(("n_words", "S"), [(1, 1), (7, 5), (300, 202)])  # in one block of words, or in two
+@pytest.mark.parametrize("way", WAYS)
+def test_a_table_of_words_stands_in_for_vectors_and_product(way, n_words, S, dtype, monkeypatch):
+    """Small whole numbers, so that every order of summation gives the same bits."""
+    monkeypatch.setattr(words, "MOST_CELLS", (S + 1) * 4 * H * 3 - 1 if S > 1 else 1)
+    rng = np.random.default_rng(7)
+    E, W_x = rng.integers(-4, 5, (n_words + 1, D)).astype(dtype), rng.integers(-4, 5, (D, 4 * H)).astype(dtype)
+    E[0], W_x[:, 2] = 0, 0  # the padding, and a column without connections
+    if way != "dense":
+        E, W_x = (SparseMatrix.from_array(A * (rng.random(A.shape) < 0.4)) for A in (E, W_x))
+    tokens = rng.permutation(np.repeat(np.arange(n_words + 1), 3 * max(2, 400 // n_words))).reshape(3, -1)
+    x, table = make_word_table(tokens, E, W_x, "auto" if way == "dense" else way, dtype)
+    assert x.shape[2] == S, "as many steps as memory allows, one at least"
+    found = np.empty((4 * H, *x.shape[:1], S, 3), dtype)
+    for group, places in enumerate(x):
+        out = np.empty((4 * H, S * 3), dtype)
+        table.forward(places.reshape(1, -1), out)
+        found[:, group] = out.reshape(4 * H, S, 3)
+    vectors, _ = embedding_forward(tokens, E)
+    expected = vectors @ (W_x if way == "dense" else W_x.toarray())  # (N, T, 4H)
+    np.testing.assert_array_equal(found.reshape(4 * H, -1, 3)[:, : tokens.shape[1]], expected.transpose(2, 1, 0))
+    assert table.table.dtype == dtype
+
+
+def test_a_table_of_words_is_made_where_each_occurs_twice_on_average():
+    E, W_x = np.ones((1000, D)), np.ones((D, 4 * H))
+    for n_distinct, n_words, is_made in ((300, 600, True), (300, 599, False), (9, 512, True), (9, 511, False)):
+        tokens = np.arange(n_words)[None] % n_distinct
+        x, table = make_word_table(tokens, E, W_x, "auto", np.float64)
+        assert (x is not None, table is not None) == (is_made, is_made)
+
+
+def test_no_text_at_all_has_a_prediction():
+    p = {"E": np.ones((9, D)), "W_x": np.ones((D, 4 * H)), "W_h": np.ones((H, 4 * H)), "b": np.ones(4 * H)}
+    p |= {"W_out": np.ones((H, 2)), "b_out": np.ones(2)}
+    logits, _ = FastEngine().forward(p, np.zeros((0, 5), int), keep=False)
+    assert logits.shape == (0, 2)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_prediction_with_a_table_equals_prediction_without(way, monkeypatch):
+    rng = np.random.default_rng(8)
+    p = {"W_x": matrix(rng, (D, 4 * H), way), "W_h": matrix(rng, (H, 4 * H), way), "b": rng.normal(size=4 * H)}
+    p |= {"E": matrix(rng, (9, D), way), "W_out": rng.normal(size=(H, 2)), "b_out": rng.normal(size=2)}
+    tokens = rng.integers(9, size=(N, 4 * T))  # 0 is padding
+    engine = FastEngine("auto" if way == "dense" else way)
+    asked = []
+    monkeypatch.setattr(words, "pays", lambda *counts: asked.append(counts) or asked[1:] == [])
+    with_table, _ = engine.forward(p, tokens, keep=False)
+    without, _ = engine.forward(p, tokens, keep=False)
+    assert asked == [(9, tokens.size)] * 2, "asked in prediction, and in prediction only"
+    trained, _ = engine.forward(p, tokens)
+    dropped, _ = engine.forward(p, tokens, embedding_dropout=0.5, rng=np.random.default_rng(0), keep=False)
+    assert len(asked) == 2 and np.abs(dropped - with_table).max() > 1e-3, "with dropout there is no table"
+    np.testing.assert_allclose(with_table, without, rtol=2e-14, atol=2e-14)
+    np.testing.assert_array_equal(without, trained)

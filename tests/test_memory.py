@@ -79,3 +79,10 @@ def test_a_copy_has_memory_of_its_own():
     pool = ArrayPool()
     pool.empty((1, LARGE), np.float32)
     assert pickle.loads(pickle.dumps(pool))._free == []
+
+
+def test_a_lock_that_nobody_will_open_again_is_not_waited_for():
+    """As in a process that was forked while another thread had it."""
+    pool = ArrayPool()
+    pool._lock.acquire()
+    assert pool.empty((4, LARGE), np.float32).shape == (4, LARGE)

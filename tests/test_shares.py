@@ -11,7 +11,7 @@ import pytest
 
 from numpy_setlstm.lab.experiment.grid import GridError, RunSpec
 from numpy_setlstm.lab.experiment.page import fill_blocks
-from numpy_setlstm.lab.experiment.runs import Task, load_reviews, pack_bits
+from numpy_setlstm.lab.experiment.runs import COMPUTES_LIKE, Task, load_reviews, pack_bits
 from numpy_setlstm.lab.shares import records as records_module
 from numpy_setlstm.lab.shares import search, sweep
 from numpy_setlstm.lab.shares.page import BLOCKS, difference_shown, make_block
@@ -117,6 +117,11 @@ def test_runs_are_kept_repeated_if_cut_short_and_refused_if_damaged(tmp_path):
     for name, found in read_records_of(kept).items():
         assert again[name] | {"seconds": 0} == found | {"seconds": 0}
     assert not run_all(specs, path, report=said.append) and said[-1] == "3 runs: 3 have results, 0 to do"
+    current = f'"computes_like": {COMPUTES_LIKE}'
+    path.write_text(kept.replace(current, f'"computes_like": {COMPUTES_LIKE - 1}', 1))
+    assert not run_all(specs, path, workers=1, report=said.append), "one is of a version that computed otherwise"
+    assert said[-1] == "3 runs: 2 have results, 1 to do"
+    assert path.read_text().count(current) == 3
     path.write_text("no record\n" + kept)
     with pytest.raises(GridError, match=r"line 1 of .*runs.jsonl is no record: delete it to repeat its run"):
         run_all(specs, path, report=said.append)

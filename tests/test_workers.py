@@ -1,5 +1,6 @@
 """Worker processes: the same bits with any number of them, and nothing lost or left when they, or all, are killed."""
 
+import gc
 import importlib.util
 import os
 import pickle
@@ -9,15 +10,18 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing.reduction import send_handle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from numpy_setlstm import SetLSTMClassifier
+from numpy_setlstm.blas import THREAD_VARIABLES, has_one_thread
 from numpy_setlstm.fast.engine import FastEngine
 from numpy_setlstm.layers.lstm import lstm_backward, lstm_forward
-from numpy_setlstm.workers import jobs, pool
+from numpy_setlstm.network import Network
+from numpy_setlstm.workers import jobs, memory, pool
 from numpy_setlstm.workers.memory import find_in_memory, put_in_memory
 from numpy_setlstm.workers.pool import AT_WORK, NOT_READY, Pool, Worker, WorkerError, count_jobs
 
@@ -175,8 +179,6 @@ def test_where_blas_has_several_threads_dense_networks_stay_in_one_process(monke
 
 
 def test_blas_has_one_thread_if_the_environment_says_so(monkeypatch):
-    from numpy_setlstm.blas import THREAD_VARIABLES, has_one_thread
-
     for variable in THREAD_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     assert not has_one_thread()
@@ -186,6 +188,17 @@ def test_blas_has_one_thread_if_the_environment_says_so(monkeypatch):
     assert not has_one_thread(), "the environment contradicts itself"
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")
     assert has_one_thread()
+
+
+def test_blas_gets_one_thread_before_numpy_is_imported_and_keeps_its_threads_later():
+    code = (
+        "import sys; from numpy_setlstm.blas import has_one_thread, one_blas_thread\n"
+        "sys.argv[1:] and __import__('numpy'); one_blas_thread(); print(has_one_thread())"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+    for argument, expected in (([], "True"), (["numpy"], "False")):
+        ran = subprocess.run([sys.executable, "-c", code, *argument], env=environment, capture_output=True, text=True)
+        assert ran.stdout.split() == [expected], ran.stderr
 
 
 def test_a_tokenizer_stays_here(asked):
@@ -202,9 +215,12 @@ def test_small_jobs_stay_in_one_process(monkeypatch, asked):
     assert asked == []
 
 
-@pytest.mark.parametrize("own", ["lstm", "engine", "subclass"])
+@pytest.mark.parametrize("own", ["lstm", "engine", "subclass", "network"])
 def test_code_of_ones_own_stays_in_one_process(own, asked):
     class Own(FastEngine):
+        pass
+
+    class OwnNetwork(Network):
         pass
 
     class Forwarding:
@@ -216,7 +232,10 @@ def test_code_of_ones_own_stays_in_one_process(own, asked):
     else:
         clf = classifier(1).fit(TOKENS, LABELS)
         for network in (clf.network_, clf.training_state_.network):
-            network.engine = Own() if own == "subclass" else Forwarding()
+            if own == "network":
+                network.__class__ = OwnNetwork
+            else:
+                network.engine = Own() if own == "subclass" else Forwarding()
         clf.n_jobs = clf._trained_with["n_jobs"] = 2
         clf.set_params(n_epochs=4).fit(TOKENS, LABELS, resume=True).predict(TOKENS)
     assert asked == []
@@ -461,6 +480,50 @@ def test_a_worker_that_cannot_start_is_an_error_and_the_model_as_before(monkeypa
     assert bits(clf.set_params(n_jobs=1), tmp_path) == before
 
 
+@linux_only
+def test_a_system_that_starts_no_more_processes_is_an_error_that_says_so(monkeypatch):
+    pool.end_workers()
+    gc.collect()
+    n_files = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(pool.subprocess, "Popen", refuse("Resource temporarily unavailable"))
+        with pytest.raises(
+            WorkerError, match=r"could not be started: .*temporarily unavailable; n_jobs=1 does without"
+        ):
+            classifier(2).fit(TOKENS, LABELS)
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == n_files
+
+
+@linux_only
+def test_memory_that_does_not_suffice_is_an_error_and_is_given_back(monkeypatch):
+    gc.collect()
+    n_files = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "open", refuse("No space left on device"), raising=False)
+        with pytest.raises(WorkerError, match=r"could not be started: .*No space left"):
+            classifier(2).fit(TOKENS, LABELS)
+    assert len(os.listdir("/proc/self/fd")) == n_files
+
+
+def refuse(reason):
+    def function(*_, **__):
+        raise OSError(reason)
+
+    return function
+
+
+def test_a_worker_that_cannot_have_the_memory_says_why():
+    worker = Worker()
+    file, _ = put_in_memory(np.zeros(3))
+    worker.send("load", (b"no pickle", [], 0))
+    send_handle(worker.connection, file, worker.process.pid)
+    os.close(file)
+    with pytest.raises(pickle.UnpicklingError):
+        worker.receive(NOT_READY)
+    worker.end()
+
+
 # Errors in workers
 
 
@@ -559,6 +622,20 @@ def test_after_ctrl_c_while_workers_are_loaded_none_answers_out_of_turn(monkeypa
         patch.setattr(Worker, "receive", interrupted)
         classifier(2).fit(TOKENS, LABELS)
     assert bits(classifier(2).fit(TOKENS, LABELS), tmp_path) == expected
+
+
+def test_after_ctrl_c_at_the_end_of_loading_workers_have_no_other_model(monkeypatch):
+    one, other = (classifier(1, random_state=seed).fit(TOKENS, LABELS).set_params(n_jobs=2) for seed in (0, 1))
+    one.predict_proba(TOKENS)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "find_in_memory", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            other.predict_proba(TOKENS)
+    np.testing.assert_array_equal(one.predict_proba(TOKENS), alone(one, TOKENS))
 
 
 def test_ctrl_c_while_python_ends_is_no_error():

@@ -20,6 +20,7 @@ from numpy_setlstm.fast.lstm import fast_lstm_backward, fast_lstm_forward, steps
 from numpy_setlstm.fast.memory import ArrayPool
 from numpy_setlstm.fast.pooling import make_pool
 from numpy_setlstm.fast.products import make_product
+from numpy_setlstm.fast.words import make_word_table
 from numpy_setlstm.layers.dropout import dropout_backward, dropout_forward, dropout_mask
 from numpy_setlstm.layers.lstm import LSTMGradients
 from numpy_setlstm.layers.readout import LinearCache, linear_backward, linear_forward
@@ -59,23 +60,33 @@ class FastEngine:
         """Logits (N, C) of tokens (N, T), and the cache, which is None without `keep`: that saves memory and time."""
         p = parameters
         N, T = tokens.shape
-        dtype, readings, steps, empty = dtype_of(p), directions_of(p), steps_per_group(N), self._pool.empty
+        dtype, readings, empty = dtype_of(p), directions_of(p), self._pool.empty
         x_keep = dropout_mask((N, T, p["E"].shape[1]), embedding_dropout, rng, np.finfo(dtype).dtype)
         embedding, lstm, pooled = [], [], []
         for step, (W_x, W_h, b) in readings.items():
             words, of_step = tokens[:, ::step], None if x_keep is None else x_keep[:, ::step]
-            x, embedding_cache = fast_embedding_forward(words, p["E"], steps, dtype, of_step, empty=empty)
-            product_x = make_product(p[W_x], self.kernel, dtype, steps * N, empty)
+            x, product_x, embedding_cache = self._look_up(words, p["E"], p[W_x], dtype, of_step, keep=keep)
             product_h = make_product(p[W_h], self.kernel, dtype, N, empty)
             mask = words != PADDING_ID
             pool = make_pool(pooling, mask, p["W_h"].shape[0], dtype, empty)
-            h, cache = fast_lstm_forward(x, product_x, product_h, p[b], mask, keep=keep, pool=pool, empty=empty)
+            options = {"keep": keep, "pool": pool, "dtype": dtype, "empty": empty}
+            h, cache = fast_lstm_forward(x, product_x, product_h, p[b], mask, **options)
             embedding.append(embedding_cache)
             lstm.append(cache)
             pooled.append(h)  # (H, N)
         h_read, h_keep = dropout_forward(np.concatenate(pooled).T, dropout, rng)  # (N, H), or (N, 2H)
         logits, readout = linear_forward(h_read, p["W_out"], p["b_out"])  # (N, C)
         return logits, FastCache(p["E"], readings, embedding, lstm, h_keep, readout) if keep else None
+
+    def _look_up(self, tokens, E, W_x, dtype, dropout_factors, *, keep):
+        """What the LSTM reads of tokens (N, T): x and the product with W_x; and the cache of the embedding."""
+        steps, empty = steps_per_group(len(tokens)), self._pool.empty
+        if not keep and dropout_factors is None:
+            x, table = make_word_table(tokens, E, W_x, self.kernel, dtype, empty)
+            if table is not None:
+                return x, table, None
+        x, cache = fast_embedding_forward(tokens, E, steps, dtype, dropout_factors, empty=empty)
+        return x, make_product(W_x, self.kernel, dtype, steps * len(tokens), empty), cache
 
     def backward(self, dlogits, cache):
         """Gradients of all parameters, by name; undoes :meth:`forward`."""

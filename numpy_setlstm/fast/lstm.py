@@ -5,9 +5,8 @@ What is different, and why:
 - Units come first, then texts: h is (H, N), the gates are (4H, N). The rows that a sparse product gathers are
   contiguous, and so is the block of each gate.
 - The words' part of the gates, :math:`W_x^T x + b`, and the gradient that flows back to the words, are computed for a
-  *group* of steps at once: fewer calls of NumPy, on wider arrays. (Computing it once per distinct word, as one would
-  for a dense matrix, does not pay: copying the result to the places where the word occurs takes as long as the sparse
-  product.)
+  *group* of steps at once: fewer calls of NumPy, on wider arrays. In prediction it is computed once per distinct
+  word, where they repeat: see :mod:`numpy_setlstm.fast.words`.
 - The products know their matrix and keep between steps what can be kept: see :mod:`numpy_setlstm.fast.products`.
 - The slopes of c and h with respect to the input of the gates are known as soon as the gates are, and computed for a
   group of steps at once. They replace gates and cell states in the cache, and leave the backward pass little more than
@@ -54,23 +53,26 @@ def steps_per_group(n_texts):
     return max(1, min(GROUP, GROUP_COLUMNS // max(1, n_texts)))
 
 
-def fast_lstm_forward(x, product_x, product_h, b, mask, *, keep=True, pool=None, state=(0, 0), empty=np.empty):
+def fast_lstm_forward(
+    x, product_x, product_h, b, mask, *, keep=True, pool=None, state=(0, 0), dtype=None, empty=np.empty
+):
     """Run an LSTM over x of shape (n_groups, D, S, N): step t is ``x[t // S, :, t % S]``; the rest is ignored.
 
     The products, from :func:`~numpy_setlstm.fast.products.make_product`, are those with W_x for S · N columns and with
     W_h for N columns; mask is (N, T), True for a word. `state` has h and c, (H, N) each, before the first step. With
-    `keep`, the cache holds what :func:`fast_lstm_backward` needs. Returns h of shape (H, N), the hidden state after the
-    last step or what the `pool` makes of all, and the cache.
+    `keep`, the cache holds what :func:`fast_lstm_backward` needs; without, x and its product may be those of
+    :func:`~numpy_setlstm.fast.words.make_word_table`. `dtype`, by default that of x, is the one of the states. Returns
+    h of shape (H, N), the hidden state after the last step or what the `pool` makes of all, and the cache.
     """
-    S, N = x.shape[2:]
+    (S, N), dtype = x.shape[2:], x.dtype if dtype is None else dtype
     T, H = mask.shape[1], len(b) // len(GATES)
     padded = (~mask).any(axis=0)  # (T,)
     steps = T if keep else 1  # without a backward pass each step writes over the one before
-    slopes = empty((T, 6, H, N), x.dtype) if keep else None  # see _slopes
-    gates = empty((steps, 4 * H, N), x.dtype)
-    h, c = (empty((steps + 1, H, N), x.dtype) for _ in range(2))  # before each step, and after the last
+    slopes = empty((T, 6, H, N), dtype) if keep else None  # see _slopes
+    gates = empty((steps, 4 * H, N), dtype)
+    h, c = (empty((steps + 1, H, N), dtype) for _ in range(2))  # before each step, and after the last
     h[0], c[0] = state
-    z_x, ig = empty((4 * H, S, N), x.dtype), empty((H, N), x.dtype)
+    z_x, ig = empty((4 * H, S, N), dtype), empty((H, N), dtype)
     for t in range(T):
         group, s = divmod(t, S)
         if s == 0:

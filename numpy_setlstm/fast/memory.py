@@ -48,12 +48,15 @@ class ArrayPool:
 
     def _take_block(self, n_bytes):
         """The smallest free block that is large enough; or a new one, while those that are too small are dropped."""
-        with self._lock:
-            blocks = [self._free.pop() for _ in range(len(self._free))]
-            large_enough = sorted((block for block in blocks if len(block) >= n_bytes), key=len)
-            if large_enough:
-                self._free += [block for block in blocks if block is not large_enough[0]]
-                return large_enough[0]
+        if self._lock.acquire(blocking=False):  # it may be locked for good in a process that was forked meanwhile
+            try:
+                blocks = [self._free.pop() for _ in range(len(self._free))]
+                large_enough = sorted((block for block in blocks if len(block) >= n_bytes), key=len)
+                if large_enough:
+                    self._free += [block for block in blocks if block is not large_enough[0]]
+                    return large_enough[0]
+            finally:
+                self._lock.release()
         block = np.empty(n_bytes + ALIGNMENT, np.uint8)
         return block[-block.ctypes.data % ALIGNMENT :][:n_bytes]
 

@@ -179,7 +179,7 @@ def predict_shared(network, tokens, n_jobs, show=iter):
 
 
 def _predict_by(pool, network, tokens, n_jobs, batches, show):
-    """Probabilities by all workers of the pool and this process, or after an error by this one alone."""
+    """Probabilities by workers of the pool and this process, or after an error by this one alone."""
     own, *theirs = deal([tokens[batch] for batch in batches], n_jobs)
     job = PredictionJob(network)
     try:
@@ -192,19 +192,23 @@ def _predict_by(pool, network, tokens, n_jobs, batches, show):
 
 def _form_of(network):
     """All of a network that matters in prediction but its weights, a tuple; topologies are compared by identity."""
-    parts = ((W.topology if isinstance(W, SparseMatrix) else W.shape, W.dtype) for W in network.parameters.values())
+    parts = (
+        (W.topology if isinstance(W, SparseMatrix) else W.shape, W.dtype, weights_of(W).flags.c_contiguous)
+        for W in network.parameters.values()
+    )
     return type(network.engine), vars(network.engine).get("kernel"), network.pooling, *parts
 
 
 def _count_useful_jobs(network, n_jobs):
     """How many processes may be used.
 
-    One for an engine or an LSTM of somebody's own, which others may not have; for weights that are not contiguous, as
-    shared memory has no others; and where BLAS has several threads, which share the products already: processes beside
-    them would wait for each other.
+    One for a network, an engine or an LSTM of somebody's own, which others may not have; for weights that are not
+    contiguous, as shared memory has no others; and where BLAS has several threads, which share the products already:
+    processes beside them would wait for each other.
     """
     engine = network.engine
-    own = type(engine) not in (FastEngine, PlainEngine) or getattr(engine, "lstm", None) is not None
+    own = type(network) is not Network or type(engine) not in (FastEngine, PlainEngine)
+    own = own or getattr(engine, "lstm", None) is not None
     scattered = not all(weights_of(W).flags.forc for W in network.parameters.values())
     return 1 if own or scattered or (_uses_blas(network) and not has_one_thread()) else count_jobs(n_jobs)
 

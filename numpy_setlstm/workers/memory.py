@@ -12,15 +12,12 @@ import tempfile
 ALIGNMENT = 64  # bytes of a cache line
 
 
-def open_memory(n_bytes):
-    """An open file of so many bytes in memory, or where the system has no such files on disk, which has no name."""
+def open_memory():
+    """An open file in memory, or where the system has no such files on disk, which has no name."""
     if hasattr(os, "memfd_create"):
-        file = os.memfd_create("numpy-setlstm")
-    else:
-        with tempfile.TemporaryFile() as temporary:
-            file = os.dup(temporary.fileno())
-    os.ftruncate(file, max(1, n_bytes))
-    return file
+        return os.memfd_create("numpy-setlstm")
+    with tempfile.TemporaryFile() as temporary:
+        return os.dup(temporary.fileno())
 
 
 def put_in_memory(value):
@@ -35,10 +32,16 @@ def put_in_memory(value):
     for array in raw:
         places.append((end, array.nbytes))
         end += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
-    file = open_memory(end)
-    with mmap.mmap(file, max(1, end)) as memory:
-        for (first, n_bytes), array in zip(places, raw, strict=True):
-            memory[first : first + n_bytes] = array
+    file = open_memory()
+    try:
+        with open(file, "wb", closefd=False) as memory:  # an error if there is no room; a mapped file kills the process
+            for (first, _), array in zip(places, raw, strict=True):
+                memory.seek(first)
+                memory.write(array)
+            memory.truncate(max(1, end))
+    except BaseException:
+        os.close(file)
+        raise
     return file, (frame, places, end)
 
 

@@ -1,9 +1,10 @@
 """Worker processes: how many, how they start, what they are asked, how they end.
 
 Each is a fresh Python interpreter, so a script needs no ``if __name__ == "__main__"``, and no process with threads is
-forked. BLAS has as many threads there as here, as the last bits of its products depend on their number. The connection
-to a worker closes when this process ends, whatever the reason, and then it ends as well. Workers that are idle remain
-for the next training or prediction for a while, as starting one takes a third of a second.
+forked. BLAS has as many threads there as the environment says, and as here, if it said so when NumPy was imported: the
+last bits of its products depend on their number. The connection to a worker closes when this process ends, whatever the
+reason, and then it ends as well. Workers that are idle remain for the next training or prediction for a while, as
+starting one takes a third of a second.
 """
 
 import atexit
@@ -68,6 +69,16 @@ def import_path():
     library = os.path.dirname(os.__file__)
     own = library, os.path.join(library, "lib-dynload")
     return sorted((folder for folder in sys.path if isinstance(folder, str)), key=lambda folder: folder not in own)
+
+
+@contextmanager
+def needed_to_start():
+    """Tell an error of the system, such as too many processes or open files, as a WorkerError that says what it is."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"a worker process could not be started: {error}"
+        raise WorkerError(f"{reason}; n_jobs=1 does without workers") from error
 
 
 @contextmanager
@@ -147,14 +158,17 @@ class Pool:
         return twin
 
     def _load(self, job, n_workers):
-        memory, where = put_in_memory(job)
+        self.kept = None, None, 0  # whatever happens from here on
+        with needed_to_start():
+            memory, where = put_in_memory(job)
         try:
             with self._ending_on_errors():
                 while len(self.workers) < n_workers:
-                    self.workers.append(Worker())
+                    with needed_to_start():
+                        self.workers.append(Worker())
                 for worker in self.workers[:n_workers]:
                     worker.send("load", where)
-                    with suppress(OSError):
+                    with suppress(OSError, RuntimeError):  # macOS has both for one that has ended
                         send_handle(worker.connection, memory, worker.process.pid)
                 for worker in self.workers[:n_workers]:
                     worker.receive(NOT_READY)
@@ -185,8 +199,9 @@ class Pool:
     def forget(self):
         """Let the workers forget their job, and with it the shared memory."""
         self.kept = None, None, 0
-        for worker in self.workers:
-            worker.send("forget")
+        with self._ending_on_errors():
+            for worker in self.workers:
+                worker.send("forget")
 
     def end(self):
         """End all workers."""

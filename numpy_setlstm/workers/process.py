@@ -26,23 +26,28 @@ def main(parent):
             name, *arguments = connection.recv()
             if name == "load":
                 memory = recv_handle(connection)
-                job = find_in_memory(memory, *arguments)
+                error, job = attempt(find_in_memory, memory, *arguments)
                 os.close(memory)
-                connection.send((None, os.getpid()))
+                connection.send((error, None))
             elif name == "forget":
                 job = None
             else:
-                connection.send(_answer(job, name, *arguments))
+                connection.send(answer(job, name, *arguments))
     except (EOFError, OSError):  # the parent has ended
         pass
 
 
-def _answer(job, name, errors, share):
-    """An error, or None and what the method of the job gives; `errors` is how NumPy treats overflows and the like."""
+def answer(job, name, errors, share):
+    """What :func:`attempt` gives for a method of the job; `errors` is how NumPy treats overflows and the like."""
+    with np.errstate(**errors):
+        return attempt(getattr(job, name), share)
+
+
+def attempt(function, *arguments):
+    """None and what a function gives, or an error, which the parent raises, and None."""
     try:
-        with np.errstate(**errors):
-            return None, getattr(job, name)(share)
-    except Exception as error:  # noqa: BLE001  the parent raises it
+        return None, function(*arguments)
+    except Exception as error:  # noqa: BLE001
         return error, None
 
 

@@ -138,7 +138,6 @@ def run_grid(
         check_resources(todo, data_home)
     shared = {
         "data_home": None if data_home is None else str(Path(data_home).resolve()),
-        "n_jobs": 1 if executor is not None or workers > 1 else -1,
         "keep_model": save_models,
     }
     paths = [str(store.checkpoint_path(spec).resolve()) if checkpoints else None for spec in todo]

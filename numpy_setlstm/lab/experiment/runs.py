@@ -27,7 +27,8 @@ from numpy_setlstm.measures import describe
 FORMAT_VERSION = 1
 # Raised when the same settings give other results; results with another number are shown, but their runs are repeated.
 # 1: version 0.1.0, which wrote no number. 2: texts are split into words by Unicode's rules.
-COMPUTES_LIKE = 2
+# 3: a large minibatch is cut into pieces, each with a dropout of its own.
+COMPUTES_LIKE = 3
 N_NULLS = 5  # null models per run; few, as every seed has its own
 DONE, FAILED = "done", "failed"
 BUSY = "busy"  # another process is computing the run; never saved
@@ -53,7 +54,6 @@ class Task:
     spec: RunSpec
     data_home: str | None = None
     checkpoint_path: str | None = None
-    n_jobs: int = 1
     keep_model: bool = False
 
 
@@ -114,7 +114,7 @@ def _compute_baseline(task, reviews):
 
 def _compute_network(task, reviews):
     clf = fit_run(task, reviews)
-    clf.set_params(random_state=task.spec.seed, n_jobs=None)
+    clf.set_params(random_state=task.spec.seed)
     predicted = clf.predict(reviews.test_texts)
     result = result_of(clf, reviews, predicted)
     result.pop("peak_memory_mib")  # the peak of all runs in this process
@@ -164,7 +164,6 @@ def _fit(task, reviews):
     labels = np.array(reviews.label_names)[reviews.train_labels]
     parameters = network_settings(task.spec) | {
         "random_state": task.spec.seed,
-        "n_jobs": task.n_jobs,
         "without_known_words": "accept",
     }
     path = task.checkpoint_path and Path(task.checkpoint_path)

@@ -22,6 +22,7 @@ from numpy_setlstm.lab.experiment.runs import (
     load_reviews,
     pack_bits,
 )
+from numpy_setlstm.lab.experiment.store import computes_like
 from numpy_setlstm.lab.machine import available_cores
 
 
@@ -88,6 +89,8 @@ def read_records(path):
 def run_all(specs, path, *, blind=False, workers=None, data_home=None, progress=False, report=print):
     """Compute the runs that a file has no record of, and append each record as it ends; True if interrupted.
 
+    Those whose record is of a version that computed otherwise are repeated; the newest record of a run counts.
+
     Parameters
     ----------
     specs : list of RunSpec
@@ -106,7 +109,7 @@ def run_all(specs, path, *, blind=False, workers=None, data_home=None, progress=
     path = make_folder(Path(path).parent) / Path(path).name
     workers = check_workers(available_cores() if workers is None else workers)
     with locked(path):
-        done = read_records(path)
+        done = {name for name, record in read_records(path).items() if computes_like(record) == COMPUTES_LIKE}
         todo = [spec for spec in specs if spec.name not in done]
         report(f"{len(specs)} runs: {len(specs) - len(todo)} have results, {len(todo)} to do")
         if not todo:
