@@ -1,10 +1,10 @@
 """How long does it take to label the 25,000 test reviews of IMDB, beside PyTorch?
 
 The network of the recipe, with the same weights in both, and the words of the reviews as numbers: reading is left out.
-This package takes the reviews as they come; PyTorch is at its best: of batches of 64, 128 and 256, in the order of the
-reviews or sorted by length, with one thread or as many as there are cores, what is fastest in a first turn is taken.
-It prints the median of the ratios turn by turn, with quartiles. It needs NUMPY_SETLSTM_DATA, PyTorch, and a machine
-that is idle for ten minutes. From the top of the repository::
+This package takes the reviews as they come; PyTorch is at its best: sorted by length, and of batches of 64, 128 and
+256, with one thread or as many as there are cores, what is fastest in a first turn. It prints the median of the ratios
+turn by turn, with quartiles. It needs NUMPY_SETLSTM_DATA, PyTorch, and a machine that is idle for some minutes. From
+the top of the repository::
 
     OPENBLAS_NUM_THREADS=1 python docs/imdb_prediction.py [--turns 9]
 """
@@ -45,10 +45,10 @@ def seconds_of(predict):
 
 
 @torch.inference_mode()
-def predict_in_torch(model, tokens, batch_size, by_length, n_threads):
+def predict_in_torch(model, tokens, batch_size, n_threads):
     """Return probabilities (n_texts, C)."""
     torch.set_num_threads(n_threads)
-    order = np.argsort((tokens != 0).sum(axis=1), kind="stable") if by_length else np.arange(len(tokens))
+    order = np.argsort((tokens != 0).sum(axis=1), kind="stable")
     probabilities = np.empty((len(tokens), model.readout.out_features), np.float32)
     for first in range(0, len(tokens), batch_size):
         n = order[first : first + batch_size]
@@ -63,11 +63,11 @@ def main():
     turns = parser.parse_args().turns
     network, recipe, tokens = prepared_network()
     model = TorchClassifier(network, recipe, masked=False, max_norm=1.0).eval()
-    forms = list(itertools.product((64, 128, 256), (False, True), sorted({1, CORES})))
+    forms = list(itertools.product((64, 128, 256), sorted({1, CORES})))
     firsts = {}
     for form in forms:
         firsts[form], theirs = seconds_of(lambda form=form: predict_in_torch(model, tokens, *form))
-        print("PyTorch, batch size {}, sorted {}, threads {}:".format(*form), f"{firsts[form]:.1f} s", flush=True)
+        print("PyTorch, batch size {}, threads {}:".format(*form), f"{firsts[form]:.1f} s", flush=True)
     fastest = min(forms, key=firsts.get)
     _, ours = seconds_of(lambda: predict_shared(network, tokens, CORES))  # the workers start
     print(f"largest difference of the probabilities: {np.abs(ours - theirs).max():.1e}")
