@@ -61,7 +61,7 @@ KINDS = {
     "set-snt": _REDISTRIBUTED | _AVERAGED,
 }
 # Longer trainings, with the recipes of the short ones; the null model of a mean is the same training without one.
-LONG_EPOCHS, LONG_KINDS = 12, ("dense-small", "static", "set-cosine", "set-constant", "set-snt", "set-guided")
+LONG_EPOCHS, LONG_KINDS = 10, ("static", "set-cosine", "set-snt", "set-constant", "set-guided", "dense-small")
 LONG_PAIRS = (
     ("set-cosine", "static"), ("set-guided", "static"), ("set-guided", "set-cosine"),
     ("set-cosine", "dense-small"), ("set-snt", "set-constant"), ("set-snt", "set-cosine"), ("set-snt", "static"),
