@@ -104,10 +104,12 @@ def seconds_to_goal(record):
 
 
 def as_range(values, form):
-    """Return "median (least to most)"."""
-    if not values or None in values:
+    """Return "median (least to most)" of the values that are not None, and how many these are if some are."""
+    known = [value for value in values if value is not None]
+    if not known:
         return MISSING
-    return f"{form(np.median(values))} ({form(min(values))} to {form(max(values))})"
+    number = "" if len(known) == len(values) else f", {len(known)} of {len(values)} seeds"
+    return f"{form(np.median(known))} ({form(min(known))} to {form(max(known))}{number})"
 
 
 def format_race(records):
