@@ -31,7 +31,7 @@ from numpy_setlstm.own_lstm import adapt
 from numpy_setlstm.sparse import SparseMatrix, weights_of
 from numpy_setlstm.topology import prune
 from numpy_setlstm.training import TrainingSettings, TrainingState, split_streams, train_task
-from numpy_setlstm.workers import jobs
+from numpy_setlstm.workers import jobs, memory
 from numpy_setlstm.workers.memory import find_in_memory, put_in_memory
 from numpy_setlstm.workers.pool import WorkerError
 
@@ -574,13 +574,25 @@ def test_jobs_are_shared_beside_several_threads_of_blas_only_if_blas_has_nothing
     assert jobs._count_useful_jobs(network.with_parameters(parameters | {"W_out": column}), 3) == 1
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no file that is always full")
+def test_memory_that_is_full_is_given_back(monkeypatch):
+    full = os.open("/dev/full", os.O_RDWR)
+    monkeypatch.setattr(memory, "open_memory", lambda: full)
+    with pytest.raises(OSError, match="No space left"):
+        put_in_memory(np.zeros(3))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(full)
+
+
 def test_jobs_stay_in_one_process_with_an_lstm_or_an_engine_of_ones_own_or_if_another_thread_has_the_pool(monkeypatch):
     pool, (tokens, labels) = use_pool_here(monkeypatch), texts_to_share()
     monkeypatch.setattr(jobs, "cut_texts", lambda n_texts: cut_texts(n_texts, 6))
     task, settings = Classification(tokens, labels), TrainingSettings()
     own = network_to_share(lstm=(lstm_forward, lstm_backward), check=False)
     strange = network_to_share(engine=types.SimpleNamespace(forward=network_to_share().engine.forward))
-    for network in (own, strange):
+    another = network_to_share()
+    another.__class__ = type("Another", (type(another),), {})
+    for network in (own, strange, another):
         with jobs.shared(task, network, settings, 2) as shared:
             assert shared is task
         jobs.predict_shared(network, tokens, 2)

@@ -153,7 +153,7 @@ def test_the_fast_embedding_equals_the_plain_one(way, S, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
-@pytest.mark.parametrize("n_words", [1, 7, 300])  # in one block of words, or in two
+@pytest.mark.parametrize("n_words", [1, 7, 600])  # in one block of words, or in three
 @pytest.mark.parametrize("way", WAYS)
 def test_a_table_of_words_stands_in_for_vectors_and_product(way, n_words, dtype):
     """Small whole numbers, so that every order of summation gives the same bits."""
@@ -171,6 +171,22 @@ def test_a_table_of_words_stands_in_for_vectors_and_product(way, n_words, dtype)
     expected = vectors @ (W_x if way == "dense" else W_x.toarray())  # (N, T, 4H)
     np.testing.assert_array_equal(found, expected.transpose(1, 2, 0))
     assert table.table.dtype == dtype
+    assert table.table.shape == (-(-(n_words + 1) // 256) * 256, 4 * H + 64 // np.dtype(dtype).itemsize)
+
+
+def test_a_table_of_words_takes_the_inverse_in_one_or_two_dimensions_from_any_numpy(monkeypatch):
+    tokens, E, W_x = np.arange(600).reshape(2, 300) % 7, np.ones((7, D)), np.ones((D, 4 * H))
+    unique, found = np.unique, []
+    for shape in ((2, 300), (600,)):
+
+        def of_that_shape(array, return_inverse, shape=shape):
+            values, inverse = unique(array, return_inverse=return_inverse)
+            return values, inverse.reshape(shape)
+
+        monkeypatch.setattr(np, "unique", of_that_shape)
+        found.append(make_word_table(tokens, E, W_x, "auto", np.float64)[0])
+    np.testing.assert_array_equal(found[0], tokens.T[:, None, None])
+    np.testing.assert_array_equal(found[1], found[0])
 
 
 def test_a_table_of_words_is_made_where_each_occurs_twice_on_average():

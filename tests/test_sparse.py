@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from numpy_setlstm.sparse import SparseMatrix, Topology, weight_gradient, weights_of
+from numpy_setlstm.sparse import SparseMatrix, Topology, dtype_of, weight_gradient, weights_of
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
 
@@ -418,3 +418,9 @@ def test_a_gradient_needs_matching_factors():
         weight_gradient(np.ones((3, 2)), np.ones((1, 2)), W)
     with pytest.raises(ValueError, match="W has shape"):
         weight_gradient(np.ones((3, 3)), np.ones((3, 2)), W)
+
+
+def test_the_type_of_what_is_computed_is_that_of_all_weights_together():
+    W = SparseMatrix((2, 2), [0], [1], np.ones(1, np.float32))
+    assert dtype_of({"W": W, "b": np.zeros(2, np.float32)}) == np.float32
+    assert dtype_of({"W": W, "b": np.zeros(2)}) == dtype_of({"W": W.toarray().astype(np.float64)}) == np.float64

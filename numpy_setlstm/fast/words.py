@@ -37,7 +37,7 @@ class WordTable:
 
     def forward(self, x, out):
         """Write the rows of the table at the places x (1, M) to the columns of `out` (n_gates, M)."""
-        np.take(self.table, x[0], axis=0, out=self.rows, mode="clip")  # the fastest mode; no place is out of range
+        np.take(self.table, x.ravel(), axis=0, out=self.rows, mode="clip")  # the fastest mode; no place is out of range
         out[...] = self.rows[:, : self.n_gates].T
 
 
