@@ -3,8 +3,10 @@
 No assertion depends on speed: clocks are simulated.
 """
 
+import importlib
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from numpy_setlstm.lab.benchmark.harness import Budget, PeerError, Worker, paire
 from numpy_setlstm.lab.benchmark.language_work import LanguageWork, draw_language_batches
 from numpy_setlstm.lab.benchmark.peers import LANGUAGE_PEERS, PART_LABELS, PEERS, load_peer, missing_library
 from numpy_setlstm.lab.benchmark.work import Work, draw_batches, draw_network
+from numpy_setlstm.lab.experiment.page import fill_blocks
 from numpy_setlstm.lab.formatting import markdown_table, text_table
 from numpy_setlstm.lab.machine import machine_facts, peak_bytes
 from numpy_setlstm.measures import curves
@@ -772,3 +775,18 @@ def test_pictures_follow_the_style(style):
     with styles.context(style):
         plotting.plot_time_against_density([0.1, 1.0], {"sparse": [1, 2], "a": [2, 1]}).figure.draw_without_rendering()
         plotting.plot_step_parts({"sparse": {"other": 1.0}}).figure.draw_without_rendering()
+
+
+# The page
+
+
+def test_the_race_of_the_page_is_the_one_that_was_measured(tmp_path, monkeypatch):
+    docs = Path(__file__).parent.parent / "docs"
+    monkeypatch.syspath_prepend(docs)
+    script = importlib.import_module("imdb_race")
+    page, records = Path(shutil.copy(docs / "speed.md", tmp_path)), script.read_records()
+    fill_blocks(page, "race", lambda name: script.format_race(records))
+    assert page.read_text("utf8") == (docs / "speed.md").read_text("utf8"), "run python docs/imdb_race.py --report-only"
+    assert sorted((record["kind"], record["seed"]) for record in records) == sorted(
+        (kind, seed) for kind in script.NAMES for seed in range(3)
+    )
