@@ -61,10 +61,9 @@ KINDS = {
     "set-snt": _REDISTRIBUTED | _AVERAGED,
 }
 # Longer trainings, with the recipes of the short ones; the null model of a mean is the same training without one.
-LONG_EPOCHS, LONG_KINDS = 10, ("static", "set-cosine", "set-snt", "set-constant", "set-guided", "dense-small")
+LONG_EPOCHS, LONG_DENSITY, LONG_KINDS = 10, 0.05, ("static", "set-cosine", "set-snt", "set-constant")
 LONG_PAIRS = (
-    ("set-cosine", "static"), ("set-guided", "static"), ("set-guided", "set-cosine"),
-    ("set-cosine", "dense-small"), ("set-snt", "set-constant"), ("set-snt", "set-cosine"), ("set-snt", "static"),
+    ("set-cosine", "static"), ("set-snt", "set-constant"), ("set-snt", "set-cosine"), ("set-snt", "static"),
 )  # fmt: skip
 ALL_KINDS = KINDS | {"set-constant": _REDISTRIBUTED | {"learning_rate_schedule": "constant"}}
 NAMES = KIND_NAMES | {
@@ -139,10 +138,9 @@ def runs(kinds, found):
 
 def long_runs(found):
     """Return the specifications of the longer trainings, with the recipes that were found for short ones."""
-    common = {"trial": False, "n_epochs": LONG_EPOCHS}
+    common = {"trial": False, "n_epochs": LONG_EPOCHS, "density": LONG_DENSITY}
     return [
-        common | {"kind": kind, "seed": seed, "density": density, "recipe": found[RECIPE_OF.get(kind, kind)]}
-        for density in reversed(DENSITIES)
+        common | {"kind": kind, "seed": seed, "recipe": found[RECIPE_OF.get(kind, kind)]}
         for kind in LONG_KINDS
         for seed in SEEDS
     ]
@@ -287,20 +285,24 @@ def format_bits(records):
     return markdown_table(["kind", *(f"{100 * density:g} %" for density in densities), "parameters"], lines)
 
 
-def format_differences(records, pairs=PAIRS, n_epochs=N_EPOCHS):
-    """Return a table: the differences of pairs of kinds by seed, with 95 % intervals; below 0 the first is better."""
-    bits, lines = bits_of(records, n_epochs=n_epochs), []
-    for one, other in pairs:
+def as_difference(values):
+    """Return the mean of differences by seed and its 95 % interval, bold if it leaves out 0."""
+    if len(values) < 2:
+        return MISSING
+    mean, low, high = interval(values)
+    text = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return f"**{text}**" if low > 0 or high < 0 else text
+
+
+def format_differences(records):
+    """Return a table: the differences of :data:`PAIRS` by seed, with 95 % intervals; below 0 the first is better."""
+    bits, lines = bits_of(records), []
+    for one, other in PAIRS:
         cells = []
         for density in DENSITIES:
             of_one, of_other = (bits.get((kind, 1.0 if kind == LARGEST else density), {}) for kind in (one, other))
             seeds = sorted(of_one.keys() & of_other.keys())
-            if len(seeds) < 2:
-                cells.append(MISSING)
-                continue
-            mean, low, high = interval([of_one[seed] - of_other[seed] for seed in seeds])
-            text = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
-            cells.append(f"**{text}**" if low > 0 or high < 0 else text)
+            cells.append(as_difference([of_one[seed] - of_other[seed] for seed in seeds]))
         if set(cells) != {MISSING}:
             lines.append([f"{NAMES[one]} − {NAMES[other]}", *cells])
     return markdown_table(["bits per character", *(f"{100 * density:g} %" for density in DENSITIES)], lines)
@@ -319,24 +321,38 @@ def format_recipes(records):
 
 
 def format_long(records):
-    """Return a table of the longer trainings: like :func:`format_bits`, and where the mean of the weights began."""
-    bits, lines = bits_of(records, n_epochs=LONG_EPOCHS), []
+    """Return a table of the longer trainings: bits of both held-out texts, and where the mean of the weights began."""
+    lines = []
     for kind in LONG_KINDS:
-        cells, began = [], []
-        for density in DENSITIES:
-            found = list(bits.get((kind, density), {}).values())
-            cells.append("{:.3f} ± {:.3f}".format(*mean_and_spread(found)) if len(found) > 1 else MISSING)
-        for record in records:
-            if (record["spec"]["kind"], record["spec"]["n_epochs"]) == (kind, LONG_EPOCHS) and record["averaged"]:
-                began.append(LONG_EPOCHS - round(record["averaged"] / record["minibatches"] * LONG_EPOCHS))
-        lines.append([NAMES[kind], *cells, f"{min(began)} to {max(began)}" if began else MISSING])
-    header = ["kind", *(f"{100 * density:g} %" for density in DENSITIES), "the mean began after epoch"]
-    return markdown_table(header, lines)
+        of_kind = [one for one in long_records(records) if one["spec"]["kind"] == kind]
+        cells = [
+            "{:.3f} ± {:.3f}".format(*mean_and_spread([one[f"{text}_bits"] for one in of_kind]))
+            if len(of_kind) > 1
+            else MISSING
+            for text in ("validation", "test")
+        ]
+        shares = [one["averaged"] / one["minibatches"] for one in of_kind if one["averaged"]]
+        began = sorted(LONG_EPOCHS - round(share * LONG_EPOCHS) for share in shares)
+        lines.append([NAMES[kind], *cells, ", ".join(map(str, began)) or MISSING])
+    return markdown_table(["kind", "validation", "test", "the mean began after epoch"], lines)
 
 
 def format_long_differences(records):
-    """Return :func:`format_differences` of the longer trainings."""
-    return format_differences(records, LONG_PAIRS, LONG_EPOCHS)
+    """Return a table: the differences of pairs of kinds in longer trainings, on validation and test text."""
+    lines = []
+    for one, other in LONG_PAIRS:
+        cells = []
+        for text in ("validation", "test"):
+            bits = {(r["spec"]["kind"], r["spec"]["seed"]): r[f"{text}_bits"] for r in long_records(records)}
+            seeds = [seed for seed in SEEDS if {(one, seed), (other, seed)} <= bits.keys()]
+            cells.append(as_difference([bits[one, seed] - bits[other, seed] for seed in seeds]))
+        lines.append([f"{NAMES[one]} − {NAMES[other]}", *cells])
+    return markdown_table(["bits per character", "validation", "test"], lines)
+
+
+def long_records(records):
+    """Return those of the longer trainings."""
+    return [one for one in records if not one["spec"]["trial"] and one["spec"]["n_epochs"] == LONG_EPOCHS]
 
 
 def format_large(records):
