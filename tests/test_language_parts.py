@@ -469,3 +469,5 @@ def test_the_tables_of_the_page_agree_with_what_was_measured(tmp_path, monkeypat
     assert {trials.count(kind) for kind in script.SEARCHED} == {script.N_TRIALS}, "as many trials for every kind"
     seeds = {key: len(by_seed) for key, by_seed in script.bits_of(records).items()}
     assert set(seeds.values()) == {len(script.SEEDS)}, "every kind has all seeds"
+    longer = [record["spec"]["kind"] for record in script.long_records(records)]
+    assert {kind: longer.count(kind) for kind in longer} == dict.fromkeys(script.LONG_KINDS, len(script.SEEDS))
